@@ -1,0 +1,1 @@
+"""The only one that knows Redis: feature rows, catalogue, event log, warm, ingest."""

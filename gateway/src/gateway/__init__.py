@@ -1,0 +1,1 @@
+"""The only public door: splits traffic, asks for features and ranking, degrades."""

@@ -1,0 +1,101 @@
+"""Errors with domain names, rendered once, at the edge, as `contracts.wire.Problem`.
+
+ServiceError
+ |- InvalidParameter   422, names the field
+ |- Unauthorized       401
+ |- NotFound           404
+ |- TooLarge           413
+ |- Unavailable        503, with Retry-After
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import structlog
+from contracts.headers import REQUEST_ID
+from contracts.wire import Problem
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+log = structlog.get_logger()
+
+
+class ServiceError(Exception):
+    """Says to the caller what is wrong and tells nothing of the inside."""
+
+    status = 500
+    error = "internal"
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int | None = None) -> None:
+        super().__init__(message)
+        self.message, self.field, self.retry_after = message, field, retry_after
+
+
+class InvalidParameter(ServiceError):
+    status, error = 422, "invalid_parameter"
+
+
+class Unauthorized(ServiceError):
+    status, error = 401, "unauthorized"
+
+
+class NotFound(ServiceError):
+    status, error = 404, "not_found"
+
+
+class TooLarge(ServiceError):
+    status, error = 413, "too_large"
+
+
+class Unavailable(ServiceError):
+    """What is needed is down or full; the same request may succeed later."""
+
+    status, error = 503, "unavailable"
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, field=field, retry_after=retry_after)
+
+
+def problem(request: Request, status: int, error: str, message: str, field: str | None = None) -> Response:
+    body = Problem(error=error, message=message, field=field, request_id=request.headers.get(REQUEST_ID))
+    return Response(body.model_dump_json(exclude_none=True), status, media_type="application/json")
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    response = problem(request, error.status, error.error, error.message, error.field)
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    """422 that names the field as the caller wrote it: `events.3.post_id`, `limit`."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    field = ".".join(place[1:]) or place[0]
+    return problem(request, 422, "invalid_parameter", f"{field}: {first['msg']}", field)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    word: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
+    return problem(request, error.status_code, word.get(error.status_code, "http_error"), str(error.detail))
+
+
+async def _bug(request: Request, error: Exception) -> Response:
+    log.error("unhandled_error", path=request.url.path, exc_info=error)
+    return problem(request, 500, "internal", "Something went wrong on our side; the log has it.")
+
+
+def render_errors(app: FastAPI) -> None:
+    """Makes `app` answer every error in the one shape."""
+    app.add_exception_handler(ServiceError, _service_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(Exception, _bug)

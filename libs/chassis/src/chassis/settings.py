@@ -1,0 +1,40 @@
+"""One small frozen settings class a service, read once from the environment in the composition root."""
+
+from __future__ import annotations
+
+import os
+from typing import Self
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class SettingsError(RuntimeError):
+    """The environment does not say what the service needs. The message names every variable at fault."""
+
+
+class ServiceSettings(BaseSettings):
+    """Subclass with `model_config = prefixed("GATEWAY_")`. A field without default is required."""
+
+    model_config = SettingsConfigDict(frozen=True)
+
+    @classmethod
+    def read(cls) -> Self:
+        """From the environment. Raises SettingsError for a missing, malformed or unknown variable."""
+        prefix = cls.model_config.get("env_prefix", "")
+        known = {f"{prefix}{name}".upper() for name in cls.model_fields}
+        faults = [
+            f"{name}: no such setting" for name in sorted(os.environ) if name.startswith(prefix) and name not in known
+        ]
+        try:
+            settings = cls()
+        except ValidationError as error:
+            faults += [f"{prefix}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+            raise SettingsError("; ".join(faults)) from error
+        if faults:
+            raise SettingsError(f"{'; '.join(faults)}. Known: {', '.join(sorted(known))}")
+        return settings
+
+
+def prefixed(prefix: str) -> SettingsConfigDict:
+    return SettingsConfigDict(frozen=True, env_prefix=prefix, extra="forbid")

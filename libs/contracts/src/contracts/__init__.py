@@ -1,0 +1,1 @@
+"""What services say to each other: wire models, record codecs, the feature definition, assignment."""

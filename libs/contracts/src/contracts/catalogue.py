@@ -1,0 +1,84 @@
+"""The catalogue snapshot: every post that exists, with its counts as of the last hourly tick, as one npz.
+
+Posts stand in the order in which they came; a post keeps its index for as long as its generation lives.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from dataclasses import dataclass, fields
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.records import BadRecordError
+
+TICK_SECONDS = 3_600
+"""Post and segment features change on the hour, offline and live alike."""
+
+
+def tick_of(time: datetime | float) -> int:
+    """The last hourly tick at or before `time`, in seconds since the epoch."""
+    seconds = time.timestamp() if isinstance(time, datetime) else time
+    return int(seconds // TICK_SECONDS) * TICK_SECONDS
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Arrays of shape (posts,), but `topics` (topics,). Counts are of views and likes before `tick`."""
+
+    version: int
+    """Grows with every snapshot."""
+    tick: int
+    topics: npt.NDArray[np.str_]
+    post_id: npt.NDArray[np.int64]
+    topic: npt.NDArray[np.int16]
+    """Index into `topics`."""
+    first_view_at: npt.NDArray[np.int64]
+    """Seconds since the epoch, 0 for a post that nobody has seen."""
+    views: npt.NDArray[np.int64]
+    likes: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.post_id)
+
+    def pack(self) -> bytes:
+        buffer = io.BytesIO()
+        columns: dict[str, Any] = {name.name: getattr(self, name.name) for name in fields(self)}
+        np.savez(buffer, **columns)
+        return buffer.getvalue()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Raises BadRecordError for bytes that are no catalogue."""
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+                columns = {name.name: arrays[name.name] for name in fields(cls)}
+        except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
+            raise BadRecordError(f"not a catalogue: {error}") from error
+        return cls(**{**columns, "version": int(columns["version"]), "tick": int(columns["tick"])})
+
+    @cached_property
+    def _order(self) -> npt.NDArray[np.intp]:
+        return np.argsort(self.post_id, kind="stable")
+
+    def index_of(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
+        """The index of each id, -1 for a post that is not in the catalogue. ids: shape (n,)."""
+        if not len(self):
+            return np.full(len(ids), -1, np.intp)
+        ordered = self.post_id[self._order]
+        place = np.minimum(np.searchsorted(ordered, ids), len(self) - 1)
+        return np.where(ordered[place] == ids, self._order[place], -1)
+
+    @cached_property
+    def topic_views(self) -> npt.NDArray[np.int64]:
+        """Views by topic, shape (topics,)."""
+        return np.bincount(self.topic, self.views, len(self.topics)).astype(np.int64)
+
+    @cached_property
+    def topic_likes(self) -> npt.NDArray[np.int64]:
+        return np.bincount(self.topic, self.likes, len(self.topics)).astype(np.int64)

@@ -1,0 +1,129 @@
+"""The features of a (user, post, time): the one definition, for training and for serving.
+
+`Pairs` holds raw counts, `derive` turns them into columns. Offline every field is an array over sampled rows;
+in a ranker the user's fields have shape (1,) and the posts' shape (posts,). Each row sees nothing at
+or after its own time; post and topic counts are as of the last hourly tick (`contracts.catalogue`).
+
+The schema is append-only: new names go to the end, and a model names the prefix that it was trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+DAY = 86_400.0
+
+PRIOR_RATE = 0.1
+"""The like rate before anything is known."""
+PRIOR_VIEWS = 100.0
+"""Views' worth of trust in it."""
+USER_SMOOTHING = 50.0
+TOPIC_SMOOTHING = 1_000.0
+POST_SMOOTHING = 100.0
+USER_TOPIC_SMOOTHING = 30.0
+RECENCY_LIMIT_DAYS = 14.0
+AGE_LIMIT_DAYS = 45.0
+"""Beyond these, time makes no difference: serving stays within what training saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Raw inputs, float64, shapes (1,) or (n,); NaN for an unknown profile field; times in epoch seconds, 0 = never.
+
+    os, source, country, city are ranks by frequency (`contracts.vocabulary`), NaN if missing.
+    topic is the index in the catalogue's topics, -1 if unknown.
+    """
+
+    age: Array
+    gender: Array
+    exp_group: Array
+    os: Array
+    source: Array
+    country: Array
+    city: Array
+    user_views: Array
+    user_likes: Array
+    last_view_at: Array
+    last_like_at: Array
+    user_topic_views: Array
+    user_topic_likes: Array
+    topic: Array
+    topic_views: Array
+    topic_likes: Array
+    total_views: Array
+    total_likes: Array
+    post_views: Array
+    post_likes: Array
+    first_view_at: Array
+    now: Array
+
+
+def rate(likes: Array, views: Array, prior: Array | float, strength: float) -> Array:
+    """Likes per view, shrunk towards `prior` by `strength` views (the mean of a beta posterior)."""
+    return (likes + strength * np.asarray(prior)) / (views + strength)
+
+
+def logit(share: Array) -> Array:
+    return np.log(share) - np.log1p(-share)
+
+
+def _days_since(time: Array, now: Array, limit: float) -> Array:
+    """Days, at least 0 and at most `limit`; NaN for never."""
+    return np.where(time > 0, np.clip((now - time) / DAY, 0.0, limit), np.nan)
+
+
+class _Rates:
+    """The rates that several features share, computed once a call."""
+
+    def __init__(self, p: Pairs) -> None:
+        bounded: Callable[[Array], Array] = lambda share: np.clip(share, 1e-4, 1 - 1e-4)  # noqa: E731
+        self.all = bounded(rate(p.total_likes, p.total_views, PRIOR_RATE, PRIOR_VIEWS))
+        self.user = bounded(rate(p.user_likes, p.user_views, self.all, USER_SMOOTHING))
+        self.topic = bounded(rate(p.topic_likes, p.topic_views, self.all, TOPIC_SMOOTHING))
+        self.post = bounded(rate(p.post_likes, p.post_views, self.topic, POST_SMOOTHING))
+        expected = bounded(self.user * self.topic / self.all)
+        self.user_topic = bounded(rate(p.user_topic_likes, p.user_topic_views, expected, USER_TOPIC_SMOOTHING))
+
+
+_DEFINITIONS: dict[str, Callable[[Pairs, _Rates], Array]] = {
+    "age": lambda p, r: p.age,
+    "gender": lambda p, r: p.gender,
+    "exp_group": lambda p, r: p.exp_group,
+    "os": lambda p, r: p.os,
+    "source": lambda p, r: p.source,
+    "country": lambda p, r: p.country,
+    "city": lambda p, r: p.city,
+    "user_views": lambda p, r: np.log1p(p.user_views),
+    "user_rate": lambda p, r: logit(r.user),
+    "days_since_view": lambda p, r: _days_since(p.last_view_at, p.now, RECENCY_LIMIT_DAYS),
+    "days_since_like": lambda p, r: _days_since(p.last_like_at, p.now, RECENCY_LIMIT_DAYS),
+    "topic": lambda p, r: p.topic,
+    "topic_rate": lambda p, r: logit(r.topic),
+    "post_views": lambda p, r: np.log1p(p.post_views),
+    "post_rate": lambda p, r: logit(r.post),
+    "post_age_days": lambda p, r: _days_since(p.first_view_at, p.now, AGE_LIMIT_DAYS),
+    "user_topic_views": lambda p, r: np.log1p(p.user_topic_views),
+    "user_topic_rate": lambda p, r: logit(r.user_topic),
+    "user_topic_lift": lambda p, r: logit(r.user_topic) - logit(r.user),
+    "user_topic_by_post": lambda p, r: logit(r.user_topic) + logit(r.post) - logit(r.topic),
+}
+
+SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
+
+
+def schema_id(names: Sequence[str] = SCHEMA) -> str:
+    """Identifies a schema, or the prefix of one."""
+    return sha256("\n".join(names).encode()).hexdigest()[:16]
+
+
+def derive(pairs: Pairs, out: npt.NDArray[np.float32]) -> None:
+    """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features)."""
+    rates = _Rates(pairs)
+    for column, name in enumerate(SCHEMA[: out.shape[1]]):
+        out[:, column] = _DEFINITIONS[name](pairs, rates)

@@ -1,0 +1,11 @@
+"""Names of the headers by which services and clients understand each other."""
+
+REQUEST_ID = "X-Request-ID"
+DEADLINE = "X-Deadline"
+"""Unix time in milliseconds after which nobody waits for the answer."""
+MODEL = "X-Model"
+"""`name@version` of the model that ranked, or of the fallback."""
+DEGRADED = "X-Degraded"
+"""Why the answer is not the model's own full answer; absent when it is. Reasons separated by commas."""
+API_KEY = "X-API-Key"
+CATALOGUE_VERSION = "X-Catalogue-Version"

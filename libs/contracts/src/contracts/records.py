@@ -1,0 +1,158 @@
+"""A user's row as bytes: how Redis stores it, how it travels, how a ranker reads it.
+
+Three records with one writer each: profile (fixed struct), counts (uint32 array), hidden post ids (uint32
+array in order of liking, duplicates allowed, since only `APPEND` writes it). `pack_row` joins them; nothing between
+Redis and the ranker decodes them. Little-endian throughout. Each record starts with the version of
+its layout; fields are only ever appended.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+
+from contracts.wire import UserProfile
+
+VERSION = 1
+UNKNOWN_BYTE = 255
+AGE_BANDS = (18, 22, 27, 35, 45)
+"""Upper ends (exclusive) of the age bands; the last band is open."""
+
+_PROFILE = struct.Struct("<BBBBIIII")
+_ROW = struct.Struct("<HHI")
+_COUNTS_HEADER = 4
+
+IntArray = npt.NDArray[np.integer]
+
+
+class BadRecordError(ValueError):
+    """Bytes that are not a record of a version that we know."""
+
+
+def code(text: str | None) -> int:
+    """A stable 31-bit code for a category value; 0 for a missing one."""
+    return 0 if text is None else (zlib.crc32(text.encode()) & 0x7FFF_FFFF) or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A user's profile in numbers. `None` where the user left it out; codes are 0 then."""
+
+    age: int | None = None
+    gender: int | None = None
+    exp_group: int | None = None
+    os: int = 0
+    source: int = 0
+    country: int = 0
+    city: int = 0
+
+    @classmethod
+    def of(cls, user: UserProfile) -> Self:
+        return cls(
+            age=user.age,
+            gender=user.gender,
+            exp_group=user.exp_group,
+            os=code(user.os),
+            source=code(user.source),
+            country=code(user.country),
+            city=code(user.city),
+        )
+
+    def pack(self) -> bytes:
+        small = (UNKNOWN_BYTE if value is None else value for value in (self.age, self.gender, self.exp_group))
+        return _PROFILE.pack(VERSION, *small, self.os, self.source, self.country, self.city)
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        if not data:
+            return cls()
+        _check_version(data[0], "profile")
+        _, *small, os, source, country, city = _PROFILE.unpack_from(data)
+        age, gender, exp_group = (None if value == UNKNOWN_BYTE else value for value in small)
+        return cls(age, gender, exp_group, os, source, country, city)
+
+    @property
+    def segment(self) -> str:
+        """The age band by which popular posts are kept: "unknown", or its index."""
+        return "unknown" if self.age is None else str(sum(self.age >= end for end in AGE_BANDS))
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What a user did so far: views and likes by topic (index in the catalogue's topics), and when last.
+
+    views, likes: uint32, shape (topics,); topics that came later than the record are not in it.
+    Times are seconds since the epoch, 0 for never.
+    """
+
+    last_view_at: int = 0
+    last_like_at: int = 0
+    views: IntArray = field(default_factory=lambda: np.zeros(0, np.uint32))
+    likes: IntArray = field(default_factory=lambda: np.zeros(0, np.uint32))
+
+    def pack(self) -> bytes:
+        header = np.array([VERSION, len(self.views), self.last_view_at, self.last_like_at], "<u4")
+        return header.tobytes() + self.views.astype("<u4").tobytes() + self.likes.astype("<u4").tobytes()
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        if not data:
+            return cls()
+        values = np.frombuffer(data, "<u4")
+        version, topics, last_view_at, last_like_at = (int(value) for value in values[:_COUNTS_HEADER])
+        _check_version(version, "counts")
+        views, likes = values[_COUNTS_HEADER : _COUNTS_HEADER + 2 * topics].reshape(2, topics)
+        return cls(last_view_at, last_like_at, views, likes)
+
+    def over(self, topics: int) -> Self:
+        """The same counts with room for `topics` topics (a catalogue's topics only ever grow)."""
+        room = (0, max(0, topics - len(self.views)))
+        return type(self)(self.last_view_at, self.last_like_at, np.pad(self.views, room), np.pad(self.likes, room))
+
+
+@dataclass(frozen=True, slots=True)
+class UserRow:
+    """Everything a ranker knows of a user. hidden: liked post ids, oldest first, may repeat."""
+
+    profile: Profile
+    counts: Counts
+    hidden: IntArray
+    known: bool
+    """False for a user of whom the platform has neither profile nor events."""
+
+    @classmethod
+    def unpack(cls, data: bytes) -> Self:
+        """Raises BadRecordError for bytes that are no row."""
+        try:
+            profile, counts, hidden = split_row(data)
+            return cls(
+                Profile.unpack(profile),
+                Counts.unpack(counts),
+                np.frombuffer(hidden, "<u4"),
+                known=bool(profile or counts or hidden),
+            )
+        except (struct.error, ValueError) as error:
+            raise BadRecordError(f"not a user row: {error}") from error
+
+
+def pack_row(profile: bytes, counts: bytes, hidden: bytes) -> bytes:
+    return _ROW.pack(len(profile), len(counts), len(hidden)) + profile + counts + hidden
+
+
+def split_row(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """The three records of a row, undecoded."""
+    profile, counts, hidden = _ROW.unpack_from(data)
+    if len(data) != _ROW.size + profile + counts + hidden:
+        raise BadRecordError("a user row of the wrong length")
+    at = _ROW.size
+    return data[at : at + profile], data[at + profile : at + profile + counts], data[at + profile + counts :]
+
+
+def _check_version(version: int, what: str) -> None:
+    if version != VERSION:
+        raise BadRecordError(f"a {what} record of version {version}; this build reads version {VERSION}")

@@ -1,0 +1,150 @@
+"""The JSON that crosses a service's border. Frozen and strict: an unknown field is an error."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+
+from contracts.assignment import Group
+
+MAX_BATCH = 1_000
+"""Events in one `POST /events`."""
+
+USER_ID_MAX = POST_ID_MAX = 2**31 - 1
+UserId = Annotated[int, Field(ge=0, le=USER_ID_MAX)]
+PostId = Annotated[int, Field(ge=0, le=POST_ID_MAX)]
+
+
+def _utc_if_naive(value: object) -> object:
+    """A timestamp without zone is UTC, as everywhere on the platform."""
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if isinstance(value, datetime) and value.tzinfo is None:
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_utc_if_naive), AfterValidator(lambda time: time.astimezone(UTC))]
+Text = Annotated[str, Field(max_length=100_000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Post(Message):
+    id: PostId
+    text: str
+    topic: str
+
+
+class Recommendations(Message):
+    exp_group: Group
+    recommendations: list[Post]
+
+
+class UserProfile(Message):
+    """What a user filled in. Everything may be missing."""
+
+    age: Annotated[int, Field(ge=0, le=130)] | None = None
+    gender: Annotated[int, Field(ge=0, le=1)] | None = None
+    country: Name | None = None
+    city: Name | None = None
+    exp_group: Annotated[int, Field(ge=0, le=254)] | None = None
+    os: Name | None = None
+    source: Name | None = None
+
+
+class User(UserProfile):
+    user_id: UserId
+
+
+class PostContent(Message):
+    text: Text
+    topic: Name
+
+
+class Event(Message):
+    """A view or a like. `key` is the client's idempotency key, unique for the user: the event's identity."""
+
+    key: Annotated[str, Field(min_length=1, max_length=64)]
+    user_id: UserId
+    post_id: PostId
+    action: Literal["view", "like"]
+    timestamp: Time | None = None
+    """When it happened; the time of arrival if missing."""
+
+
+class EventBatch(Message):
+    events: Annotated[list[Event], Field(min_length=1, max_length=MAX_BATCH)]
+
+
+class Accepted(Message):
+    accepted: int
+
+
+class FeedRow(Message):
+    """One row of `feed_data`."""
+
+    timestamp: Time
+    user_id: int
+    post_id: int
+    action: Literal["view", "like"]
+    target: int | None
+
+
+class FeedPage(Message):
+    rows: list[FeedRow]
+    next_cursor: str | None = None
+
+
+class Exposure(Message):
+    """An answered recommendation of an enrolled user. `key` is made by the gateway."""
+
+    key: Annotated[str, Field(min_length=1, max_length=64)]
+    user_id: UserId
+    experiment: str
+    group: Group
+    model: str
+    model_version: str
+    posts: list[PostId]
+    degraded: str | None = None
+    served_at: Time
+    weight_period: int = 0
+
+
+class PostIds(Message):
+    ids: Annotated[list[PostId], Field(max_length=10_000)]
+
+
+class Posts(Message):
+    posts: list[Post]
+
+
+class PopularPosts(Message):
+    """What the gateway falls back on: most liked first, over all users and by age band."""
+
+    overall: list[Post]
+    segments: dict[str, list[Post]]
+
+
+class Ranking(Message):
+    """A ranker's answer: post ids in rank order, with scores of this one model (not comparable across models)."""
+
+    model: str
+    version: str
+    posts: list[PostId]
+    scores: list[float]
+
+
+class Problem(Message):
+    """The one shape of every error."""
+
+    error: str
+    """A stable word, like `invalid_parameter`."""
+    message: str
+    field: str | None = None
+    request_id: str | None = None

@@ -1,0 +1,1 @@
+"""A/B statistics: pure functions on sufficient statistics."""

@@ -1,0 +1,1 @@
+"""Catalogue, candidate matrix, retrieval, scoring, artefact and the one ranker server."""

@@ -1,0 +1,27 @@
+"""The `lenta` command: one line a command; the commands live with what they do and import heavy libraries late."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import LentaError
+
+app = typer.Typer(
+    name="lenta",
+    help="Recommend posts, and find out by experiment which model does it better.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    try:
+        app()
+    except LentaError as error:
+        Console(stderr=True).print(f"[red]lenta:[/red] {error}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,1 @@
+"""Classic ML: profile, topic, TF-IDF and as-of aggregates into CatBoost."""

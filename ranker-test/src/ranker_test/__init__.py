@@ -1,0 +1,1 @@
+"""Embeddings and deep learning: text vectors and a two-tower network into CatBoost."""
