@@ -1,0 +1,197 @@
+"""A real Postgres and a real Redis-protocol server in a folder of ours, on 127.0.0.1.
+
+Postgres refuses to run as root; there it runs as `postgres` or `nobody`. Where that user cannot reach the
+folder or the programs (a checkout under /root), they lie under /var/tmp instead: nobody's permissions are changed.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import psutil
+
+from pipeline.errors import LentaError
+from pipeline.stack.binaries import PostgresPrograms, postgres_programs, redis_program
+
+INFRA = Path(__file__).parents[4] / "infra"
+HOST = "127.0.0.1"
+START_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningServer:
+    url: str
+    pid: int
+    log: Path
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def start_redis(folder: Path, port: int, database: int = 0) -> RunningServer:
+    """In the background, with the platform's settings. Raises LentaError naming the log when it does not answer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / "redis.log"
+    command = [str(redis_program()), str(INFRA / "redis/redis.conf"), "--bind", HOST, "--port", str(port)]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            [*command, "--dir", str(folder)],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    _wait_for_port(port, log, lambda: process.poll() is None, "Redis")
+    return RunningServer(f"redis://{HOST}:{port}/{database}", process.pid, log)
+
+
+def stop_process(pid: int, seconds: float = 10.0) -> None:
+    """Asks it to end, then ends it."""
+    try:
+        process = psutil.Process(pid)
+        process.terminate()
+        process.wait(seconds)
+    except psutil.NoSuchProcess:
+        return
+    except psutil.TimeoutExpired:
+        process.kill()
+
+
+class Postgres:
+    """One cluster. `folder` is where it should live; `data` where it does."""
+
+    def __init__(self, folder: Path) -> None:
+        self._user = _postgres_user()
+        programs = postgres_programs()
+        self.data = _reachable(folder, self._user) / "data"
+        self._programs = _reachable_programs(programs, self._user)
+        self.log = self.data.parent / "postgres.log"
+
+    def start(self, port: int) -> RunningServer:
+        """In the background, made anew where there is none. Raises LentaError naming the log when it does not start."""
+        _own_folder(self.data.parent, self._user)
+        if not (self.data / "PG_VERSION").exists():
+            self._make_cluster()
+        (self.data / "postgresql.conf").write_text((INFRA / "postgres/postgresql.conf").read_text())
+        options = f"-c listen_addresses={HOST} -c port={port} -c unix_socket_directories={self.data}"
+        try:
+            self._run("pg_ctl", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.log), "-o", options, "start")
+        except subprocess.CalledProcessError as error:
+            raise LentaError(f"Postgres did not start; its log: {self.log}\n{_tail(self.log)}") from error
+        pid = int((self.data / "postmaster.pid").read_text().split()[0])
+        return RunningServer(f"postgresql://lenta@{HOST}:{port}/postgres", pid, self.log)
+
+    def stop(self) -> None:
+        if (self.data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop")
+
+    def _make_cluster(self) -> None:
+        """A cluster that died while it was made is made again."""
+        shutil.rmtree(self.data, ignore_errors=True)
+        try:
+            self._run("initdb", "-D", str(self.data), "-U", "lenta", "--auth=trust", "--encoding=UTF8", "--no-locale")
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(self.data, ignore_errors=True)
+            raise LentaError(f"initdb could not make {self.data}: {error.stderr.strip()}") from error
+
+    def _run(self, program: str, *arguments: str) -> None:
+        as_user = (
+            {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
+        )
+        output = subprocess.DEVNULL if program == "pg_ctl" else subprocess.PIPE  # the server inherits pg_ctl's
+        subprocess.run(
+            [str(self._programs / program), *arguments],
+            check=True,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            text=True,
+            cwd="/",
+            **as_user,  # type: ignore[call-overload]
+        )
+
+
+@contextmanager
+def running_postgres(folder: Path) -> Iterator[str]:
+    """A server for as long as the block lasts; yields its URL."""
+    postgres = Postgres(folder)
+    try:
+        yield postgres.start(free_port()).url
+    finally:
+        postgres.stop()
+
+
+@contextmanager
+def running_redis(folder: Path) -> Iterator[str]:
+    server = start_redis(folder, free_port())
+    try:
+        yield server.url
+    finally:
+        stop_process(server.pid)
+
+
+def _postgres_user() -> pwd.struct_passwd | None:
+    """Whom to become; None where we are not root."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return pwd.getpwnam("postgres" if "postgres" in names else "nobody")
+
+
+def _is_reachable(path: Path, user: pwd.struct_passwd) -> bool:
+    """Whether the user may enter every folder on the way to `path`."""
+    ways = [folder for folder in path.resolve().parents if folder.exists()]
+    return all(folder.stat().st_mode & (0o100 if folder.stat().st_uid == user.pw_uid else 0o001) for folder in ways)
+
+
+def _reachable(folder: Path, user: pwd.struct_passwd | None) -> Path:
+    if user is None or _is_reachable(folder / "data", user):
+        return folder
+    return Path("/var/tmp") / f"lenta-{sha256(str(folder.resolve()).encode()).hexdigest()[:12]}"
+
+
+def _reachable_programs(programs: PostgresPrograms, user: pwd.struct_passwd | None) -> Path:
+    """The folder of programs, copied to where the user can reach it if need be."""
+    if user is None or programs.prefix is None or _is_reachable(programs.folder / "postgres", user):
+        return programs.folder
+    copy = Path("/var/tmp") / f"lenta-{programs.prefix.name}-{sha256(str(programs.prefix).encode()).hexdigest()[:12]}"
+    if not copy.exists():
+        half_made = copy.with_suffix(".half")
+        shutil.rmtree(half_made, ignore_errors=True)
+        shutil.copytree(programs.prefix, half_made, symlinks=True)
+        half_made.rename(copy)
+    return copy / "bin"
+
+
+def _own_folder(folder: Path, user: pwd.struct_passwd | None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    if user is not None:
+        os.chown(folder, user.pw_uid, user.pw_gid)
+
+
+def _wait_for_port(port: int, log: Path, lives: Callable[[], bool], name: str) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and lives():
+        with socket.socket() as probe:
+            if probe.connect_ex((HOST, port)) == 0:
+                return
+        time.sleep(0.02)
+    raise LentaError(f"{name} does not answer on port {port}; its log: {log}\n{_tail(log)}")
+
+
+def _tail(log: Path, lines: int = 5) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"
