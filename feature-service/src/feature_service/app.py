@@ -1,0 +1,183 @@
+"""The service: bytes in, bytes out on the hot path; Postgres only for histories."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import Annotated, Any, Literal, TypedDict
+
+import anyio.to_thread
+import redis.exceptions
+import structlog
+from chassis.errors import NotFound, Unavailable
+from chassis.logs import configure_logs
+from chassis.service import create_service
+from contracts.headers import CATALOGUE_VERSION
+from contracts.wire import (
+    Accepted,
+    EventBatch,
+    Exposure,
+    FeedPage,
+    PostContent,
+    PostId,
+    PostIds,
+    User,
+    UserId,
+    UserProfile,
+)
+from fastapi import APIRouter, FastAPI, Path, Query
+from starlette.requests import Request
+from starlette.responses import Response
+
+from feature_service.client import WrongRedisSettings, connect_redis_async, wrong_settings
+from feature_service.database import connect
+from feature_service.history import History
+from feature_service.settings import Settings
+from feature_service.store import Store
+
+log = structlog.get_logger()
+router = APIRouter()
+
+BYTES = "application/octet-stream"
+JSON = "application/json"
+
+
+class State(TypedDict):
+    store: Store
+    history: History
+
+
+async def _require_settings(client: Any) -> None:
+    """Raises WrongRedisSettings. A server that does not answer yet is for readiness to tell."""
+    try:
+        have = await client.config_get("*")
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+        log.warning("redis_not_there_yet")
+        return
+    if fault := wrong_settings(have):
+        raise WrongRedisSettings(fault)
+
+
+def create(settings: Settings | None = None) -> FastAPI:
+    settings = settings or Settings.read()
+    configure_logs("feature-service", settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(connect_redis_async(settings.redis_url))
+            await _require_settings(client)
+            engine = connect(settings.postgres_url, pool_size=4, statement_seconds=2)
+            stack.callback(engine.dispose)
+            yield State(store=Store(client, settings.shards), history=History(engine))
+
+    return create_service(
+        "Lenta feature-service",
+        version=version("lenta-feature-service"),
+        lifespan=lifespan,
+        routers=[router],
+        checks={"redis": _redis_ready},
+    )
+
+
+async def _redis_ready(request: Request) -> str | None:
+    try:
+        await _store(request).value("catalogue_version")
+    except Unavailable as error:
+        return error.message
+    return None
+
+
+def _store(request: Request) -> Store:
+    store: Store = request.state.store
+    return store
+
+
+@router.get("/users/{user_id}/row", response_class=Response)
+async def row(request: Request, user_id: UserId) -> Response:
+    return Response(await _store(request).row(user_id), media_type=BYTES)
+
+
+@router.get("/catalogue", response_class=Response)
+async def catalogue(request: Request) -> Response:
+    """The snapshot; 304 for the one that the caller has."""
+    version = (await _store(request).value("catalogue_version")).decode()
+    headers = {CATALOGUE_VERSION: version, "ETag": f'"{version}"'}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(await _store(request).value("catalogue"), media_type=BYTES, headers=headers)
+
+
+@router.get("/popular", response_class=Response)
+async def popular(request: Request) -> Response:
+    return Response(await _store(request).value("popular"), media_type=JSON)
+
+
+@router.get("/experiments", response_class=Response)
+async def experiments(request: Request) -> Response:
+    return Response(await _store(request).value("experiments"), media_type=JSON)
+
+
+@router.post("/posts", response_class=Response)
+async def posts(request: Request, wanted: PostIds) -> Response:
+    return _posts(await _store(request).texts(wanted.ids))
+
+
+@router.post("/exposures", response_class=Response)
+async def exposures(request: Request, exposure: Exposure) -> Response:
+    """Appends the exposure and answers its posts' texts: one hop for both."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_store(request).append_exposure(exposure))
+        texts = group.create_task(_store(request).texts(exposure.posts))
+    return _posts(texts.result())
+
+
+@router.post("/events", status_code=202)
+async def events(request: Request, batch: EventBatch) -> Accepted:
+    await _store(request).append_events(batch, datetime.now(UTC))
+    return Accepted(accepted=len(batch.events))
+
+
+@router.put("/users/{user_id}", status_code=202)
+async def put_user(request: Request, user_id: UserId, profile: UserProfile) -> Accepted:
+    await _store(request).append_user(user_id, profile)
+    return Accepted(accepted=1)
+
+
+@router.put("/posts/{post_id}", status_code=202)
+async def put_post(request: Request, post_id: PostId, content: PostContent) -> Accepted:
+    await _store(request).append_post(post_id, content)
+    return Accepted(accepted=1)
+
+
+@router.get("/posts/{post_id}", response_class=Response)
+async def get_post(request: Request, post_id: PostId) -> Response:
+    found = await _store(request).texts([post_id])
+    if not found:
+        raise NotFound(f"there is no post {post_id}")
+    return Response(found[0], media_type=JSON)
+
+
+@router.get("/users/{user_id}")
+async def get_user(request: Request, user_id: UserId) -> User:
+    return await anyio.to_thread.run_sync(request.state.history.user, user_id)
+
+
+@router.get("/{whose}/{number}/feed")
+async def feed(
+    request: Request,
+    whose: Literal["users", "posts"],
+    number: Annotated[int, Path(ge=0, le=2**31 - 1)],
+    limit: Annotated[int, Query(ge=1, le=1000)] = 10,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> FeedPage:
+    singular: Literal["user", "post"] = "user" if whose == "users" else "post"
+    history: History = request.state.history
+    return await anyio.to_thread.run_sync(history.feed, singular, number, limit, cursor)
+
+
+def _posts(entries: list[bytes]) -> Response:
+    return Response(b'{"posts":[' + b",".join(entries) + b"]}", media_type=JSON)

@@ -1,0 +1,142 @@
+"""`python -m feature_service.ingest`: moves the event log into Postgres and into the generation in service."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+
+import redis.exceptions
+import structlog
+from chassis.logs import configure_logs
+from chassis.settings import SettingsError
+from contracts.catalogue import tick_of
+from prometheus_client import Counter, Gauge, start_http_server
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from feature_service.applying import Applier
+from feature_service.client import Client, connect_redis, wrong_settings
+from feature_service.database import connect, naive
+from feature_service.layout import BUILDING, GENERATION, Keys, all_shards, lock_key
+from feature_service.log import EventLog, StreamLog, lowest, order
+from feature_service.partitions import ensure_partitions
+from feature_service.posts import close_hours
+from feature_service.schema import MONTHS_AHEAD
+from feature_service.scripts import OWN
+from feature_service.settings import Settings
+from feature_service.warm import delete_retired
+from feature_service.writing import Writer
+
+POLL_SECONDS = 0.1
+CHORES_SECONDS = 5.0
+LOCK_MILLISECONDS = 10_000
+RETRY_SECONDS = 1.0
+
+LAG = Gauge("ingest_lag_seconds", "Age of the oldest event that is not in Postgres yet, by shard.", ["shard"])
+WRITTEN = Counter("ingest_entries_total", "Log entries moved into Postgres.", ["shard"])
+FAULTS = Counter("ingest_faults_total", "Rounds that failed, by what was down.", ["what"])
+
+log = structlog.get_logger()
+
+
+class Ingest:
+    """Each shard belongs to one process, by a lock; the offsets hold even where two believe that they own it."""
+
+    def __init__(self, client: Client, writer: Writer, applier: Applier, event_log: EventLog, shards: int) -> None:
+        self._client, self._writer, self._applier, self._log = client, writer, applier, event_log
+        self._shards = all_shards(shards)
+        self._token = uuid.uuid4().hex
+
+    def step(self) -> int:
+        """One round over the shards that we own; the number of entries moved or applied."""
+        current = self._client.get(GENERATION)
+        moved = 0
+        for shard in self._shards:
+            if self._client.eval(OWN, 1, lock_key(shard), self._token, LOCK_MILLISECONDS):
+                moved += self._move(shard, Keys(int(current)) if current else None)
+        return moved
+
+    def _move(self, shard: int, keys: Keys | None) -> int:
+        written = self._writer.write(shard)
+        if written:
+            WRITTEN.labels(shard).inc(written)
+        self._show_lag(shard)
+        return written + (self._applier.apply(keys, shard) if keys else 0)
+
+    def _show_lag(self, shard: int) -> None:
+        waiting = self._log.read(shard, self._writer.offset(shard), 1)
+        oldest = order(waiting[0].position)[0] / 1000 if waiting else time.time()
+        LAG.labels(shard).set(max(0.0, time.time() - oldest))
+
+    def chores(self, now: datetime) -> None:
+        """What need not happen at once: the hourly tick, old generations, the log's tail."""
+        if current := self._client.get(GENERATION):
+            close_hours(self._client, Keys(int(current)), tick_of(now))
+        delete_retired(self._client, now.timestamp())
+        self._trim()
+
+    def _trim(self) -> None:
+        """Below the lowest offset that Postgres or any generation still needs."""
+        generations = [Keys(int(value)) for value in self._client.mget(GENERATION, BUILDING) if value]
+        for shard in self._shards:
+            needed = [self._writer.offset(shard)]
+            needed += [self._applier.offset(keys, shard) for keys in generations]
+            self._log.trim(shard, lowest(needed))
+
+    def release(self) -> None:
+        for shard in self._shards:
+            if self._client.get(lock_key(shard)) == self._token.encode():
+                self._client.delete(lock_key(shard))
+
+
+def run(settings: Settings, stop: threading.Event) -> None:
+    """Until told to stop. What is down is waited for: the log keeps everything."""
+    engine = connect(settings.postgres_url, pool_size=3)
+    with connect_redis(settings.redis_url) as client:
+        event_log = StreamLog(client)
+        writer = Writer(engine, event_log)
+        ingest = Ingest(client, writer, Applier(client, engine, event_log, writer), event_log, settings.shards)
+        chores_at = 0.0
+        while not stop.is_set():
+            try:
+                moved = ingest.step()
+                if time.monotonic() >= chores_at:
+                    chores_at = time.monotonic() + CHORES_SECONDS
+                    now = datetime.now(UTC)
+                    ingest.chores(now)
+                    with engine.begin() as connection:
+                        ensure_partitions(connection, naive(now), naive(now) + MONTHS_AHEAD)
+            except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
+                what = "postgres" if isinstance(error, DBAPIError | TimeoutError) else "redis"
+                FAULTS.labels(what).inc()
+                log.warning("ingest_waits", what=what, error=str(error).splitlines()[0])
+                stop.wait(RETRY_SECONDS)
+                continue
+            if not moved:
+                stop.wait(POLL_SECONDS)
+        ingest.release()
+    engine.dispose()
+
+
+def main() -> None:
+    try:
+        settings = Settings.read()
+    except SettingsError as error:
+        sys.exit(f"ingest: {error}")
+    configure_logs("ingest", settings.log_level)
+    with connect_redis(settings.redis_url) as client:
+        if fault := wrong_settings(client.config_get("*")):
+            sys.exit(f"ingest: {fault}")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    start_http_server(settings.ingest_port)
+    log.info("ingest_started", shards=settings.shards)
+    run(settings, stop)
+
+
+if __name__ == "__main__":
+    main()

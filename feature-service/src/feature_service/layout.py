@@ -1,0 +1,91 @@
+"""Every key in Redis. A generation is one whole build of the features; the pointer names the one in service.
+
+| key | what | who writes |
+|---|---|---|
+| `generation`, `building` | number of the generation in service / under construction | warm |
+| `g<n>:u:<user>:p` | profile record | append script (a PUT), warm |
+| `g<n>:u:<user>:c` | counts record | ingest, warm |
+| `g<n>:u:<user>:h` | hidden post ids | append script (a like), warm |
+| `g<n>:posts`, `g<n>:topic_of` | post ids (int32) and topic indices (int16) in order of arrival | ingest, warm |
+| `g<n>:topics` | list of topic names | ingest, warm |
+| `g<n>:counts` | per post two uint32, views and likes before the tick | ingest, warm |
+| `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
+| `g<n>:hour:<tick>` | hash: views (`v<index>`) and likes (`l<index>`) of an open hour | ingest, warm |
+| `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
+| `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
+| `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
+| `g<n>:popular`, `g<n>:experiments` | `PopularPosts`, list of `Experiment`, as JSON | warm, ingest |
+| `g<n>:offset:<shard>` | how far the shard has been applied to this generation | ingest, warm |
+| `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append script |
+| `lock:<shard>` | who owns the shard | ingest |
+| `dead_letters` | hash: `<shard>:<position>` to reason and body | ingest |
+| `retired` | sorted set: generations to delete, by when | warm, ingest |
+| `catalogue_versions` | counter over all generations | ingest, warm |
+"""
+
+from __future__ import annotations
+
+GENERATION = "generation"
+BUILDING = "building"
+DEAD_LETTERS = "dead_letters"
+RETIRED = "retired"
+CATALOGUE_VERSIONS = "catalogue_versions"
+
+POSTS_SHARD = 0
+BEGINNING = "0-0"
+
+
+def shard_of(user_id: int, shards: int) -> int:
+    return 1 + user_id % shards
+
+
+def all_shards(shards: int) -> range:
+    """Posts first, so that an event on a new post finds it."""
+    return range(POSTS_SHARD, shards + 1)
+
+
+def log_key(shard: int) -> str:
+    return f"log:{shard}"
+
+
+def lock_key(shard: int) -> str:
+    return f"lock:{shard}"
+
+
+class Keys:
+    """The keys of one generation."""
+
+    def __init__(self, generation: int) -> None:
+        prefix = f"g{generation}"
+        self.prefix = prefix
+        self.posts = f"{prefix}:posts"
+        self.topic_of = f"{prefix}:topic_of"
+        self.topics = f"{prefix}:topics"
+        self.counts = f"{prefix}:counts"
+        self.first_view = f"{prefix}:first_view"
+        self.texts = f"{prefix}:texts"
+        self.catalogue = f"{prefix}:catalogue"
+        self.catalogue_version = f"{prefix}:catalogue_version"
+        self.tick = f"{prefix}:tick"
+        self.popular = f"{prefix}:popular"
+        self.experiments = f"{prefix}:experiments"
+
+    def profile(self, user_id: int) -> str:
+        return f"{self.prefix}:u:{user_id}:p"
+
+    def user_counts(self, user_id: int) -> str:
+        return f"{self.prefix}:u:{user_id}:c"
+
+    def hidden(self, user_id: int) -> str:
+        return f"{self.prefix}:u:{user_id}:h"
+
+    def hour(self, tick: int) -> str:
+        return f"{self.prefix}:hour:{tick}"
+
+    @property
+    def hours(self) -> str:
+        """A pattern."""
+        return f"{self.prefix}:hour:*"
+
+    def offset(self, shard: int) -> str:
+        return f"{self.prefix}:offset:{shard}"

@@ -1,0 +1,104 @@
+"""The event log: what was accepted and waits for ingest. Sharded by user; posts have a shard of their own.
+
+`EventLog` is all that the platform asks of a log, so that another one can take Redis Streams' place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+
+import redis
+from contracts.wire import Event, Exposure, Message, PostContent, UserProfile
+from pydantic import Field, TypeAdapter, ValidationError
+
+from feature_service.client import Client
+from feature_service.layout import BEGINNING, log_key
+
+
+class FeedEvent(Message):
+    kind: Literal["event"] = "event"
+    event: Event
+    at: datetime
+    """The event's timestamp, or the time of arrival where it had none."""
+
+
+class Registered(Message):
+    kind: Literal["user"] = "user"
+    user_id: int
+    profile: UserProfile
+
+
+class Published(Message):
+    kind: Literal["post"] = "post"
+    post_id: int
+    content: PostContent
+
+
+class Exposed(Message):
+    kind: Literal["exposure"] = "exposure"
+    exposure: Exposure
+
+
+Body = FeedEvent | Registered | Published | Exposed
+_body: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="kind")])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    position: str
+    body: Body | None
+    raw: bytes
+    fault: str | None = None
+    """Why `body` is None: a poisoned entry."""
+
+
+class EventLog(Protocol):
+    def read(self, shard: int, after: str, count: int) -> Sequence[Entry]: ...
+
+    def end(self, shard: int) -> str: ...
+
+    def trim(self, shard: int, below: str) -> None: ...
+
+
+class StreamLog:
+    """On Redis Streams. Appending is `feature_service.scripts.APPEND`, since it must be atomic with hiding a like."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+
+    def read(self, shard: int, after: str, count: int) -> Sequence[Entry]:
+        """Entries after the position, oldest first."""
+        found = self._client.xrange(log_key(shard), min=f"({after}", count=count)
+        return [parse(position.decode(), fields.get(b"e", b"")) for position, fields in found]
+
+    def end(self, shard: int) -> str:
+        """The position of the last entry that was ever written."""
+        try:
+            last: bytes = self._client.xinfo_stream(log_key(shard))["last-generated-id"]
+        except redis.ResponseError:
+            return BEGINNING  # nothing was ever written
+        return last.decode()
+
+    def trim(self, shard: int, below: str) -> None:
+        """Forgets the entries before the position."""
+        self._client.xtrim(log_key(shard), minid=below, approximate=False)
+
+
+def parse(position: str, raw: bytes) -> Entry:
+    try:
+        return Entry(position, _body.validate_json(raw), raw)
+    except ValidationError as error:
+        return Entry(position, None, raw, fault=f"unreadable: {error.errors()[0]['msg']}")
+
+
+def lowest(positions: Iterable[str]) -> str:
+    """The earliest of the positions."""
+    return min(positions, key=order)
+
+
+def order(position: str) -> tuple[int, int]:
+    milliseconds, sequence = position.split("-")
+    return int(milliseconds), int(sequence)

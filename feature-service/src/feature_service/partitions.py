@@ -1,0 +1,53 @@
+"""Monthly partitions of `feed_data`, made ahead. A row of a month without one goes to the default partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from sqlalchemy import Connection, text
+
+
+def months(first: datetime, last: datetime) -> Iterator[datetime]:
+    """The first moment of each month that [first, last] touches."""
+    month = datetime(first.year, first.month, 1)  # noqa: DTZ001 - the tables hold UTC without zone
+    while month <= last.replace(tzinfo=None):
+        yield month
+        month = _next_month(month)
+
+
+def ensure_partitions(connection: Connection, first: datetime, last: datetime) -> None:
+    """Makes the missing partitions for [first, last].
+
+    Rows of such a month that the default partition already holds are moved into the new one.
+    """
+    have = {
+        row.name
+        for row in connection.execute(
+            text("SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'feed_data'::regclass")
+        )
+    }
+    for month in months(first, last):
+        if (name := f"feed_data_{month:%Y_%m}") not in have:
+            _make(connection, name, month, _next_month(month))
+
+
+def _make(connection: Connection, name: str, start: datetime, end: datetime) -> None:
+    bounds = {"start": start, "end": end}
+    connection.execute(text(f"CREATE TABLE {name} (LIKE feed_data INCLUDING DEFAULTS)"))
+    connection.execute(
+        text(
+            f"WITH moved AS (DELETE FROM feed_data_default WHERE timestamp >= :start AND timestamp < :end RETURNING *) "
+            f"INSERT INTO {name} SELECT * FROM moved"
+        ),
+        bounds,
+    )
+    connection.execute(
+        text(
+            f"ALTER TABLE feed_data ATTACH PARTITION {name} FOR VALUES FROM ('{start:%Y-%m-%d}') TO ('{end:%Y-%m-%d}')"
+        )
+    )
+
+
+def _next_month(month: datetime) -> datetime:
+    return month.replace(year=month.year + month.month // 12, month=month.month % 12 + 1)

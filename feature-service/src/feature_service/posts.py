@@ -1,0 +1,94 @@
+"""The posts of a generation: which exist, in which order, and the catalogue snapshot made of their counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from contracts.catalogue import TICK_SECONDS, Catalogue
+
+from feature_service.client import Client
+from feature_service.layout import Keys
+from feature_service.scripts import CLOSE_HOURS, PUT_SNAPSHOT, READ_POSTS
+
+COUNTER = ">u4"
+"""As BITFIELD keeps it."""
+POST_ID = "<i4"
+TOPIC_INDEX = "<i2"
+
+
+@dataclass(frozen=True)
+class Posts:
+    """Which posts a generation holds. ids, topic: shape (posts,), in order of arrival."""
+
+    ids: npt.NDArray[np.int32]
+    topic: npt.NDArray[np.int16]
+    topics: list[str]
+
+    @classmethod
+    def read(cls, client: Client, keys: Keys) -> Posts:
+        with client.pipeline(transaction=True) as pipe:
+            pipe.get(keys.posts).get(keys.topic_of).lrange(keys.topics, 0, -1)
+            ids, topic, topics = pipe.execute()
+        return cls(
+            np.frombuffer(ids or b"", POST_ID), np.frombuffer(topic or b"", TOPIC_INDEX), [t.decode() for t in topics]
+        )
+
+    def index(self) -> dict[int, int]:
+        return {int(post_id): place for place, post_id in enumerate(self.ids)}
+
+
+def publish_snapshot(client: Client, keys: Keys) -> None:
+    """Makes the catalogue anew out of what the generation holds now."""
+    names = [keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view, keys.tick]
+    ids, topic, topics, counts, first_view, tick, version = client.eval(READ_POSTS, len(names), *names)
+    catalogue = _catalogue(ids, topic, [name.decode() for name in topics], counts, first_view, int(tick), int(version))
+    client.eval(PUT_SNAPSHOT, 2, keys.catalogue, keys.catalogue_version, version, catalogue.pack())
+
+
+def _catalogue(
+    ids: bytes, topic: bytes, topics: Sequence[str], counts: bytes, first_view: bytes, tick: int, version: int
+) -> Catalogue:
+    post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
+    both = _padded(counts, 2 * len(post_id)).reshape(-1, 2)
+    first = _padded(first_view, len(post_id))
+    return Catalogue(
+        version=version,
+        tick=tick,
+        topics=np.array(topics, dtype=np.str_),
+        post_id=post_id,
+        topic=np.frombuffer(topic, TOPIC_INDEX).astype(np.int16),
+        first_view_at=np.where(first < tick, first, 0),
+        views=both[:, 0],
+        likes=both[:, 1],
+    )
+
+
+def _padded(data: bytes, length: int) -> npt.NDArray[np.int64]:
+    """The counters that were ever written; the others are 0."""
+    values = np.frombuffer(data, COUNTER)[:length].astype(np.int64)
+    return np.pad(values, (0, length - len(values)))
+
+
+def close_hours(client: Client, keys: Keys, tick: int) -> bool:
+    """Moves to a new hourly tick: closes the hours before it, publishes a snapshot. False if there was none."""
+    at = int(client.get(keys.tick) or 0)
+    if tick <= at:
+        return False
+    hours = [name for name in client.scan_iter(match=keys.hours, count=1000) if int(name.rsplit(b":", 1)[1]) < tick]
+    if not client.eval(CLOSE_HOURS, 2 + len(hours), keys.tick, keys.counts, *hours, at, tick):
+        return False
+    publish_snapshot(client, keys)
+    return True
+
+
+def hour_of(timestamp: float) -> int:
+    return int(timestamp // TICK_SECONDS) * TICK_SECONDS
+
+
+def text_entry(post_id: int, text: str, topic: str) -> bytes:
+    """How a post's text lies in Redis: as the JSON that is answered."""
+    return json.dumps({"id": post_id, "text": text, "topic": topic}, ensure_ascii=False).encode()

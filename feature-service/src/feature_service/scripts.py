@@ -1,0 +1,143 @@
+"""What must happen in Redis at once or not at all."""
+
+from __future__ import annotations
+
+# The row of a user out of the generation in service: a flip can never show the old one.
+READ_ROW = """
+local g = redis.call('GET', 'generation')
+if not g then return false end
+local u = 'g' .. g .. ':u:' .. ARGV[1]
+return redis.call('MGET', u .. ':p', u .. ':c', u .. ':h')
+"""
+
+# A value of the generation in service: ARGV[1] is the key's name within it.
+READ_VALUE = """
+local g = redis.call('GET', 'generation')
+if not g then return false end
+return redis.call('GET', 'g' .. g .. ':' .. ARGV[1])
+"""
+
+READ_TEXTS = """
+local g = redis.call('GET', 'generation')
+if not g then return false end
+return redis.call('HMGET', 'g' .. g .. ':texts', unpack(ARGV))
+"""
+
+# Appends entries to the log; what the very next request must see goes into the generation in service
+# and into the one under construction. Five arguments an entry: log, body, effect, its key, its value.
+APPEND = """
+local g = redis.call('GET', 'generation')
+if not g then return false end
+local into = {'g' .. g}
+local building = redis.call('GET', 'building')
+if building then into[2] = 'g' .. building end
+local positions = {}
+for i = 1, #ARGV, 5 do
+  positions[#positions + 1] = redis.call('XADD', ARGV[i], '*', 'e', ARGV[i + 1])
+  local effect = ARGV[i + 2]
+  for _, prefix in ipairs(into) do
+    if effect == 'hide' then redis.call('APPEND', prefix .. ':u:' .. ARGV[i + 3] .. ':h', ARGV[i + 4])
+    elseif effect == 'profile' then redis.call('SET', prefix .. ':u:' .. ARGV[i + 3] .. ':p', ARGV[i + 4])
+    elseif effect == 'text' then redis.call('HSET', prefix .. ':texts', ARGV[i + 3], ARGV[i + 4])
+    end
+  end
+end
+return positions
+"""
+
+# Applies a batch to a generation, if its offset is still the one that the batch starts from.
+# KEYS: offset, counts, first_view. ARGV: expected, new, then commands with their arguments.
+APPLY = """
+local at = redis.call('GET', KEYS[1]) or '0-0'
+if at ~= ARGV[1] then return 0 end
+local i = 3
+while i <= #ARGV do
+  local what = ARGV[i]
+  if what == 'set' then
+    redis.call('SET', ARGV[i + 1], ARGV[i + 2]); i = i + 3
+  elseif what == 'add' then
+    redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. ARGV[i + 1], ARGV[i + 2]); i = i + 3
+  elseif what == 'hour' then
+    redis.call('HINCRBY', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]); i = i + 4
+  elseif what == 'first' then
+    local now = redis.call('BITFIELD', KEYS[3], 'GET', 'u32', '#' .. ARGV[i + 1])[1]
+    if now == 0 or tonumber(ARGV[i + 2]) < now then
+      redis.call('BITFIELD', KEYS[3], 'SET', 'u32', '#' .. ARGV[i + 1], ARGV[i + 2])
+    end
+    i = i + 3
+  elseif what == 'append' then
+    redis.call('APPEND', ARGV[i + 1], ARGV[i + 2]); i = i + 3
+  elseif what == 'patch' then
+    redis.call('SETRANGE', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]); i = i + 4
+  elseif what == 'push' then
+    redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2]); i = i + 3
+  elseif what == 'hset' then
+    redis.call('HSET', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]); i = i + 4
+  else
+    return redis.error_reply('unknown command ' .. what)
+  end
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+
+# Closes the hours before the new tick: their counts become part of the closed ones.
+# KEYS: tick, counts, then hour hashes. ARGV: the expected tick, the new one.
+CLOSE_HOURS = """
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
+for k = 3, #KEYS do
+  local fields = redis.call('HGETALL', KEYS[k])
+  for i = 1, #fields, 2 do
+    local at = tonumber(string.sub(fields[i], 2)) * 2
+    if string.sub(fields[i], 1, 1) == 'l' then at = at + 1 end
+    redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. at, fields[i + 1])
+  end
+  redis.call('DEL', KEYS[k])
+end
+redis.call('SET', KEYS[1], ARGV[2])
+return 1
+"""
+
+# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick.
+READ_POSTS = """
+return {redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or '', redis.call('LRANGE', KEYS[3], 0, -1),
+        redis.call('GET', KEYS[4]) or '', redis.call('GET', KEYS[5]) or '', redis.call('GET', KEYS[6]) or '0',
+        redis.call('INCR', 'catalogue_versions')}
+"""
+
+# Puts a snapshot into place unless a newer one is there. KEYS: catalogue, its version. ARGV: version, snapshot.
+PUT_SNAPSHOT = """
+if tonumber(redis.call('GET', KEYS[2]) or '0') >= tonumber(ARGV[1]) then return 0 end
+redis.call('SET', KEYS[1], ARGV[2]); redis.call('SET', KEYS[2], ARGV[1])
+return 1
+"""
+
+# Puts the new generation into service if it has applied every shard at least as far as the old one.
+# ARGV: new generation, when to delete the old one, number of the last shard.
+FLIP = """
+if redis.call('GET', 'building') ~= ARGV[1] then return -1 end
+local function before(a, b)
+  local ams, aseq = string.match(a, '(%d+)-(%d+)'); local bms, bseq = string.match(b, '(%d+)-(%d+)')
+  if tonumber(ams) ~= tonumber(bms) then return tonumber(ams) < tonumber(bms) end
+  return tonumber(aseq) < tonumber(bseq)
+end
+local old = redis.call('GET', 'generation')
+if old then
+  for shard = 0, tonumber(ARGV[3]) do
+    local mine = redis.call('GET', 'g' .. ARGV[1] .. ':offset:' .. shard) or '0-0'
+    local theirs = redis.call('GET', 'g' .. old .. ':offset:' .. shard) or '0-0'
+    if before(mine, theirs) then return 0 end
+  end
+  redis.call('ZADD', 'retired', ARGV[2], old)
+end
+redis.call('SET', 'generation', ARGV[1]); redis.call('DEL', 'building')
+return 1
+"""
+
+# A lock that only its owner renews. KEYS: lock. ARGV: token, milliseconds.
+OWN = """
+local held = redis.call('GET', KEYS[1])
+if held and held ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""

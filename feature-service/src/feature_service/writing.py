@@ -1,0 +1,161 @@
+"""From the log into Postgres: rows, ledger and offset in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts.wire import Event
+from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.types import Integer, String
+
+from feature_service.database import naive
+from feature_service.layout import BEGINNING, POSTS_SHARD
+from feature_service.log import Entry, EventLog, Exposed, FeedEvent, Published, Registered
+
+BATCH = 2_000
+COUNTED = "counted"
+UNKNOWN_POST = "unknown_post"
+
+_OFFSET = text("SELECT position FROM shard_offsets WHERE shard = :shard FOR UPDATE")
+_SET_OFFSET = text(
+    "INSERT INTO shard_offsets (shard, position) VALUES (:shard, :position) "
+    "ON CONFLICT (shard) DO UPDATE SET position = excluded.position"
+)
+_KNOWN_POSTS = text("SELECT id FROM post_text_df WHERE id = ANY(:ids)").bindparams(
+    bindparam("ids", type_=ARRAY(Integer))
+)
+_LEDGER = text(
+    "INSERT INTO event_ledger (user_id, key, shard, position, fate) "
+    "SELECT u, k, :shard, p, f FROM unnest(:users, :keys, :positions, :fates) AS t(u, k, p, f) "
+    "ON CONFLICT DO NOTHING RETURNING position"
+).bindparams(
+    bindparam("users", type_=ARRAY(Integer)),
+    bindparam("keys", type_=ARRAY(String)),
+    bindparam("positions", type_=ARRAY(String)),
+    bindparam("fates", type_=ARRAY(String)),
+)
+_FEED = text(
+    "INSERT INTO feed_data (timestamp, user_id, post_id, action, target) VALUES (:at, :user_id, :post_id, :action, :target)"
+)
+# The view that a like follows is the user's latest one of that post before it.
+_TARGETS = text(
+    "UPDATE feed_data SET target = 1 FROM ("
+    "  SELECT DISTINCT ON (l.u, l.p, l.t) l.u, l.p, v.timestamp AS at"
+    "  FROM unnest(:users, :posts, :times) AS l(u, p, t)"
+    "  JOIN feed_data v ON v.user_id = l.u AND v.post_id = l.p AND v.action = 'view' AND v.timestamp <= l.t"
+    "  ORDER BY l.u, l.p, l.t, v.timestamp DESC"
+    ") liked WHERE user_id = liked.u AND post_id = liked.p AND action = 'view' AND timestamp = liked.at"
+).bindparams(bindparam("users", type_=ARRAY(Integer)), bindparam("posts", type_=ARRAY(Integer)))
+_USER = text(
+    "INSERT INTO user_data (user_id, age, gender, country, city, exp_group, os, source) "
+    "VALUES (:user_id, :age, :gender, :country, :city, :exp_group, :os, :source) ON CONFLICT (user_id) DO UPDATE SET "
+    "age = excluded.age, gender = excluded.gender, country = excluded.country, city = excluded.city, "
+    "exp_group = excluded.exp_group, os = excluded.os, source = excluded.source"
+)
+_POST = text(
+    "INSERT INTO post_text_df (id, text, topic) VALUES (:id, :text, :topic) "
+    "ON CONFLICT (id) DO UPDATE SET text = excluded.text, topic = excluded.topic"
+)
+_EXPOSURE = text(
+    "INSERT INTO exposures (key, user_id, experiment, exp_group, model, model_version, posts, degraded, served_at, "
+    "weight_period) VALUES (:key, :user_id, :experiment, :group, :model, :model_version, :posts, :degraded, :served_at, "
+    ":weight_period) ON CONFLICT DO NOTHING"
+).bindparams(bindparam("posts", type_=JSONB))
+
+
+class Writer:
+    """Moves a shard's entries into Postgres, exactly once: whoever holds an older offset changes nothing."""
+
+    def __init__(self, engine: Engine, log: EventLog) -> None:
+        self._engine, self._log = engine, log
+
+    def offset(self, shard: int) -> str:
+        with self._engine.connect() as connection:
+            return _offset(connection, shard)
+
+    def write(self, shard: int) -> int:
+        """One batch; the number of entries that were written."""
+        with self._engine.begin() as connection:
+            after = _offset(connection, shard)
+            entries = self._log.read(shard, after, BATCH)
+            entries = self._decidable(connection, entries)
+            if not entries:
+                return 0
+            self._write(connection, shard, entries)
+            connection.execute(_SET_OFFSET, {"shard": shard, "position": entries[-1].position})
+        return len(entries)
+
+    def _decidable(self, connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Up to the first event on a post that is unknown but still waits in the posts' shard."""
+        events = [entry.body.event for entry in entries if isinstance(entry.body, FeedEvent)]
+        unknown = {event.post_id for event in events} - _known(connection, events)
+        if not unknown:
+            return entries
+        with self._engine.connect() as other:
+            waiting = self._log.read(POSTS_SHARD, _offset(other, POSTS_SHARD), BATCH)
+        coming = {entry.body.post_id for entry in waiting if isinstance(entry.body, Published)}
+        for place, entry in enumerate(entries):
+            if isinstance(entry.body, FeedEvent) and entry.body.event.post_id in coming & unknown:
+                return entries[:place]
+        return entries
+
+    def _write(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry.body, Registered):
+                connection.execute(_USER, {"user_id": entry.body.user_id, **entry.body.profile.model_dump()})
+            elif isinstance(entry.body, Published):
+                connection.execute(_POST, {"id": entry.body.post_id, **entry.body.content.model_dump()})
+            elif isinstance(entry.body, Exposed):
+                exposure = entry.body.exposure.model_dump()
+                connection.execute(_EXPOSURE, {**exposure, "served_at": naive(entry.body.exposure.served_at)})
+        _write_events(connection, shard, [entry for entry in entries if isinstance(entry.body, FeedEvent)])
+
+
+def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+    bodies = [(entry.position, entry.body) for entry in entries if isinstance(entry.body, FeedEvent)]
+    if not bodies:
+        return
+    known = _known(connection, [body.event for _, body in bodies])
+    ledger = {
+        "shard": shard,
+        "users": [body.event.user_id for _, body in bodies],
+        "keys": [body.event.key for _, body in bodies],
+        "positions": [position for position, _ in bodies],
+        "fates": [COUNTED if body.event.post_id in known else UNKNOWN_POST for _, body in bodies],
+    }
+    new = set(connection.execute(_LEDGER, ledger).scalars())
+    rows = [_row(body) for position, body in bodies if position in new and body.event.post_id in known]
+    if not rows:
+        return
+    connection.execute(_FEED, rows)
+    likes = [row for row in rows if row["action"] == "like"]
+    if likes:
+        connection.execute(
+            _TARGETS,
+            {
+                "users": [row["user_id"] for row in likes],
+                "posts": [row["post_id"] for row in likes],
+                "times": [row["at"] for row in likes],
+            },
+        )
+
+
+def _row(body: FeedEvent) -> dict[str, object]:
+    event = body.event
+    return {
+        "at": naive(body.at),
+        "user_id": event.user_id,
+        "post_id": event.post_id,
+        "action": event.action,
+        "target": 0 if event.action == "view" else None,
+    }
+
+
+def _known(connection: Connection, events: Sequence[Event]) -> set[int]:
+    return set(connection.execute(_KNOWN_POSTS, {"ids": sorted({event.post_id for event in events})}).scalars())
+
+
+def _offset(connection: Connection, shard: int) -> str:
+    found: str | None = connection.execute(_OFFSET, {"shard": shard}).scalar_one_or_none()
+    return found or BEGINNING
