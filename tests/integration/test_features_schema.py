@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
+from feature_service.database import connect
 from feature_service.partitions import ensure_partitions
 from feature_service.schema import migrate
 from feature_service.tables import Table
-from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
 
 @pytest.fixture
 def connection(postgres_url: str) -> Iterator[Connection]:
-    engine = create_engine(postgres_url)
-    with engine.begin() as opened:
+    engine = connect(postgres_url)
+    with engine.connect() as opened:
         yield opened
     engine.dispose()
 
