@@ -1,0 +1,135 @@
+"""The candidate matrix: every post of the catalogue as one user would meet it now, one row a post."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from contracts.catalogue import Catalogue
+from contracts.features import Array, Pairs, derive
+from contracts.records import UserRow
+
+from ranking.artefact import Manifest
+from ranking.encoder import Encoder, Matrix, UserState
+
+
+@dataclass(frozen=True)
+class PostInputs:
+    """The posts' half of `Pairs`, made once a catalogue."""
+
+    live_topic: npt.NDArray[np.intp]
+    """Index in the catalogue's topics, shape (posts,)."""
+    topic: npt.NDArray[np.int64]
+    """Index in the model's topics, -1 for one that it never saw."""
+    topic_views: Array
+    topic_likes: Array
+    total_views: Array
+    total_likes: Array
+    post_views: Array
+    post_likes: Array
+    first_view_at: Array
+
+    @classmethod
+    def of(cls, catalogue: Catalogue, model_topics: list[str]) -> PostInputs:
+        known = {topic: place for place, topic in enumerate(model_topics)}
+        to_model = np.array([known.get(str(topic), -1) for topic in catalogue.topics] or [-1], np.int64)
+        live = catalogue.topic.astype(np.intp)
+        return cls(
+            live_topic=live,
+            topic=to_model[live],
+            topic_views=catalogue.topic_views.astype(np.float64)[live],
+            topic_likes=catalogue.topic_likes.astype(np.float64)[live],
+            total_views=np.array([float(catalogue.views.sum())]),
+            total_likes=np.array([float(catalogue.likes.sum())]),
+            post_views=catalogue.views.astype(np.float64),
+            post_likes=catalogue.likes.astype(np.float64),
+            first_view_at=catalogue.first_view_at.astype(np.float64),
+        )
+
+
+class Candidates:
+    """A model's view of one catalogue. `matrix` is the only thing that happens for each request."""
+
+    def __init__(self, catalogue: Catalogue, vectors: Matrix, manifest: Manifest, encoder: Encoder) -> None:
+        """vectors: shape (posts, dimensions), in the catalogue's order."""
+        self.catalogue, self.vectors = catalogue, vectors
+        self._manifest, self._encoder = manifest, encoder
+        self._posts = PostInputs.of(catalogue, manifest.topics)
+        self._own_topics = np.array(
+            [_place(catalogue, topic) for topic in manifest.topics], np.intp
+        )  # where the model's topics stand in the catalogue, -1 for one that is gone
+
+    def matrix(self, row: UserRow, now: int) -> Matrix:
+        """Shape (posts, schema prefix + encoder columns), float32, Fortran order, as CatBoost likes it best."""
+        width = self._manifest.schema_length
+        out = np.empty((len(self.catalogue), width + len(self._encoder.columns)), np.float32, order="F")
+        derive(self._pairs(row, now), out[:, :width])
+        self._encoder.write(self.state(row), self.vectors, self._posts.topic, out[:, width:])
+        return out
+
+    def state(self, row: UserRow) -> UserState:
+        """The user as the encoder sees him: one row."""
+        counts = row.counts.over(len(self.catalogue.topics))
+        liked = self.catalogue.index_of(np.unique(row.hidden).astype(np.int64))
+        liked = liked[liked >= 0]
+        return UserState(
+            profile=np.stack(self._profile(row), axis=1),
+            topic_views=_by_topic(counts.views, self._own_topics),
+            topic_likes=_by_topic(counts.likes, self._own_topics),
+            liked_sum=self.vectors[liked].sum(axis=0, dtype=np.float64)[None, :].astype(np.float32),
+            liked=np.array([float(len(liked))]),
+        )
+
+    def _profile(self, row: UserRow) -> list[Array]:
+        profile, vocabulary = row.profile, self._manifest.vocabulary
+        plain = [
+            np.array([np.nan if value is None else float(value)])
+            for value in (profile.age, profile.gender, profile.exp_group)
+        ]
+        categories = (
+            ("os", profile.os),
+            ("source", profile.source),
+            ("country", profile.country),
+            ("city", profile.city),
+        )
+        return plain + [vocabulary.ranks(name, np.array([code])) for name, code in categories]
+
+    def _pairs(self, row: UserRow, now: int) -> Pairs:
+        counts, posts = row.counts.over(len(self.catalogue.topics)), self._posts
+        age, gender, exp_group, os, source, country, city = self._profile(row)
+        return Pairs(
+            age=age,
+            gender=gender,
+            exp_group=exp_group,
+            os=os,
+            source=source,
+            country=country,
+            city=city,
+            user_views=np.array([float(counts.views.sum())]),
+            user_likes=np.array([float(counts.likes.sum())]),
+            last_view_at=np.array([float(counts.last_view_at)]),
+            last_like_at=np.array([float(counts.last_like_at)]),
+            user_topic_views=counts.views.astype(np.float64)[posts.live_topic],
+            user_topic_likes=counts.likes.astype(np.float64)[posts.live_topic],
+            topic=posts.topic.astype(np.float64),
+            topic_views=posts.topic_views,
+            topic_likes=posts.topic_likes,
+            total_views=posts.total_views,
+            total_likes=posts.total_likes,
+            post_views=posts.post_views,
+            post_likes=posts.post_likes,
+            first_view_at=posts.first_view_at,
+            now=np.array([float(now)]),
+        )
+
+
+def _place(catalogue: Catalogue, topic: str) -> int:
+    found = np.flatnonzero(catalogue.topics == topic)
+    return int(found[0]) if len(found) else -1
+
+
+def _by_topic(counts: npt.NDArray[np.integer], places: npt.NDArray[np.intp]) -> Array:
+    """Counts in the model's order of topics, shape (1, topics)."""
+    padded = np.append(counts, 0).astype(np.float64)
+    return padded[places][None, :]
