@@ -1,0 +1,69 @@
+# Lenta. `make help` is the table of contents.
+#
+# Variables: DATA=folder UNTIL=time (what `make up` loads), GATEWAY_PORT= FEATURE_SERVICE_PORT= RANKER_CONTROL_PORT=
+# RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later).
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status logs check load test benchmark lint types lock clean
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/bash
+
+PYTHON ?= python3
+LENTA_HOME ?= $(CURDIR)/.lenta
+export LENTA_HOME
+export DATA UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_TEST_PORT INGEST_PORT CONSOLE_PORT
+
+setup := infra/local/setup $(PYTHON)
+lenta := .venv/bin/lenta
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: ## set everything up and start the platform; DATA=folder loads your tables instead of the demo world
+	@$(setup) local
+	@$(lenta) up
+
+down: ## stop what `make up` started; the data stay
+	@[ ! -x $(lenta) ] || $(lenta) down
+
+status: ## what runs, whether it is ready, its memory
+	@$(setup) local
+	@$(lenta) status
+
+logs: ## follow the logs of all services
+	@tail -n 20 -F "$(LENTA_HOME)"/logs/*.log
+
+check: ## the platform's acceptance: quality, latency, memory, against the running platform
+	@$(setup) local
+	@$(lenta) check
+
+load: ## users who ask, view and like, against the running platform; writes .lenta/load.html
+	@$(setup) development
+	@infra/local/load
+
+test: ## unit, contract, integration, chaos and end-to-end tests, on real servers
+	@$(setup) development
+	@.venv/bin/pytest --ignore tests/benchmarks --ignore tests/load
+
+benchmark: ## measure; prints tables and holds generous bounds
+	@$(setup) development
+	@.venv/bin/pytest -s tests/benchmarks
+
+lint: ## style, formatting, the arrows between packages, the locks' freshness
+	@$(setup) development
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/lint-imports
+	requirements/fresh
+
+types: ## mypy, strict
+	@$(setup) development
+	.venv/bin/mypy libs/*/src gateway/src feature-service/src ranker-control/src ranker-test/src console/src pipeline/src tests
+
+lock: ## compile the hashed locks from the pyproject files
+	@$(setup) development
+	requirements/compile
+
+clean: ## stop the platform and remove its data
+	@[ ! -x $(lenta) ] || $(lenta) down --clean
+	@rm -rf "$(LENTA_HOME)"

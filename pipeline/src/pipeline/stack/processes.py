@@ -1,0 +1,98 @@
+"""The processes that `lenta up` has started, remembered by pid and start time so that no other is ever touched."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import psutil
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipeline.errors import LentaError
+from pipeline.stack.home import Home, write_private
+from pipeline.stack.servers import stop_process
+
+CLOCK_TOLERANCE = 2.0
+"""Seconds by which a start time read twice may differ (the system derives it from its boot time)."""
+
+
+class Process(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    pid: int
+    started: float
+    """Epoch seconds."""
+    port: int
+    log: Path
+
+    @classmethod
+    def seen(cls, name: str, pid: int, port: int, log: Path) -> Process:
+        return cls(name=name, pid=pid, started=psutil.Process(pid).create_time(), port=port, log=log)
+
+    def found(self) -> psutil.Process | None:
+        """The process itself while it lives; None when it has ended or another has its pid."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < CLOCK_TOLERANCE
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def stop(self) -> bool:
+        """Asks it to end, then ends it. False when it had ended before."""
+        if self.found() is None:
+            return False
+        stop_process(self.pid)
+        return True
+
+
+class Processes(BaseModel):
+    """All of them, by name; the file is written at every change."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    running: dict[str, Process] = {}
+    """Servers first, then the services in the order of their start. Some may have died since."""
+
+    @classmethod
+    def read(cls, home: Home) -> Processes:
+        try:
+            return cls.model_validate_json(home.stack.read_text())
+        except FileNotFoundError:
+            return cls()
+        except ValidationError as error:
+            raise LentaError(f"{home.stack} is broken; stop what runs by hand and remove it: {error}") from error
+
+    def write(self, home: Home) -> None:
+        write_private(home.stack, self.model_dump_json(indent=1))
+
+    def alive(self, name: str) -> Process | None:
+        process = self.running.get(name)
+        return process if process is not None and process.found() is not None else None
+
+    def ports(self) -> dict[str, int]:
+        """Of those alive."""
+        return {name: process.port for name, process in self.running.items() if process.found() is not None}
+
+
+def spawn(name: str, command: Sequence[str], port: int, environment: Mapping[str, str], log: Path) -> Process:
+    """In the background, in a session of its own, its output appended to `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            list(command),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            env=dict(environment),
+            cwd=os.sep,
+            start_new_session=True,
+        )
+    return Process.seen(name, process.pid, port, log)
+
+
+def tail(log: Path, lines: int = 12) -> str:
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:]) if log.exists() else "(no log)"

@@ -1,0 +1,65 @@
+"""The platform's services as processes of this machine: what each runs and what it is told."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pipeline.stack.ports import DEFAULTS, variable
+from pipeline.stack.servers import HOST
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    name: str
+    port: int
+    command: tuple[str, ...]
+    settings: Mapping[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Ours, without the port variables: a service refuses a variable with its prefix that it doesn't know."""
+        ports = {variable(name) for name in DEFAULTS}
+        inherited = {name: value for name, value in os.environ.items() if name not in ports}
+        return {**inherited, "PYTHONUNBUFFERED": "1", **self.settings}
+
+
+def services(
+    ports: Mapping[str, int], postgres_url: str, redis_url: str, model_uri: str, api_key: str
+) -> list[Service]:
+    """In the order of their start."""
+    url = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
+    features = {
+        "FEATURES_REDIS_URL": redis_url,
+        "FEATURES_POSTGRES_URL": postgres_url,
+        "FEATURES_INGEST_PORT": str(ports["ingest"]),
+    }
+    ranker = {"RANKER_MODEL_URI": model_uri, "RANKER_FEATURES_URL": url["feature-service"]}
+    gateway = {
+        "GATEWAY_FEATURES_URL": url["feature-service"],
+        "GATEWAY_CONTROL_URL": url["ranker-control"],
+        "GATEWAY_TEST_URL": url["ranker-test"],
+        "GATEWAY_API_KEYS": api_key,
+    }
+    ingest = Service("ingest", ports["ingest"], (sys.executable, "-m", "feature_service.ingest"), features)
+    return [
+        _web("feature-service", "feature_service.app:create", ports, features),
+        ingest,
+        _web("ranker-control", "ranker_control.app:create", ports, ranker),
+        _web("ranker-test", "ranker_test.app:create", ports, ranker),
+        _web("gateway", "gateway.app:create", ports, gateway),
+        _web("console", "console.app:create", ports, {"CONSOLE_GATEWAY_URL": url["gateway"]}),
+    ]
+
+
+def _web(name: str, factory: str, ports: Mapping[str, int], settings: Mapping[str, str]) -> Service:
+    port = ports[name]
+    command = (sys.executable, "-m", "uvicorn", factory, "--factory", "--host", HOST, "--port", str(port))
+    quiet = ("--no-access-log", "--timeout-graceful-shutdown", "5")
+    return Service(name, port, (*command, *quiet), settings)

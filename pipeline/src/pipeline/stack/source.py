@@ -1,0 +1,60 @@
+"""What the platform is filled with: a simulated world, or three tables in somebody's folder."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from pipeline.errors import LentaError
+
+WITHHELD = timedelta(days=15)
+"""Of a simulated world: `lenta check` measures quality on them."""
+TABLES = ("user_data", "post_text_df", "feed_data")
+
+
+class Source(BaseModel):
+    """Equal sources hold the same data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: Path
+    until: datetime | None
+    """Rows from this time on are withheld; None: nothing is."""
+    world: str | None = None
+    seed: int | None = None
+    end: date | None = None
+    """The world's last day is the one before."""
+    files: str | None = None
+    """Names, sizes and times of a folder's files, hashed: a changed file is other data."""
+
+    @classmethod
+    def of_world(cls, world: str, seed: int, end: date, until: datetime | None, folder: Path) -> Source:
+        last = datetime(end.year, end.month, end.day, tzinfo=UTC)
+        return cls(folder=folder, until=until or last - WITHHELD, world=world, seed=seed, end=end)
+
+    @classmethod
+    def of_folder(cls, folder: Path, until: datetime | None) -> Source:
+        """Raises LentaError when a table is not there."""
+        folder = folder.absolute()
+        found = sorted(path for path in folder.glob("**/*") if path.is_file()) if folder.is_dir() else []
+        missing = [table for table in TABLES if not any(folder.glob(f"{table}*"))]
+        if missing:
+            raise LentaError(f"{folder} has no {', '.join(missing)} (CSV or Parquet); see `lenta import --help`")
+        stats = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+        return cls(folder=folder, until=until, files=sha256(repr(stats).encode()).hexdigest()[:16])
+
+    def __str__(self) -> str:
+        what = f"the {self.world} world, seed {self.seed}" if self.world else str(self.folder)
+        return f"{what} until {self.until:%Y-%m-%d %H:%M}" if self.until else what
+
+
+def parse_time(text: str, name: str) -> datetime:
+    """UTC where no zone is given. Raises LentaError naming what was asked for."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise LentaError(f"{name}={text} is not a time (2026-01-31 or 2026-01-31T12:00:00)") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
