@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from pipeline.errors import LentaError
+from pipeline.stack import commands as stack_commands
 
 app = typer.Typer(
     name="lenta",
@@ -17,6 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+stack_commands.register(app)
 
 
 def main() -> None:

@@ -78,11 +78,10 @@ def _chosen(name: str, environ: Mapping[str, str], running: int | None) -> int:
 def _holder(port: int) -> str:
     """` by nginx (pid 12)`, or nothing where we may not know."""
     try:
-        holders = [
-            connection.pid
-            for connection in psutil.net_connections("tcp")
-            if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port and connection.pid
-        ]
-        return f" by {psutil.Process(holders[0]).name()} (pid {holders[0]})" if holders else ""
+        for connection in psutil.net_connections("tcp"):
+            listens = connection.status == psutil.CONN_LISTEN and connection.laddr
+            if listens and connection.laddr.port == port and connection.pid:
+                return f" by {psutil.Process(connection.pid).name()} (pid {connection.pid})"
     except psutil.Error:
         return ""
+    return ""

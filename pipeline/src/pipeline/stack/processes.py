@@ -56,6 +56,8 @@ class Processes(BaseModel):
 
     running: dict[str, Process] = {}
     """Servers first, then the services in the order of their start. Some may have died since."""
+    server_ports: dict[str, int] = {}
+    """Of our Postgres and Redis: chosen once, kept over a `down`."""
 
     @classmethod
     def read(cls, home: Home) -> Processes:
@@ -73,8 +75,7 @@ class Processes(BaseModel):
         process = self.running.get(name)
         return process if process is not None and process.found() is not None else None
 
-    def ports(self) -> dict[str, int]:
-        """Of those alive."""
+    def ports_alive(self) -> dict[str, int]:
         return {name: process.port for name, process in self.running.items() if process.found() is not None}
 
 

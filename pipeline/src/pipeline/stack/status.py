@@ -1,0 +1,65 @@
+"""What runs of the platform, and how it is."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import httpx
+
+from pipeline.stack.embedded import POSTGRES, REDIS
+from pipeline.stack.home import Home
+from pipeline.stack.memory import pss_bytes
+from pipeline.stack.ports import DEFAULTS
+from pipeline.stack.processes import Process, Processes
+from pipeline.stack.readiness import ANSWER_SECONDS, reason_not_ready
+from pipeline.stack.servers import HOST
+
+RANKERS = ("ranker-control", "ranker-test")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    name: str
+    reason: str | None
+    """Why it is not ready; None when it is."""
+    pid: int | None = None
+    port: int | None = None
+    uptime_seconds: float | None = None
+    pss_bytes: int | None = None
+    model: str | None = None
+    """`name@version` of a ranker."""
+
+
+def states(home: Home, now: float | None = None) -> list[State]:
+    """Of every part, servers first; the user's own servers are left out. now: epoch seconds."""
+    processes = Processes.read(home)
+    moment = time.time() if now is None else now
+    servers = [name for name in (POSTGRES, REDIS) if name in processes.running]
+    with httpx.Client(timeout=ANSWER_SECONDS) as client:
+        return [_state(name, processes.running.get(name), client, moment) for name in (*servers, *DEFAULTS)]
+
+
+def _state(name: str, process: Process | None, client: httpx.Client, now: float) -> State:
+    if process is None:
+        return State(name, "not started")
+    found = process.found()
+    if found is None:
+        return State(name, f"has ended, see {process.log}", port=process.port)
+    return State(
+        name,
+        reason_not_ready(client, process.port) if name in DEFAULTS else None,
+        process.pid,
+        process.port,
+        now - process.started,
+        pss_bytes(found),
+        _model(client, process.port) if name in RANKERS else None,
+    )
+
+
+def _model(client: httpx.Client, port: int) -> str | None:
+    try:
+        manifest = client.get(f"http://{HOST}:{port}/model").raise_for_status().json()
+    except (httpx.HTTPError, ValueError):
+        return None
+    return f"{manifest['name']}@{manifest['version']}"
