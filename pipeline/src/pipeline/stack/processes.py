@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +9,7 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import LentaError
+from pipeline.stack.detached import start_detached
 from pipeline.stack.home import Home, write_private
 from pipeline.stack.servers import stop_process
 
@@ -81,18 +80,8 @@ class Processes(BaseModel):
 
 def spawn(name: str, command: Sequence[str], port: int, environment: Mapping[str, str], log: Path) -> Process:
     """In the background, in a session of its own, its output appended to `log`."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            env=dict(environment),
-            cwd=os.sep,
-            start_new_session=True,
-        )
-    return Process.seen(name, process.pid, port, log)
+    pid = start_detached(command, environment, log)
+    return Process.seen(name, pid, port, log)
 
 
 def tail(log: Path, lines: int = 12) -> str:

@@ -22,6 +22,7 @@ import psutil
 
 from pipeline.errors import LentaError
 from pipeline.stack.binaries import PostgresPrograms, postgres_programs, redis_program
+from pipeline.stack.detached import lives, start_detached
 
 INFRA = Path(__file__).parents[4] / "infra"
 HOST = "127.0.0.1"
@@ -47,16 +48,9 @@ def start_redis(folder: Path, port: int, database: int = 0) -> RunningServer:
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "redis.log"
     command = [str(redis_program()), str(INFRA / "redis/redis.conf"), "--bind", HOST, "--port", str(port)]
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [*command, "--dir", str(folder)],
-            stdout=output,
-            stderr=output,
-            stdin=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-    _wait_for_port(port, log, lambda: process.poll() is None, "Redis")
-    return RunningServer(f"redis://{HOST}:{port}/{database}", process.pid, log)
+    pid = start_detached([*command, "--dir", str(folder)], os.environ, log)
+    _wait_for_port(port, log, lambda: lives(pid), "Redis")
+    return RunningServer(f"redis://{HOST}:{port}/{database}", pid, log)
 
 
 def stop_process(pid: int, seconds: float = 10.0) -> None:
@@ -133,6 +127,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
         yield postgres.start(free_port()).url
     finally:
         postgres.stop()
+        shutil.rmtree(postgres.data.parent)
 
 
 @contextmanager

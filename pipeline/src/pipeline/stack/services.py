@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from pipeline.stack.ports import DEFAULTS, variable
 from pipeline.stack.servers import HOST
 
+PYTHON = (sys.executable, "-P", "-m")
+"""Without the current folder on its path: a file there named like a service must not be run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Service:
@@ -47,7 +50,7 @@ def services(
         "GATEWAY_TEST_URL": url["ranker-test"],
         "GATEWAY_API_KEYS": api_key,
     }
-    ingest = Service("ingest", ports["ingest"], (sys.executable, "-m", "feature_service.ingest"), features)
+    ingest = Service("ingest", ports["ingest"], (*PYTHON, "feature_service.ingest"), features)
     return [
         _web("feature-service", "feature_service.app:create", ports, features),
         ingest,
@@ -60,6 +63,6 @@ def services(
 
 def _web(name: str, factory: str, ports: Mapping[str, int], settings: Mapping[str, str]) -> Service:
     port = ports[name]
-    command = (sys.executable, "-m", "uvicorn", factory, "--factory", "--host", HOST, "--port", str(port))
+    command = (*PYTHON, "uvicorn", factory, "--factory", "--app-dir", os.sep, "--host", HOST, "--port", str(port))
     quiet = ("--no-access-log", "--timeout-graceful-shutdown", "5")
     return Service(name, port, (*command, *quiet), settings)
