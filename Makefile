@@ -15,6 +15,7 @@ export DATA UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_T
 
 setup := infra/local/setup $(PYTHON)
 lenta := .venv/bin/lenta
+sources := $(wildcard libs/*/src */src)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +59,8 @@ lint: ## style, formatting, the arrows between packages, the locks' freshness
 
 types: ## mypy, strict
 	@$(setup) development
-	.venv/bin/mypy libs/*/src gateway/src feature-service/src ranker-control/src ranker-test/src console/src pipeline/src tests
+	.venv/bin/mypy $(sources)
+	MYPYPATH=tests .venv/bin/mypy --explicit-package-bases tests
 
 lock: ## compile the hashed locks from the pyproject files
 	@$(setup) development

@@ -66,6 +66,8 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
 
 def down(home: Home, steps: Steps, *, clean: bool = False) -> list[str]:
     """Stops what `up` has started, and nothing else; the names. clean: removes the data too."""
+    if not home.root.exists():
+        return []
     with home.alone():
         processes = Processes.read(home)
         stopped = _stop_services(home, processes) + stop_servers(home, processes)

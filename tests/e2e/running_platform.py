@@ -1,0 +1,112 @@
+"""The whole platform, brought up by `lenta up` as a user does it, and what a test asks of it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+from contracts.headers import API_KEY
+from contracts.records import UserRow
+from pipeline.stack import environment
+from pipeline.stack.home import Home
+from pipeline.stack.ports import DEFAULTS, variable
+from pipeline.stack.processes import Process, Processes
+from pipeline.stack.servers import HOST, free_port
+
+LENTA = Path(sys.executable).with_name("lenta")
+OURS = ("LENTA_", "GATEWAY_", "FEATURES_", "RANKER_", "CONSOLE_")
+
+
+@dataclass(frozen=True)
+class RunningPlatform:
+    home: Home
+    ports: dict[str, int] = field(default_factory=lambda: {name: free_port() for name in DEFAULTS})
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """Of a shell in which somebody works with this platform."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(OURS) and name not in {"DATA", "UNTIL"}
+        }
+        ports = {variable(name): str(port) for name, port in self.ports.items()}
+        return {**inherited, **ports, "LENTA_HOME": str(self.home.root), "COLUMNS": "200"}
+
+    def lenta(self, *arguments: str, check: bool = True, **variables: str) -> subprocess.CompletedProcess[str]:
+        """Runs the command as a user does. check: a failure fails the test with what the command said."""
+        done = subprocess.run(
+            [LENTA, *arguments], env={**self.environ, **variables}, capture_output=True, text=True, timeout=280
+        )
+        said = done.stdout + done.stderr
+        assert done.returncode == 0 or not check, f"lenta {' '.join(arguments)}: {said}"
+        return done
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return environment.read(self.home)
+
+    def url(self, service: str = "gateway") -> str:
+        return f"http://{HOST}:{self.ports[service]}"
+
+    def process(self, name: str) -> Process:
+        process = Processes.read(self.home).alive(name)
+        assert process is not None, f"{name} does not run"
+        return process
+
+    def get(self, path: str, **parameters: object) -> httpx.Response:
+        return httpx.get(
+            f"{self.url()}{path}", params={name: str(value) for name, value in parameters.items()}, timeout=5
+        )
+
+    def recommend(self, user_id: int, limit: int = 5) -> httpx.Response:
+        answer = self.get("/post/recommendations/", id=user_id, limit=limit)
+        assert answer.status_code == httpx.codes.OK, answer.text
+        return answer
+
+    def recommended_ids(self, user_id: int, limit: int = 5) -> list[int]:
+        return [post["id"] for post in self.recommend(user_id, limit).json()["recommendations"]]
+
+    def send(self, user_id: int, post_id: int, action: str, key: str | None = None) -> None:
+        event = {"key": key or uuid4().hex, "user_id": user_id, "post_id": post_id, "action": action}
+        answer = httpx.post(f"{self.url()}/events", json={"events": [event]}, headers=self.authorised, timeout=5)
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+
+    @property
+    def authorised(self) -> dict[str, str]:
+        return {API_KEY: self.settings["LENTA_API_KEY"]}
+
+    def put(self, path: str, body: dict[str, object]) -> None:
+        answer = httpx.put(f"{self.url()}{path}", json=body, headers=self.authorised, timeout=5)
+        assert answer.status_code == httpx.codes.ACCEPTED, answer.text
+
+    def row(self, user_id: int) -> UserRow:
+        answer = httpx.get(f"{self.url('feature-service')}/users/{user_id}/row", timeout=5)
+        return UserRow.unpack(answer.raise_for_status().content)
+
+
+def within(seconds: float, holds: Callable[[], bool]) -> float:
+    """How long it took until `holds`; fails when that takes longer than `seconds`."""
+    started = time.monotonic()
+    while not holds():
+        assert time.monotonic() - started < seconds, f"not within {seconds} s"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+@contextmanager
+def brought_up(home: Home, *arguments: str) -> Iterator[RunningPlatform]:
+    platform = RunningPlatform(home)
+    try:
+        platform.lenta("up", *arguments)
+        yield platform
+    finally:
+        platform.lenta("down", "--clean")
