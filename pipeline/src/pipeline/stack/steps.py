@@ -23,7 +23,9 @@ class Steps:
     def step(self, title: str) -> Iterator[OnProgress]:
         started = time.monotonic()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-        with Progress(*columns, TimeElapsedColumn(), console=self.console, transient=True) as progress:
+        with Progress(
+            *columns, TimeElapsedColumn(), console=self.console, transient=True, disable=not self.console.is_terminal
+        ) as progress:
             task = progress.add_task(title, total=None)
             yield lambda done, total: progress.update(task, completed=done, total=total)
         took = time.monotonic() - started
