@@ -10,6 +10,7 @@ import os
 import pwd
 import shutil
 import socket
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -179,9 +180,14 @@ def _reachable_programs(programs: PostgresPrograms, user: pwd.struct_passwd | No
 
 
 def _own_folder(folder: Path, user: pwd.struct_passwd | None) -> None:
+    """Raises LentaError when the folder, which may lie where everybody writes, is a link or somebody else's."""
     folder.mkdir(parents=True, exist_ok=True)
-    if user is not None:
-        os.chown(folder, user.pw_uid, user.pw_gid)
+    if user is None:
+        return
+    found = folder.lstat()
+    if stat.S_ISLNK(found.st_mode) or found.st_uid not in (os.geteuid(), user.pw_uid):
+        raise LentaError(f"{folder} belongs to somebody else; remove it and try again")
+    os.chown(folder, user.pw_uid, user.pw_gid, follow_symlinks=False)
 
 
 def _wait_for_port(port: int, log: Path, lives: Callable[[], bool], name: str) -> None:
