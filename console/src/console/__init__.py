@@ -1,1 +1,1 @@
-"""Pages for people."""
+"""Pages for people, off the hot path: the platform serves without them."""

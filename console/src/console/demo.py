@@ -1,0 +1,259 @@
+"""What would each model show this user? The page's numbers and words as one value, which is also its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal
+
+from chassis.errors import InvalidParameter
+from contracts.assignment import GROUPS, Group
+from contracts.wire import USER_ID_MAX, FeedRow, Post, User
+from pydantic import BaseModel, ConfigDict, Field
+
+from console import words
+from console.gateway import GatewayError, Preview
+
+K_DEFAULT, K_MAX = 5, 10
+LIKED_SHOWN = 5
+LEDE, LIKED_LEDE = 190, 88
+
+
+class View(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Query(View):
+    user: Annotated[int, Field(ge=0, le=USER_ID_MAX)] | None = None
+    k: Annotated[int, Field(ge=1, le=K_MAX)] = K_DEFAULT
+
+    @classmethod
+    def of(cls, params: Mapping[str, str]) -> Query:
+        """Raises InvalidParameter that names the field. An empty field counts as left out."""
+        user = _whole(params, "user", 0, USER_ID_MAX)
+        k = _whole(params, "k", 1, K_MAX)
+        return cls(user=user, k=K_DEFAULT if k is None else k)
+
+
+class Fact(View):
+    label: str
+    value: str
+
+
+class Person(View):
+    """Who the user is, in words."""
+
+    user_id: int
+    known: bool | None
+    """None where it could not be found out."""
+    headline: str
+    facts: list[Fact]
+
+
+class Liked(View):
+    post_id: int
+    topic: str
+    lede: str
+    at: datetime
+    when: str
+
+
+class Likes(View):
+    posts: list[Liked]
+    note: str | None
+    """Why there are none, or what is missing."""
+
+
+class Card(View):
+    rank: int
+    post: Post
+    lede: str
+    rest: str
+    rest_words: int
+    other_rank: int | None
+    standing: str | None
+    """None where the other model's list is not known."""
+
+
+class Notice(View):
+    kind: Literal["warn", "plain"]
+    text: str
+
+
+class Column(View):
+    group: Group
+    model: str | None
+    version: str | None
+    took: str
+    notices: list[Notice]
+    cards: list[Card]
+
+
+class Agreement(View):
+    both: int
+    of: int
+    text: str
+
+
+class Demo(View):
+    query: Query
+    as_of: datetime
+    problem: str | None = None
+    """Says that nothing could be read at all."""
+    person: Person | None = None
+    likes: Likes | None = None
+    columns: list[Column] = []
+    agreement: Agreement | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What the gateway said, or why it did not."""
+
+    user: User | None | GatewayError
+    history: list[FeedRow] | GatewayError
+    posts: Mapping[int, Post | None | GatewayError]
+    """By id: those of `liked_lately`."""
+    previews: Mapping[Group, Preview | GatewayError]
+
+    @property
+    def nothing(self) -> bool:
+        answers = (self.user, self.history, *self.previews.values())
+        return all(isinstance(answer, GatewayError) for answer in answers)
+
+
+def liked_lately(history: Sequence[FeedRow]) -> list[FeedRow]:
+    """The latest like of each of the last few posts that the user liked, newest first."""
+    latest: dict[int, FeedRow] = {}
+    for row in history:
+        if row.action == "like":
+            latest.setdefault(row.post_id, row)
+    return list(latest.values())[:LIKED_SHOWN]
+
+
+def assemble(query: Query, user_id: int, found: Found, now: datetime) -> Demo:
+    if found.nothing:
+        return Demo(query=query, as_of=now, problem=words.NO_DATA)
+    return Demo(
+        query=query,
+        as_of=now,
+        person=_person(user_id, found, now),
+        likes=_likes(found, now),
+        columns=[_column(group, found.previews, query.k) for group in GROUPS],
+        agreement=_agreement(found.previews),
+    )
+
+
+def _person(user_id: int, found: Found, now: datetime) -> Person:
+    user = found.user
+    if isinstance(user, GatewayError):
+        return Person(user_id=user_id, known=None, headline=f"The profile {user}.", facts=_activity(found, now))
+    if user is None:
+        known = not isinstance(found.history, GatewayError) and bool(found.history)
+        line = "Events, but no profile" if known else words.unknown_user(user_id)
+        return Person(user_id=user_id, known=known, headline=line, facts=_activity(found, now) if known else [])
+    facts = [
+        Fact(label="Device", value=user.os or words.UNKNOWN),
+        Fact(label="Came by", value=user.source or words.UNKNOWN),
+        Fact(label="Gender code", value=_number(user.gender)),
+        Fact(label="Old category", value=_number(user.exp_group)),
+    ]
+    return Person(user_id=user_id, known=True, headline=words.headline(user), facts=facts + _activity(found, now))
+
+
+def _activity(found: Found, now: datetime) -> list[Fact]:
+    if isinstance(found.history, GatewayError) or not found.history:
+        return []
+    likes = sum(row.action == "like" for row in found.history)
+    said = f"{words.count(likes, 'like', 'likes')}, {words.count(len(found.history) - likes, 'view', 'views')}"
+    return [
+        Fact(label="Last events", value=said),
+        Fact(label="Last seen", value=words.moment(found.history[0].timestamp, now)),
+    ]
+
+
+def _likes(found: Found, now: datetime) -> Likes:
+    if isinstance(found.history, GatewayError):
+        return Likes(posts=[], note=f"The history {found.history}. The feeds are not affected.")
+    rows = liked_lately(found.history)
+    if not rows:
+        none = f"No like among the last {words.count(len(found.history), 'event', 'events')}."
+        return Likes(posts=[], note=none if found.history else "No likes yet.")
+    liked = [_liked(row, post, now) for row in rows if isinstance(post := found.posts[row.post_id], Post)]
+    missing = len(rows) - len(liked)
+    note = f"{words.count(missing, 'liked post', 'liked posts')} could not be read." if missing else None
+    return Likes(posts=liked, note=note)
+
+
+def _liked(row: FeedRow, post: Post, now: datetime) -> Liked:
+    lede, _ = words.excerpt(post.text, LIKED_LEDE)
+    when = words.moment(row.timestamp, now)
+    return Liked(post_id=post.id, topic=post.topic, lede=lede, at=row.timestamp, when=when)
+
+
+def _column(group: Group, previews: Mapping[Group, Preview | GatewayError], k: int) -> Column:
+    mine, other = previews[group], next(name for name in GROUPS if name != group)
+    if isinstance(mine, GatewayError):
+        notice = Notice(kind="warn", text=words.no_answer(group, str(mine)))
+        return Column(group=group, model=None, version=None, took=words.UNKNOWN, notices=[notice], cards=[])
+    return Column(
+        group=group,
+        model=mine.model or None,
+        version=mine.version or None,
+        took=words.duration(mine.seconds),
+        notices=_notices(group, mine, k),
+        cards=[_card(rank, post, other, previews[other], k) for rank, post in enumerate(mine.posts, 1)],
+    )
+
+
+def _notices(group: Group, preview: Preview, k: int) -> list[Notice]:
+    notices = []
+    if preview.degraded:
+        text = words.degraded(group, preview.degraded, preview.model, preview.seconds)
+        notices.append(Notice(kind="warn", text=text))
+    if preview.cold_start:
+        notices.append(Notice(kind="plain", text="Cold start: ranked without a profile or a history."))
+    if len(preview.posts) < k:
+        notices.append(Notice(kind="plain", text=words.too_few(group, len(preview.posts), k)))
+    return notices
+
+
+def _card(rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k: int) -> Card:
+    lede, rest = words.excerpt(post.text, LEDE)
+    their_rank, standing = None, None
+    if isinstance(theirs, Preview):
+        their_rank = next((place for place, one in enumerate(theirs.posts, 1) if one.id == post.id), None)
+        standing = words.standing(other, their_rank, k)
+    return Card(
+        rank=rank,
+        post=post,
+        lede=lede,
+        rest=rest,
+        rest_words=len(rest.split()),
+        other_rank=their_rank,
+        standing=standing,
+    )
+
+
+def _agreement(previews: Mapping[Group, Preview | GatewayError]) -> Agreement | None:
+    """None unless both models answered themselves: a fallback's list says nothing about the model."""
+    answers = [preview for preview in previews.values() if isinstance(preview, Preview) and not preview.degraded]
+    of = max((len(preview.posts) for preview in answers), default=0)
+    if len(answers) < len(GROUPS) or not of:
+        return None
+    both = len(set.intersection(*({post.id for post in preview.posts} for preview in answers)))
+    return Agreement(both=both, of=of, text=words.agreement(both, of))
+
+
+def _number(value: int | None) -> str:
+    return words.UNKNOWN if value is None else str(value)
+
+
+def _whole(params: Mapping[str, str], field: str, least: int, most: int) -> int | None:
+    given = params.get(field, "").strip()
+    if not given:
+        return None
+    if given.isascii() and given.isdigit() and len(given) <= len(str(most)) and least <= int(given) <= most:
+        return int(given)
+    raise InvalidParameter(f"{field} must be a whole number from {least:,} to {most:,}", field=field)

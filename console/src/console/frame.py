@@ -1,0 +1,109 @@
+"""The frame that all pages share: navigation, theme, templates, static files, and the headers that keep it safe.
+
+A new page adds one entry to `PAGES` and one router.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HERE = Path(str(files("console")))
+STATIC = HERE / "static"
+THEMES = ("system", "light", "dark")
+THEME_COOKIE = "lenta_theme"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    ("default-src 'self'", "base-uri 'none'", "form-action 'self'", "frame-ancestors 'none'", "object-src 'none'")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    name: str
+    path: str
+
+
+PAGES = (Page("Demo", "/console/demo"),)
+
+
+@cache
+def static_path() -> str:
+    """Carries the files' own fingerprint, so that browsers may keep them for good."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in STATIC.rglob("*") if path.is_file()):
+        digest.update(path.relative_to(STATIC).as_posix().encode() + path.read_bytes())
+    return f"/console/static/{digest.hexdigest()[:12]}"
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["iso"] = _iso
+    return environment
+
+
+def theme_of(request: Request) -> str:
+    chosen = request.cookies.get(THEME_COOKIE, THEMES[0])
+    return chosen if chosen in THEMES else THEMES[0]
+
+
+def page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+    """The theme is part of the first byte, so that nothing flashes."""
+    theme = theme_of(request)
+    frame = {
+        "pages": PAGES,
+        "path": request.url.path,
+        "here": request.url.path + (f"?{request.url.query}" if request.url.query else ""),
+        "static": static_path(),
+        "theme": theme,
+        "next_theme": THEMES[(THEMES.index(theme) + 1) % len(THEMES)],
+    }
+    body = _templates().get_template(template).render(frame | dict(values))
+    return HTMLResponse(body, status, headers={"Cache-Control": "no-store", "Vary": "Cookie"})
+
+
+class PageHeaders:
+    """ASGI middleware: the browser may load from this origin alone, and may keep the fingerprinted files."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not scope["path"].startswith("/console"):
+            await self._app(scope, receive, send)
+            return
+
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
+                headers["X-Content-Type-Options"] = "nosniff"
+                headers["Referrer-Policy"] = "same-origin"
+                if scope["path"].startswith(static_path()) and message["status"] == 200:
+                    headers["Cache-Control"] = "public, max-age=31536000, immutable"
+            await send(message)
+
+        await self._app(scope, receive, with_headers)
+
+
+def _iso(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")

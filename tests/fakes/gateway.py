@@ -1,0 +1,177 @@
+"""A small gateway that speaks the public API's JSON, for tests of what stands before it. Its moods are set per user.
+
+Served by a real server on a free port: `served(FakeGateway())`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
+READER, NEWCOMER, STRANGER, CYRILLIC, SHORT, FALLBACK, SLOW, BROKEN, NO_HISTORY, GARBLED, COLD = (
+    200, 201, 999_999, 202, 203, 204, 205, 206, 207, 208, 209,
+)  # fmt: skip
+TOPICS = ("movie", "covid", "business", "sport", "politics", "tech", "entertainment")
+OPENINGS = (
+    "The director spent four years on this quiet film, and every frame of it shows.",
+    "Hospitals in the north report fewer new cases for the third week in a row.",
+    "Shares rose early on Tuesday after the company said that orders had doubled since spring.",
+    "She won the final set without losing a point, then sat down and laughed!",
+    "The committee postponed the vote again; nobody in the room seemed surprised.",
+    "A phone that folds twice sounds like a joke until you hold one for a day.",
+    "Tickets for the summer tour were gone within nine minutes, most of them to bots.",
+)
+MIDDLES = (
+    "The second half slows down, as if the story itself wanted to rest.",
+    "Doctors ask people to keep their masks at hand and to air the rooms where they meet.",
+    "Analysts had expected half of that, and two of them admitted so in public.",
+    "Her coach had promised to shave his beard, and keeps his promises.",
+    "Critics say that the rule would help those who need it least.",
+    "The battery lasts until the evening, which is more than the last one could say.",
+    "Fans who came too late can still hear the concert on the radio.",
+)
+ENDING = (
+    "I did not expect to think about it the next morning, yet here I am, writing this on the train. "
+    "If you have an hour, make it this one, and tell me what you made of the end."
+)
+LONG_CITY = "Новоалександровск-на-Большой-Северной-Двине"
+
+
+def text_of(post_id: int) -> str:
+    """30 to 120 words of readable English."""
+    topic = post_id % len(TOPICS)
+    middle = [MIDDLES[(post_id + 3 * step) % len(MIDDLES)] for step in range(1 + post_id % 4)]
+    return " ".join([OPENINGS[topic], MIDDLES[topic], *middle, ENDING])
+
+
+def post(post_id: int) -> dict[str, object]:
+    return {"id": post_id, "text": text_of(post_id), "topic": TOPICS[post_id % len(TOPICS)]}
+
+
+@dataclass
+class FakeGateway:
+    """`asked`: every path with its query, in order of arrival."""
+
+    delay_seconds: float = 5.0
+    """For user SLOW's previews of test."""
+    asked: list[str] = field(default_factory=list)
+    previews_now: int = 0
+    previews_most: int = 0
+
+    def app(self) -> ASGIApp:
+        return Starlette(
+            routes=[
+                Route("/user/{id:int}", self.user),
+                Route("/user/{id:int}/feed", self.feed),
+                Route("/post/{id:int}", self.one_post),
+                Route("/{group}/post/recommendations/", self.preview),
+            ]
+        )
+
+    async def user(self, request: Request) -> Response:
+        user_id = self._heard(request)
+        if user_id in (STRANGER, COLD):
+            return JSONResponse({"error": "not_found", "message": "no such user"}, 404)
+        if user_id == BROKEN:
+            return JSONResponse({"error": "unavailable", "message": "down"}, 503)
+        city, country = (LONG_CITY, "Россия") if user_id == CYRILLIC else ("Saint Petersburg", "Russia")
+        profile = {"user_id": user_id, "age": 34, "gender": 1, "country": country, "city": city}
+        return JSONResponse(profile | {"exp_group": 3, "os": "Android", "source": "ads"})
+
+    async def feed(self, request: Request) -> Response:
+        user_id = self._heard(request)
+        if user_id in (BROKEN, NO_HISTORY):
+            return JSONResponse({"error": "unavailable", "message": "down"}, 503)
+        if user_id in (STRANGER, COLD, NEWCOMER):
+            return JSONResponse([])
+        rows = [_row(user_id, place) for place in range(int(request.query_params["limit"]))]
+        return JSONResponse(rows)
+
+    async def one_post(self, request: Request) -> Response:
+        return JSONResponse(post(self._heard(request)))
+
+    async def preview(self, request: Request) -> Response:
+        self._heard(request)
+        self.previews_now += 1
+        self.previews_most = max(self.previews_most, self.previews_now)
+        try:
+            return await self._preview(request.path_params["group"], int(request.query_params["id"]), request)
+        finally:
+            self.previews_now -= 1
+
+    async def _preview(self, group: str, user_id: int, request: Request) -> Response:
+        await asyncio.sleep(self.delay_seconds if (user_id, group) == (SLOW, "test") else 0.01)
+        if user_id == BROKEN and group == "test":
+            return JSONResponse({"error": "unavailable", "message": "down"}, 503)
+        if user_id == GARBLED and group == "test":
+            return JSONResponse({"posts": "none"})
+        ids = _slate(group, int(request.query_params["limit"]))
+        headers = {"X-Model": f"{group}@2026-03-14.1", "X-Request-ID": "r1"}
+        if user_id == SHORT and group == "control":
+            ids = ids[:3]
+        if user_id == FALLBACK and group == "test":
+            headers |= {"X-Model": "popular@hourly", "X-Degraded": "ranker_timeout"}
+        if user_id in (STRANGER, COLD):
+            headers["X-Cold-Start"] = "1"
+        return JSONResponse([post(post_id) for post_id in ids], headers=headers)
+
+    def _heard(self, request: Request) -> int:
+        self.asked.append(f"{request.url.path}?{request.url.query}".rstrip("?"))
+        return int(request.path_params.get("id", 0))
+
+
+def _slate(group: str, k: int) -> list[int]:
+    """Three of the first five in both, in another order."""
+    control = [812, 47, 366, 505, 918, 61, 72, 83, 94, 106]
+    test = [505, 133, 812, 47, 240, 311, 322, 83, 344, 355]
+    return (control if group == "control" else test)[:k]
+
+
+def _row(user_id: int, place: int) -> dict[str, object]:
+    """Newest first; every eighth row is a like."""
+    like = place % 8 == 2
+    at = NOW - timedelta(hours=9 * place, minutes=11)
+    post_id = 1 + (user_id * 31 + place * 17) % 900
+    target = None if like else 0
+    action = "like" if like else "view"
+    return {"timestamp": at.isoformat(), "user_id": user_id, "post_id": post_id, "action": action, "target": target}
+
+
+@contextmanager
+def served(app: ASGIApp) -> Iterator[str]:
+    """The app's address, served from a thread of its own."""
+    config = uvicorn.Config(app, host="127.0.0.1", log_config=None, log_level="error", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with socket.socket() as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(("127.0.0.1", 0))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        try:
+            _wait_until_started(server)
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(timeout=10)
+
+
+def _wait_until_started(server: uvicorn.Server) -> None:
+    deadline = time.monotonic() + 10
+    while not server.started:
+        if time.monotonic() > deadline:
+            raise TimeoutError("the server did not start within 10 s")
+        time.sleep(0.01)
