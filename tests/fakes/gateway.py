@@ -27,13 +27,41 @@ READER, NEWCOMER, STRANGER, CYRILLIC, SHORT, FALLBACK, SLOW, BROKEN, NO_HISTORY,
 )  # fmt: skip
 TOPICS = ("movie", "covid", "business", "sport", "politics", "tech", "entertainment")
 OPENINGS = (
-    "The director spent four years on this quiet film, and every frame of it shows.",
-    "Hospitals in the north report fewer new cases for the third week in a row.",
-    "Shares rose early on Tuesday after the company said that orders had doubled since spring.",
-    "She won the final set without losing a point, then sat down and laughed!",
-    "The committee postponed the vote again; nobody in the room seemed surprised.",
-    "A phone that folds twice sounds like a joke until you hold one for a day.",
-    "Tickets for the summer tour were gone within nine minutes, most of them to bots.",
+    (
+        "The director spent four years on this quiet film, and every frame of it shows.",
+        "Nobody told me that the sequel is a musical, and I am glad of it.",
+        "An old lighthouse, two brothers, one boat: that is the whole plot, and it is plenty.",
+    ),
+    (
+        "Hospitals in the north report fewer new cases for the third week in a row.",
+        "Booster appointments open on Monday for everyone above the age of forty.",
+        "Schools may stay open this winter if every second classroom gets a filter.",
+    ),
+    (
+        "Shares rose early on Tuesday after the company said that orders had doubled since spring.",
+        "The bakery chain will close nine shops and hire forty drivers instead.",
+        "Two banks agreed to merge last night, and both chairmen call it a meeting of equals.",
+    ),
+    (
+        "She won the final set without losing a point, then sat down and laughed!",
+        "A goal in the last minute sent the youngest team of the league into the cup final.",
+        "He ran the marathon in borrowed shoes and still came home third.",
+    ),
+    (
+        "The committee postponed the vote again; nobody in the room seemed surprised.",
+        "The mayor promised a bridge in her first year, and a ferry in case that fails.",
+        "Ministers met for nine hours to agree on what they will disagree about next week.",
+    ),
+    (
+        "A phone that folds twice sounds like a joke until you hold one for a day.",
+        "The new compiler is four times faster, and its error messages read like letters from a friend.",
+        "Somebody wrote a web browser in a summer, alone, and it opens most pages.",
+    ),
+    (
+        "Tickets for the summer tour were gone within nine minutes, most of them to bots.",
+        "The quiz show returns with its first host, who is now eighty and sharper than ever.",
+        "Her third album is short, loud, and made for driving at night.",
+    ),
 )
 MIDDLES = (
     "The second half slows down, as if the story itself wanted to rest.",
@@ -54,8 +82,8 @@ LONG_CITY = "Новоалександровск-на-Большой-Северн
 def text_of(post_id: int) -> str:
     """30 to 120 words of readable English."""
     topic = post_id % len(TOPICS)
-    middle = [MIDDLES[(post_id + 3 * step) % len(MIDDLES)] for step in range(1 + post_id % 4)]
-    return " ".join([OPENINGS[topic], MIDDLES[topic], *middle, ENDING])
+    middle = [MIDDLES[(post_id + 1 + 3 * step) % len(MIDDLES)] for step in range(1 + post_id % 4)]
+    return " ".join([OPENINGS[topic][post_id // 7 % 3], MIDDLES[topic], *middle, ENDING])
 
 
 def post(post_id: int) -> dict[str, object]:

@@ -111,9 +111,9 @@ class Demo(View):
 class Found:
     """What the gateway said, or why it did not."""
 
-    user: User | None | GatewayError
+    user: User | GatewayError | None
     history: list[FeedRow] | GatewayError
-    posts: Mapping[int, Post | None | GatewayError]
+    posts: Mapping[int, Post | GatewayError | None]
     """By id: those of `liked_lately`."""
     previews: Mapping[Group, Preview | GatewayError]
 
@@ -148,7 +148,12 @@ def assemble(query: Query, user_id: int, found: Found, now: datetime) -> Demo:
 def _person(user_id: int, found: Found, now: datetime) -> Person:
     user = found.user
     if isinstance(user, GatewayError):
-        return Person(user_id=user_id, known=None, headline=f"The profile {user}.", facts=_activity(found, now))
+        return Person(
+            user_id=user_id,
+            known=None,
+            headline=f"The profile cannot be read: the gateway {user}.",
+            facts=_activity(found, now),
+        )
     if user is None:
         known = not isinstance(found.history, GatewayError) and bool(found.history)
         line = "Events, but no profile" if known else words.unknown_user(user_id)
@@ -157,7 +162,7 @@ def _person(user_id: int, found: Found, now: datetime) -> Person:
         Fact(label="Device", value=user.os or words.UNKNOWN),
         Fact(label="Came by", value=user.source or words.UNKNOWN),
         Fact(label="Gender code", value=_number(user.gender)),
-        Fact(label="Old category", value=_number(user.exp_group)),
+        Fact(label="Old group code", value=_number(user.exp_group)),
     ]
     return Person(user_id=user_id, known=True, headline=words.headline(user), facts=facts + _activity(found, now))
 
@@ -175,7 +180,9 @@ def _activity(found: Found, now: datetime) -> list[Fact]:
 
 def _likes(found: Found, now: datetime) -> Likes:
     if isinstance(found.history, GatewayError):
-        return Likes(posts=[], note=f"The history {found.history}. The feeds are not affected.")
+        return Likes(
+            posts=[], note=f"The history cannot be read: the gateway {found.history}. The feeds are not affected."
+        )
     rows = liked_lately(found.history)
     if not rows:
         none = f"No like among the last {words.count(len(found.history), 'event', 'events')}."

@@ -88,9 +88,10 @@ class Gateway:
             path = f"/{group}/post/recommendations/"
             response = await self._get(path, {"id": user_id, "limit": k}, self._preview_timeout)
             seconds = time.perf_counter() - started
+        posts = _read(response, _POSTS)
         name, _, version = response.headers.get(MODEL, "").partition("@")
         return Preview(
-            posts=tuple(_read(response, _POSTS)),
+            posts=tuple(posts),
             model=name,
             version=version,
             degraded=tuple(part.strip() for part in response.headers.get(DEGRADED, "").split(",") if part.strip()),
@@ -130,5 +131,5 @@ def _read(response: httpx.Response, shape: TypeAdapter[T]) -> T:
             raise ValueError(f"status {response.status_code}")
         return shape.validate_json(response.content)
     except (ValidationError, ValueError) as error:
-        log.error("unreadable_answer", path=response.request.url.path, status=response.status_code, exc_info=error)
+        log.exception("unreadable_answer", path=response.request.url.path, status=response.status_code)
         raise UnreadableAnswer("gave an answer that the console cannot read") from error

@@ -31,7 +31,7 @@ async def _find(gateway: Gateway, user_id: int, k: int) -> Found:
         rows = await history
         liked = [] if isinstance(rows, GatewayError) else liked_lately(rows)
         posts = {row.post_id: group.create_task(_or_error(gateway.post(row.post_id))) for row in liked}
-    found: dict[int, Post | None | GatewayError] = {post_id: task.result() for post_id, task in posts.items()}
+    found: dict[int, Post | GatewayError | None] = {post_id: task.result() for post_id, task in posts.items()}
     return Found(user.result(), rows, found, {name: task.result() for name, task in previews.items()})
 
 

@@ -11,7 +11,6 @@ from contracts.wire import User
 
 NO_DATA = "The console cannot read its data. Feeds are not affected."
 UNKNOWN = "–"
-PREVIEW_NOTE = "A preview: it logs no exposure and writes no profile."
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(#@]?[A-ZА-ЯЁ0-9])")
 _FALLBACKS = {"popular": "popular posts", "last_slate": "the posts that this user was shown last"}
@@ -88,8 +87,8 @@ def degraded(group: Group, reasons: Sequence[str], model: str, seconds: float) -
 
 
 def no_answer(group: Group, why: str) -> str:
-    """`why`: a GatewayError's text."""
-    return f"{group} {why}. There is nothing to show for it."
+    """`why`: the text of a GatewayError."""
+    return f"{group} {why}. There are no posts to show."
 
 
 def too_few(group: Group, found: int, k: int) -> str:

@@ -1,0 +1,133 @@
+"""The demo page's value, from what the gateway said: no network here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from chassis.errors import InvalidParameter
+from console.demo import LIKED_SHOWN, Demo, Found, Query, assemble, liked_lately
+from console.gateway import GatewayError, GatewayUnavailable, Preview
+from contracts.wire import FeedRow, Post, User
+
+NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
+DOWN = GatewayUnavailable("could not be reached")
+
+
+def preview(*ids: int, model: str = "control", degraded: tuple[str, ...] = (), cold: bool = False) -> Preview:
+    posts = tuple(Post(id=one, text=f"Post {one}.", topic="movie") for one in ids)
+    return Preview(posts, model=model, version="7", degraded=degraded, cold_start=cold, seconds=0.02)
+
+
+def row(post_id: int, action: str, hours_ago: int) -> FeedRow:
+    fields = {"user_id": 1, "post_id": post_id, "action": action, "target": None}
+    return FeedRow.model_validate(fields | {"timestamp": NOW - timedelta(hours=hours_ago)})
+
+
+def found(control: Preview | GatewayUnavailable, test: Preview | GatewayUnavailable) -> Found:
+    return Found(User(user_id=1, age=30), [], {}, {"control": control, "test": test})
+
+
+def shown(found: Found, k: int = 3) -> Demo:
+    return assemble(Query(user=1, k=k), 1, found, NOW)
+
+
+@pytest.mark.parametrize(
+    ("params", "field"),
+    [
+        ({"user": "abc"}, "user"),
+        ({"user": "-1"}, "user"),
+        ({"user": "1.5"}, "user"),
+        ({"user": "٣"}, "user"),
+        ({"user": "2147483648"}, "user"),
+        ({"user": "9" * 5_000}, "user"),
+        ({"k": "0"}, "k"),
+        ({"k": "11"}, "k"),
+    ],
+)
+def test_a_bad_query_names_its_field(params: dict[str, str], field: str) -> None:
+    with pytest.raises(InvalidParameter) as error:
+        Query.of(params)
+    assert error.value.field == field
+
+
+def test_empty_fields_count_as_left_out() -> None:
+    assert Query.of({"user": " ", "k": ""}) == Query(user=None, k=5)
+
+
+def test_every_post_says_where_it_stands_in_the_other_list() -> None:
+    control, test = shown(found(preview(1, 2, 3), preview(3, 4, 1, model="test"))).columns
+    assert [card.standing for card in control.cards] == ["test: 3", "not in test’s top 3", "test: 1"]
+    assert [card.standing for card in test.cards] == ["control: 3", "not in control’s top 3", "control: 1"]
+
+
+def test_posts_in_both_lists_are_counted() -> None:
+    demo = shown(found(preview(1, 2, 3), preview(3, 4, 1, model="test")))
+    assert demo.agreement is not None
+    assert demo.agreement.text == "2 of 3 posts in both"
+
+
+def test_a_fallback_is_not_compared_with_a_model() -> None:
+    fallback = preview(1, 2, 3, model="popular", degraded=("ranker_timeout",))
+    demo = shown(found(preview(1, 2, 3), fallback))
+    assert demo.agreement is None
+    assert [notice.kind for notice in demo.columns[1].notices] == ["warn"]
+
+
+def test_a_silent_model_leaves_the_other_feed_readable() -> None:
+    demo = shown(found(preview(1, 2, 3), GatewayUnavailable("did not answer in 1 s")))
+    assert [card.post.id for card in demo.columns[0].cards] == [1, 2, 3]
+    assert {card.standing for card in demo.columns[0].cards} == {None}
+    assert demo.columns[1].notices[0].text == "test did not answer in 1 s. There are no posts to show."
+
+
+def test_fewer_posts_than_asked_are_explained() -> None:
+    demo = shown(found(preview(1, 2), preview(model="test")))
+    texts = [column.notices[0].text for column in demo.columns]
+    assert texts == [
+        "control has only 2 of 3 posts left for this user: liked posts never come back.",
+        "test has no post left for this user: liked posts never come back.",
+    ]
+
+
+def test_a_cold_start_is_said() -> None:
+    demo = shown(found(preview(1, 2, 3, cold=True), preview(1, 2, 3, model="test")))
+    assert [len(column.notices) for column in demo.columns] == [1, 0]
+
+
+def test_nothing_read_is_one_sentence() -> None:
+    demo = shown(Found(DOWN, DOWN, {}, {"control": DOWN, "test": DOWN}))
+    assert demo.problem == "The console cannot read its data. Feeds are not affected."
+    assert demo.person is None
+
+
+def test_a_profile_that_cannot_be_read_is_not_called_unknown() -> None:
+    demo = shown(Found(DOWN, DOWN, {}, {"control": preview(1), "test": preview(1)}))
+    assert demo.person is not None
+    assert demo.person.known is None
+    assert demo.person.headline == "The profile cannot be read: the gateway could not be reached."
+
+
+def test_a_user_with_events_but_without_profile_is_known() -> None:
+    demo = shown(Found(None, [row(5, "view", 1)], {}, {"control": preview(1), "test": preview(1)}))
+    assert demo.person is not None
+    assert demo.person.headline == "Events, but no profile"
+    assert demo.likes is not None
+    assert demo.likes.note == "No like among the last 1 event."
+
+
+def test_the_latest_likes_come_first_and_once() -> None:
+    history = [row(8, "view", 0), row(7, "like", 1), row(6, "like", 2), row(7, "like", 3)]
+    history += [row(post_id, "like", 9) for post_id in range(10, 20)]
+    liked = liked_lately(history)
+    assert [one.post_id for one in liked] == [7, 6, 10, 11, 12][:LIKED_SHOWN]
+    assert liked[0].timestamp == NOW - timedelta(hours=1)
+
+
+def test_a_liked_post_that_cannot_be_read_is_counted_as_missing() -> None:
+    history = [row(7, "like", 1), row(6, "like", 2)]
+    posts: dict[int, Post | GatewayError | None] = {7: DOWN, 6: Post(id=6, text="Six.", topic="tech")}
+    demo = shown(Found(User(user_id=1), history, posts, {"control": preview(1), "test": preview(1)}))
+    assert demo.likes is not None
+    assert [liked.post_id for liked in demo.likes.posts] == [6]
+    assert demo.likes.note == "1 liked post could not be read."
