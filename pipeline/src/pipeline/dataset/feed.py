@@ -1,0 +1,195 @@
+"""The tables, opened: DuckDB over the feed's files, posts and profiles as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import duckdb
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from contracts.records import code
+from contracts.vocabulary import CATEGORIES, Vocabulary
+from ranking.encoder import Column
+from ranking.examples import Liked, Posts
+
+from pipeline.dataset.tables import Tables, naive_literal
+from pipeline.errors import LentaError
+
+MEMORY = "1500MB"
+THREADS = 2
+MICROSECONDS = 1_000_000
+_PLAIN = ("age", "gender", "exp_group")
+
+Columns = dict[str, npt.NDArray[np.generic]]
+
+
+@dataclass(frozen=True)
+class People:
+    """Profiles. ids: ascending, shape (users,); plain: age, gender, exp_group, NaN if missing, shape (users, 3);
+    codes: `contracts.records.code` of each category, shape (users,)."""
+
+    ids: npt.NDArray[np.int64]
+    plain: Column
+    codes: dict[str, npt.NDArray[np.int64]]
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.of(self.codes)
+
+    def profiles(self, vocabulary: Vocabulary) -> Column:
+        """Shape (users + 1, 7), as `UserState.profile`; the last row is of a user without profile."""
+        ranks = [vocabulary.ranks(name, self.codes[name]) for name in CATEGORIES]
+        known = np.column_stack([self.plain, *ranks]) if len(self.ids) else np.zeros((0, len(_PLAIN) + len(CATEGORIES)))
+        return np.vstack([known, np.full((1, known.shape[1]), np.nan)])
+
+    def places(self, ids: npt.NDArray[np.integer]) -> npt.NDArray[np.intp]:
+        """Each user's row in `profiles`."""
+        return places(self.ids, ids, missing=len(self.ids))
+
+
+def places(known: npt.NDArray[np.int64], wanted: npt.NDArray[np.integer], missing: int) -> npt.NDArray[np.intp]:
+    """Where each of `wanted` stands in `known`, which ascends."""
+    if not len(known):
+        return np.full(len(wanted), missing, np.intp)
+    place = np.minimum(np.searchsorted(known, wanted), len(known) - 1)
+    return np.where(known[place] == wanted, place, missing).astype(np.intp)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """What happened before `until`. In `database`: `feed(instant, user_id, post_id, topic, is_like, clicked)` of posts that
+    exist, instant in microseconds; `likes(instant, user_id, post_id)`, the first like of each user and post."""
+
+    database: duckdb.DuckDBPyConnection
+    posts: Posts
+    people: People
+    until: datetime
+    first: datetime
+    rows: int
+    views: int
+    fingerprint: str
+
+    def liked(self) -> tuple[Liked, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """All likes by user and time; the users, ascending, and where each one's likes start."""
+        found = fetch(self.database, "SELECT user_id, post_id FROM likes ORDER BY user_id, instant, post_id")
+        posts = np.searchsorted(self.posts.ids, found["post_id"].astype(np.int64))
+        users, start = np.unique(found["user_id"].astype(np.int64), return_index=True)
+        return Liked(posts.astype(np.int64)), users, start.astype(np.int64)
+
+
+def fetch(database: duckdb.DuckDBPyConnection, query: str) -> Columns:
+    """Columns as plain arrays; what may be NULL must be coalesced in the query."""
+    return {name: np.ma.getdata(values) for name, values in database.execute(query).fetchnumpy().items()}
+
+
+def load(database: duckdb.DuckDBPyConnection, name: str, columns: Mapping[str, npt.NDArray[np.generic]]) -> None:
+    """Makes the temporary table `name` of arrays."""
+    database.register("arrays", pa.table(dict(columns)))
+    database.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS SELECT * FROM arrays")
+    database.unregister("arrays")
+
+
+def microseconds(moment: datetime) -> int:
+    """Since the epoch, exactly."""
+    since = moment.astimezone(UTC) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * MICROSECONDS + since.microseconds
+
+
+def moment_of(at: int) -> datetime:
+    seconds, rest = divmod(at, MICROSECONDS)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+
+
+@contextmanager
+def opened(tables: Tables, until: datetime | None = None, memory: str = MEMORY) -> Iterator[Feed]:
+    """until: None for everything that the tables hold. Raises LentaError for tables that cannot be read."""
+    with TemporaryDirectory(prefix="lenta-") as folder, duckdb.connect(str(Path(folder) / "feed.duckdb")) as database:
+        database.execute(f"SET memory_limit = '{memory}'; SET threads = {THREADS}; SET TimeZone = 'UTC'")
+        database.execute(f"SET temp_directory = '{folder}/spill'; SET enable_progress_bar = false")
+        try:
+            feed = _open(database, tables, until)
+        except duckdb.Error as error:
+            raise LentaError(f"the tables cannot be read: {str(error).splitlines()[0]}") from error
+        yield feed
+
+
+def _open(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime | None) -> Feed:
+    posts = _posts(database, tables)
+    database.execute(
+        f"""
+        CREATE TEMP TABLE feed AS
+        SELECT epoch_us(CAST(f.timestamp AS TIMESTAMP)) AS instant, CAST(f.user_id AS BIGINT) AS user_id,
+            p.id AS post_id, p.topic, f.action = 'like' AS is_like,
+            f.action = 'view' AND coalesce(f.target, 0) = 1 AS clicked
+        FROM {tables.feed} AS f JOIN posts AS p ON p.id = f.post_id
+        WHERE f.action IN ('view', 'like') {_before(until)};
+        CREATE TEMP TABLE likes AS
+        SELECT min(instant) AS instant, user_id, post_id FROM feed WHERE is_like GROUP BY user_id, post_id
+        """
+    )
+    found = database.execute(
+        "SELECT count(*), count(*) FILTER (WHERE NOT is_like), coalesce(min(instant), 0), coalesce(max(instant), -1), "
+        "coalesce(sum(hash(instant, user_id, post_id, is_like, clicked)), 0)::VARCHAR FROM feed"
+    ).fetchone()
+    assert found is not None
+    rows, views, first, last, content = found
+    people = _people(database, tables)
+    end = until or moment_of(last + 1)
+    said = repr((rows, last, content, len(people.ids), len(posts.ids), sha256(repr(posts.texts).encode()).hexdigest()))
+    fingerprint = sha256(said.encode()).hexdigest()[:16]
+    return Feed(database, posts, people, end, moment_of(first), rows, views, fingerprint)
+
+
+def _before(until: datetime | None) -> str:
+    return f"AND CAST(f.timestamp AS TIMESTAMP) < TIMESTAMP {naive_literal(until)}" if until else ""
+
+
+def _posts(database: duckdb.DuckDBPyConnection, tables: Tables) -> Posts:
+    """Topics in alphabetical order, as a warm-up of the platform lists them."""
+    columns = {name for name, *_ in database.execute(f"DESCRIBE SELECT * FROM {tables.posts}").fetchall()}
+    key = "id" if "id" in columns else "post_id"
+    found = database.execute(
+        f"SELECT CAST({key} AS BIGINT), any_value(coalesce(text, '')), any_value(coalesce(topic, '')) "
+        f"FROM {tables.posts} GROUP BY 1 ORDER BY 1"
+    ).fetchall()
+    topics = sorted({topic for _, _, topic in found})
+    place = {topic: number for number, topic in enumerate(topics)}
+    posts = Posts(
+        ids=np.array([post for post, _, _ in found], np.int64),
+        texts=[text for _, text, _ in found],
+        topic=np.array([place[topic] for _, _, topic in found], np.int64),
+        topics=topics,
+    )
+    load(database, "posts", {"id": posts.ids, "topic": posts.topic})
+    return posts
+
+
+def _people(database: duckdb.DuckDBPyConnection, tables: Tables) -> People:
+    plain = ", ".join(f"coalesce(CAST(any_value({name}) AS DOUBLE), 'NaN'::DOUBLE) AS {name}" for name in _PLAIN)
+    texts = ", ".join(f"any_value({name}) AS {name}" for name in CATEGORIES)
+    database.execute(
+        f"CREATE TEMP TABLE people AS SELECT CAST(user_id AS BIGINT) AS user_id, {plain}, {texts} "
+        f"FROM {tables.users} GROUP BY 1 ORDER BY 1"
+    )
+    found = fetch(database, f"SELECT user_id, {', '.join(_PLAIN)} FROM people ORDER BY user_id")
+    return People(
+        ids=found["user_id"].astype(np.int64),
+        plain=np.column_stack([found[name].astype(np.float64) for name in _PLAIN]),
+        codes={name: _codes(database, name) for name in CATEGORIES},
+    )
+
+
+def _codes(database: duckdb.DuckDBPyConnection, name: str) -> npt.NDArray[np.int64]:
+    """Hashed once a value, not once a user."""
+    values = [text for (text,) in database.execute(f"SELECT DISTINCT {name} FROM people").fetchall()]
+    codes = pa.table({"text": pa.array(values, pa.string()), "code": pa.array(map(code, values), pa.int64())})
+    database.register("codes", codes)
+    query = f"SELECT code FROM people JOIN codes ON text IS NOT DISTINCT FROM {name} ORDER BY user_id"
+    return fetch(database, query)["code"].astype(np.int64)

@@ -1,0 +1,114 @@
+"""Which rows a model learns from, and which it is judged by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from ranking.examples import Examples, Index
+
+from pipeline.dataset.feed import Feed, fetch, microseconds
+from pipeline.dataset.history import Batch, History, Requests
+from pipeline.errors import LentaError
+
+ROWS = 600_000
+MILLION = 1_000_000
+LEAST_VIEWS = 6
+"""A user with fewer views in the test window is not judged."""
+
+
+def training_requests(feed: Feed, seed: int, rows: int = ROWS) -> tuple[Requests, npt.NDArray[np.float64]]:
+    """About `rows` views, drawn by a hash of (user, post, time), in order of time, and whether a like followed each.
+
+    Like rows are no examples: they are counted as likes, never as views that nobody liked.
+    Raises LentaError for a feed that nothing can be learned from.
+    """
+    if feed.rows == 0:
+        raise LentaError(f"feed_data has no rows before {feed.until:%Y-%m-%d %H:%M}: nothing to learn from")
+    share = int(MILLION * min(1.0, rows / max(feed.views, 1)))
+    found = fetch(
+        feed.database,
+        f"SELECT instant, user_id, post_id, clicked FROM feed WHERE NOT is_like "
+        f"AND hash(user_id, post_id, instant, {seed}) % {MILLION} < {share} ORDER BY instant, user_id, post_id",
+    )
+    clicked = found["clicked"].astype(np.float64)
+    _check_classes(len(clicked), clicked.sum())
+    users, posts, times = (found[name].astype(np.int64) for name in ("user_id", "post_id", "instant"))
+    return Requests(users, posts, times), clicked
+
+
+def _check_classes(views: int, likes: float) -> None:
+    if views == 0:
+        raise LentaError("feed_data has likes but no views: a model learns from views that were liked or not")
+    if likes == 0:
+        raise LentaError("no view in feed_data was liked (target is never 1): nothing to learn from")
+    if likes == views:
+        raise LentaError("every view in feed_data was liked (target is always 1): nothing to learn from")
+
+
+def learn_from(
+    history: History, requests: Requests, clicked: npt.NDArray[np.float64]
+) -> tuple[Examples, npt.NDArray[np.float32]]:
+    """The examples and their features, float32 in Fortran order, shape (n, schema)."""
+    from contracts.features import SCHEMA
+
+    history.ask(requests)
+    features = np.empty((len(clicked), len(SCHEMA)), np.float32, order="F")
+    parts: list[Batch] = []
+    low = 0
+    for batch in history.batches():
+        high = low + len(batch.user_id)
+        features[low:high] = batch.features()
+        parts.append(batch)
+        low = high
+    return _examples(history, parts, features[:, SCHEMA.index("user_topic_by_post")], clicked), features
+
+
+def _examples(
+    history: History, parts: list[Batch], expected: npt.NDArray[np.float32], clicked: npt.NDArray[np.float64]
+) -> Examples:
+    joined: dict[str, npt.NDArray[np.generic]] = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("post", "profile", "topic_views", "topic_likes", "liked_from", "liked", "time")
+    }
+    return Examples(
+        posts=history.feed.posts,
+        all_liked=history.liked,
+        post=joined["post"].astype(np.int64),
+        profile=joined["profile"].astype(np.float64),
+        topic_views=joined["topic_views"].astype(np.float64),
+        topic_likes=joined["topic_likes"].astype(np.float64),
+        liked_from=joined["liked_from"].astype(np.int64),
+        liked=joined["liked"].astype(np.int64),
+        time=joined["time"].astype(np.int64),
+        expected=expected.astype(np.float64),
+        clicked=clicked,
+    )
+
+
+@dataclass(frozen=True)
+class Viewed:
+    """The distinct posts that each judged user viewed in a test window; shape (n,), by user, then post."""
+
+    user_id: Index
+    post_id: Index
+    liked: npt.NDArray[np.bool_]
+
+
+def viewed_in(feed: Feed, start: datetime, end: datetime) -> Viewed:
+    """Of users with at least LEAST_VIEWS views in [start, end). liked: by a like row there, or a view with target 1."""
+    low, high = microseconds(start), microseconds(end)
+    found = fetch(
+        feed.database,
+        f"""
+        WITH shown AS (SELECT * FROM feed WHERE instant >= {low} AND instant < {high}),
+        judged AS (SELECT user_id FROM shown WHERE NOT is_like GROUP BY 1 HAVING count(*) >= {LEAST_VIEWS})
+        SELECT user_id, post_id, bool_or(is_like OR clicked) AS liked FROM shown JOIN judged USING (user_id)
+        GROUP BY 1, 2 HAVING bool_or(NOT is_like) ORDER BY 1, 2
+        """,
+    )
+    return Viewed(
+        found["user_id"].astype(np.int64), found["post_id"].astype(np.int64), found["liked"].astype(np.bool_)
+    )

@@ -1,0 +1,111 @@
+"""Offline HitRate@5 over the posts that users viewed in a test window, for models and the baselines that they must beat.
+
+Features are as of the cut, where the window begins; whoever has fewer than six views there is not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+from contracts.features import SCHEMA
+from ranking.scorer import Scorer
+
+from pipeline.dataset.feed import Feed, microseconds
+from pipeline.dataset.history import Batch, History, Requests
+from pipeline.dataset.sampling import Viewed
+from pipeline.errors import LentaError
+from pipeline.training.measures import Estimate, Floats, bootstrap, hit_rate, paired_bootstrap
+from pipeline.training.scoring import scores_of
+
+__all__ = [
+    "WINDOW",
+    "Ladder",
+    "baseline_scores",
+    "bootstrap",
+    "hit_rate",
+    "ladder",
+    "model_scores",
+    "paired_bootstrap",
+    "popular_scores",
+    "user_topic_popular_scores",
+]
+
+WINDOW = timedelta(days=15)
+POPULAR = "most popular"
+
+
+def popular_scores(batch: Batch) -> Floats:
+    """A post's like rate so far, shrunk towards its topic's, in log-odds. Shape (n,)."""
+    return _feature(batch, "post_rate")
+
+
+def user_topic_popular_scores(batch: Batch) -> Floats:
+    """The user's rate of the topic times the post's own within it: nothing is learned. Shape (n,)."""
+    return _feature(batch, "user_topic_by_post")
+
+
+def _feature(batch: Batch, name: str) -> Floats:
+    return batch.features(SCHEMA.index(name) + 1)[:, -1].astype(np.float64)
+
+
+def baseline_scores(feed: Feed, viewed: Viewed, cut: datetime, rng: np.random.Generator) -> dict[str, Floats]:
+    """Of each viewed (user, post) as of `cut`, by baseline."""
+    history = History(feed)
+    history.ask(requests_at(viewed, cut))
+    scores: dict[str, list[Floats]] = {"random": [], POPULAR: [], "user-topic x popular": []}
+    for batch in history.batches():
+        scores["random"].append(rng.random(len(batch.user_id)))
+        scores[POPULAR].append(popular_scores(batch))
+        scores["user-topic x popular"].append(user_topic_popular_scores(batch))
+    return {name: np.concatenate([*parts, np.zeros(0)]) for name, parts in scores.items()}
+
+
+def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> Floats:
+    """Raises LentaError for a model that has seen the window."""
+    if scorer.manifest.train_until > cut:
+        raise LentaError(
+            f"{scorer.manifest.name}@{scorer.manifest.version} learned from the feed until "
+            f"{scorer.manifest.train_until:%Y-%m-%d %H:%M}, past the window's start at {cut:%Y-%m-%d %H:%M}: "
+            "judged there it would only remember; train it with --until, or take a later window"
+        )
+    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history.ask(requests_at(viewed, cut))
+    return np.concatenate([*scores_of(history, scorer), np.zeros(0)])
+
+
+def requests_at(viewed: Viewed, cut: datetime) -> Requests:
+    return Requests(viewed.user_id, viewed.post_id, np.full(len(viewed.user_id), microseconds(cut), np.int64))
+
+
+@dataclass(frozen=True)
+class Ladder:
+    """Hits by user, in the same order of users for every rung; shape (users,) each."""
+
+    hits: Mapping[str, Floats]
+
+    def __add__(self, other: Ladder) -> Ladder:
+        """Pools users of several worlds."""
+        return Ladder({name: np.append(hits, other.hits[name]) for name, hits in self.hits.items()})
+
+    def estimate(self, name: str, rng: np.random.Generator) -> Estimate:
+        return bootstrap(self.hits[name], rng)
+
+    def against(self, name: str, base: str, rng: np.random.Generator) -> Estimate:
+        return paired_bootstrap(self.hits[name], self.hits[base], rng)
+
+    def captured(self, name: str) -> float | None:
+        """(model - popular) / (oracle - popular); None without an oracle above popular."""
+        if "oracle" not in self.hits:
+            return None
+        popular, oracle = self.hits[POPULAR].mean(), self.hits["oracle"].mean()
+        return float((self.hits[name].mean() - popular) / (oracle - popular)) if oracle > popular else None
+
+
+def ladder(viewed: Viewed, scores: Mapping[str, Floats]) -> Ladder:
+    """Raises LentaError when nobody can be judged."""
+    if not len(viewed.user_id):
+        raise LentaError("no user has six views in the test window: there is nobody to judge by")
+    return Ladder({name: hit_rate(values, viewed.user_id, viewed.liked) for name, values in scores.items()})

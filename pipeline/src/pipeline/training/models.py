@@ -1,0 +1,55 @@
+"""The models that `lenta` trains: the one place where a model's name meets its package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from contracts.assignment import GROUPS
+from ranking.encoder import Encoder
+from ranking.examples import Examples
+
+from pipeline.dataset.tables import OnProgress
+from pipeline.errors import LentaError
+
+TrainEncoder = Callable[[Examples, int, OnProgress], Encoder]
+
+
+@dataclass(frozen=True)
+class Model:
+    name: str
+    train_encoder: TrainEncoder
+    load_encoder: Callable[[Path], Encoder]
+    learns_from_likes: bool
+    """Then the trees learn from rows that the encoder has not seen."""
+
+
+def check_name(name: str) -> None:
+    """Raises LentaError for a model that does not exist."""
+    if name not in GROUPS:
+        raise LentaError(f"there is no model {name}; there are {' and '.join(GROUPS)}")
+
+
+def loader(name: str) -> Callable[[Path], Encoder]:
+    """What opens a model's encoder; it needs no training library."""
+    check_name(name)
+    if name == "control":
+        from ranker_control.encoder import TextEncoder
+
+        return TextEncoder.load
+    from ranker_test.encoder import TowerEncoder
+
+    return TowerEncoder.load
+
+
+def model_of(name: str) -> Model:
+    """Raises LentaError for a model that does not exist."""
+    check_name(name)
+    if name == "control":
+        from ranker_control import training as control
+
+        return Model(name, control.train_encoder, loader(name), control.LEARNS_FROM_LIKES)
+    from ranker_test import training as test
+
+    return Model(name, test.train_encoder, loader(name), test.LEARNS_FROM_LIKES)

@@ -1,0 +1,47 @@
+"""Scores of any pairs of users and posts as of a moment, in a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+from ranking.encoder import Matrix, UserState
+from ranking.examples import topic_places
+from ranking.scorer import Scorer
+
+from pipeline.dataset.history import CHUNK, Batch, History
+
+
+def scores_of(history: History, scorer: Scorer, chunk: int = CHUNK) -> Iterator[npt.NDArray[np.float64]]:
+    """A model's log-odds of what `history` was asked, in its order. Posts that training never saw are seen by their text."""
+    posts = history.feed.posts
+    vectors = post_vectors(history, scorer)
+    topic = topic_places(scorer.manifest.topics, posts.topic_names)
+    for batch in history.batches(chunk):
+        yield scorer.scores(_matrix(batch, history, scorer, vectors, topic))
+
+
+def post_vectors(history: History, scorer: Scorer) -> Matrix:
+    """Of the feed's posts in their order, and zeros behind them for a post that does not exist."""
+    posts, held = history.feed.posts, scorer.vectors
+    new = np.flatnonzero(held.find(posts.ids) < 0)
+    names = posts.topic_names
+    fresh = scorer.encoder.vectors(posts.ids[new], [posts.texts[at] for at in new], [names[at] for at in new])
+    rows = held.with_posts([int(post) for post in posts.ids[new]], fresh).rows(posts.ids)
+    return np.vstack([rows, np.zeros((1, scorer.encoder.dimensions), np.float32)])
+
+
+def _matrix(batch: Batch, history: History, scorer: Scorer, vectors: Matrix, topic: npt.NDArray[np.int64]) -> Matrix:
+    width = scorer.manifest.schema_length
+    out = np.empty((len(batch.user_id), width + len(scorer.encoder.columns)), np.float32, order="F")
+    out[:, :width] = batch.features(width)
+    state = UserState(
+        profile=batch.profile,
+        topic_views=batch.topic_views,
+        topic_likes=batch.topic_likes,
+        liked_sum=history.liked.sums(vectors, batch.liked_from, batch.liked),
+        liked=batch.liked.astype(np.float64),
+    )
+    scorer.encoder.write(state, vectors[batch.post], np.append(topic, -1)[batch.post], out[:, width:])
+    return out

@@ -1,0 +1,99 @@
+"""How ranker-test sees users and posts: a two-tower network and closed-form tastes, in numpy alone.
+
+A post's vector has three parts, so that one sum over the posts that a user liked serves all:
+`text`, its coordinates in the directions of its text along which users' tastes differ; `tower`, what the network's post
+side makes of it; `shared`, the same kind of coordinates as the first, of the tower's vectors, which hold what the feed
+taught of posts beyond their text. A post that training never saw has all three, by its text and topic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from ranking.artefact import ArtefactError
+from ranking.encoder import Matrix, UserState
+from ranking.examples import Index, topic_places
+from ranking.taste import Taste
+from ranking.text import TfidfProjection
+
+from ranker_test.towers import Towers, user_inputs
+
+FILE = "towers.npz"
+
+
+@dataclass(frozen=True)
+class TowerEncoder:
+    """known: ids of the posts that the towers were trained on, ascending."""
+
+    projection: TfidfProjection
+    text: Taste
+    towers: Towers
+    shared: Taste
+    topics: list[str]
+    known: Index
+
+    columns = ("text_taste", "tower", "shared_taste")
+
+    @property
+    def dimensions(self) -> int:
+        return self.text.rank + self.towers.dimensions + self.shared.rank
+
+    def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
+        topic = topic_places(self.topics, topics)
+        text = self.text.coordinates(self.projection.vectors(texts), topic)
+        tower = self.towers.posts(text, topic, self._places(ids))
+        return np.hstack([text, tower, self.shared.coordinates(tower, topic)])
+
+    def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
+        text, tower, shared = np.split(vectors, self._ends, axis=1)
+        liked_text, _, liked_shared = np.split(user.liked_sum, self._ends, axis=1)
+        taste = self.text.of(liked_text, user.liked)
+        out[:, 0] = _dots(taste, text)
+        out[:, 1] = _dots(self.towers.users(user_inputs(user, taste)), tower)
+        out[:, 2] = _dots(self.shared.of(liked_shared, user.liked), shared)
+
+    def save(self, folder: Path) -> None:
+        self.projection.save(folder)
+        np.savez(
+            folder / FILE,
+            topics=np.array(self.topics, np.str_),
+            known=self.known,
+            **self.text.arrays("text"),
+            **self.shared.arrays("shared"),
+            **self.towers.arrays(),
+        )
+
+    @classmethod
+    def load(cls, folder: Path) -> TowerEncoder:
+        """Raises ArtefactError for a folder without its files."""
+        try:
+            with np.load(folder / FILE, allow_pickle=False) as arrays:
+                return cls(
+                    projection=TfidfProjection.load(folder),
+                    text=Taste.of_arrays(arrays, "text"),
+                    towers=Towers.of_arrays(arrays),
+                    shared=Taste.of_arrays(arrays, "shared"),
+                    topics=[str(topic) for topic in arrays["topics"]],
+                    known=arrays["known"],
+                )
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        return self.text.rank, self.text.rank + self.towers.dimensions
+
+    def _places(self, ids: npt.NDArray[np.integer]) -> Index:
+        """Index among the known posts; their number, which stands for none, for another."""
+        place = np.minimum(np.searchsorted(self.known, ids), len(self.known) - 1)
+        return np.where(self.known[place] == ids, place, len(self.known)).astype(np.int64)
+
+
+def _dots(users: Matrix, posts: Matrix) -> Matrix:
+    """For one user and n posts, or row by row; shape (n,)."""
+    product: Matrix = posts @ users[0] if len(users) == 1 else np.einsum("nd,nd->n", users, posts)
+    return product

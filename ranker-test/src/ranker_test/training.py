@@ -1,0 +1,159 @@
+"""Trains ranker-test's encoder: text embeddings by factorisation, tastes in closed form, two towers in JAX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import numpy.typing as npt
+import optax
+from ranking.encoder import Matrix
+from ranking.examples import Examples
+from ranking.taste import fit_taste
+from ranking.text_fitting import fit_projection
+
+from ranker_test.encoder import TowerEncoder
+from ranker_test.towers import Towers, user_inputs
+
+LEARNS_FROM_LIKES = True
+"""Rows that the encoder learned from look better to it than new ones do: trees must learn from others."""
+OnProgress = Callable[[int, int], None]
+Weights = dict[str, jax.Array]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What was chosen on tuning worlds; see docs/models.md."""
+
+    text_dimensions: int = 64
+    text_rank: int = 16
+    extra_dimensions: int = 8
+    """Of the towers, beyond those of the text."""
+    shared_rank: int = 16
+    hidden: int = 48
+    epochs: int = 4
+    batch: int = 4096
+    rate: float = 3e-3
+    own_spread: float = 0.15
+    """Prior standard deviation of what a post has beyond its text, in each dimension."""
+    weight_decay: float = 1e-5
+    dropout: float = 0.3
+    """How often a post is shown without its own vector: so that new posts work."""
+
+
+def train_encoder(
+    examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan()
+) -> TowerEncoder:
+    posts = examples.posts
+    projection = fit_projection(posts.texts, plan.text_dimensions, seed)
+    embedded = projection.vectors(posts.texts)
+    text = fit_taste(embedded, examples, plan.text_rank)
+    coordinates = text.coordinates(embedded, posts.topic)
+    state = examples.state(coordinates)
+    inputs = user_inputs(state, text.of(state.liked_sum, state.liked))
+    towers = _train_towers(examples, inputs, coordinates, seed, on_progress, plan)
+    places = np.arange(len(posts.ids))
+    shared = fit_taste(towers.posts(coordinates, posts.topic, places), examples, plan.shared_rank)
+    return TowerEncoder(projection, text, towers, shared, posts.topics, posts.ids)
+
+
+def _train_towers(
+    examples: Examples, inputs: Matrix, text: Matrix, seed: int, on_progress: OnProgress, plan: Plan
+) -> Towers:
+    """Log loss of a like by Adam with a cosine rate; all rows `plan.epochs` times, in a new order each."""
+    rng = np.random.default_rng(seed)
+    topics = len(examples.posts.topics)
+    weights = _initial(rng, inputs.shape[1], text, topics, plan)
+    batch = min(plan.batch, len(examples))
+    steps = len(examples) // batch
+    optimiser = optax.adam(optax.cosine_decay_schedule(plan.rate, steps * plan.epochs))
+    rows = [jnp.asarray(part) for part in _rows(examples, inputs)]
+    step = partial(_step, optimiser, jnp.asarray(text), jnp.asarray(examples.posts.topic), rows, plan)
+    epoch = jax.jit(lambda carry, order, keys: jax.lax.scan(step, carry, (order, keys)))
+    carry = (weights, optimiser.init(weights))
+    for number in range(plan.epochs):
+        order = rng.permutation(len(examples))[: steps * batch].reshape(steps, batch)
+        keys = jax.random.split(jax.random.key(seed * plan.epochs + number), steps)
+        carry, _ = epoch(carry, jnp.asarray(order), keys)
+        on_progress(number + 1, plan.epochs)
+    return _towers(carry[0])
+
+
+def _rows(examples: Examples, inputs: Matrix) -> list[npt.NDArray[np.generic]]:
+    return [
+        inputs,
+        examples.post.astype(np.int32),
+        examples.expected.astype(np.float32),
+        examples.clicked.astype(np.float32),
+    ]
+
+
+def _initial(rng: np.random.Generator, inputs: int, text: Matrix, topics: int, plan: Plan) -> Weights:
+    rank = text.shape[1]
+    size = rank + plan.extra_dimensions
+    drawn: Callable[[float, tuple[int, int]], jax.Array] = lambda spread, shape: jnp.asarray(  # noqa: E731
+        rng.normal(0, spread, shape).astype(np.float32)
+    )
+    return {
+        "hidden": drawn(inputs**-0.5, (inputs, plan.hidden)),
+        "hidden_bias": jnp.zeros(plan.hidden, jnp.float32),
+        "outer": drawn(0.01, (plan.hidden, size)),
+        "direct": drawn(0.01, (inputs, size)),
+        "text": drawn(0.01, (rank, size)),
+        "topic": drawn(0.05, (topics, size)),
+        "own": drawn(0.02, (len(text), size)),
+        "scale": jnp.ones((), jnp.float32),
+        "bias": jnp.zeros((), jnp.float32),
+    }
+
+
+def _step(
+    optimiser: optax.GradientTransformation,
+    text: jax.Array,
+    topic: jax.Array,
+    rows: list[jax.Array],
+    plan: Plan,
+    carry: tuple[Weights, optax.OptState],
+    chosen: tuple[jax.Array, jax.Array],
+) -> tuple[tuple[Weights, optax.OptState], jax.Array]:
+    (weights, memory), (order, key) = carry, chosen
+    batch = [part[order] for part in rows]
+    loss, slope = jax.value_and_grad(_loss)(weights, text, topic, batch, key, plan, len(rows[0]))
+    change, memory = optimiser.update(slope, memory)
+    return (optax.apply_updates(weights, change), memory), loss
+
+
+def _loss(
+    weights: Weights,
+    text: jax.Array,
+    topic: jax.Array,
+    batch: list[jax.Array],
+    key: jax.Array,
+    plan: Plan,
+    rows: int,
+) -> jax.Array:
+    inputs, post, expected, clicked = batch
+    shown = jax.random.bernoulli(key, 1.0 - plan.dropout, (len(post), 1))
+    rank = text.shape[1]
+    z = text[post]
+    user = jax.nn.relu(inputs @ weights["hidden"] + weights["hidden_bias"]) @ weights["outer"]
+    user = (user + inputs @ weights["direct"]).at[:, :rank].add(inputs[:, inputs.shape[1] - rank :])
+    seen = z @ weights["text"] + weights["topic"][topic[post]] + shown * weights["own"][post]
+    seen = seen.at[:, :rank].add(z)
+    score = weights["scale"] * expected + weights["bias"] + (user * seen).sum(axis=1)
+    loss = optax.sigmoid_binary_cross_entropy(score, clicked).mean()
+    own = (weights["own"] ** 2).sum() / (2 * plan.own_spread**2 * rows)
+    rest = sum((weights[name] ** 2).sum() for name in ("hidden", "outer", "direct", "text", "topic"))
+    return loss + own + plan.weight_decay * rest
+
+
+def _towers(weights: Weights) -> Towers:
+    """With a row of zeros for an unknown topic, and for a post that training never saw."""
+    plain = {name: np.asarray(values) for name, values in weights.items() if name not in {"scale", "bias"}}
+    for name in ("topic", "own"):
+        plain[name] = np.vstack([plain[name], np.zeros((1, plain[name].shape[1]), np.float32)])
+    return Towers(**plain)
