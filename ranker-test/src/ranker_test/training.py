@@ -45,9 +45,7 @@ class Plan:
     """How often a post is shown without its own vector: so that new posts work."""
 
 
-def train_encoder(
-    examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan()
-) -> TowerEncoder:
+def train_encoder(examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan()) -> TowerEncoder:
     posts = examples.posts
     projection = fit_projection(posts.texts, plan.text_dimensions, seed)
     embedded = projection.vectors(posts.texts)

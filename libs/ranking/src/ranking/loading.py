@@ -1,0 +1,153 @@
+"""Keeps a ranker on the published model and on the live catalogue, swapping between two requests."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import anyio.to_thread
+import httpx
+import numpy as np
+import structlog
+from contracts.catalogue import Catalogue
+from contracts.records import BadRecordError
+from contracts.wire import Post, PostIds, Posts
+from prometheus_client import Counter, Gauge
+
+from ranking.artefact import ArtefactError, ModelStore
+from ranking.golden import replay
+from ranking.scorer import BoundScorer, LoadEncoder, Scorer
+from ranking.settings import RankerSettings
+from ranking.vectors import PostVectors
+
+log = structlog.get_logger()
+
+SWAPS = Counter("ranker_swaps_total", "New versions put into service.")
+FAILED_SWAPS = Counter("ranker_failed_swaps_total", "Versions that could not be put into service; the old one went on.")
+CATALOGUE = Gauge("ranker_catalogue_version", "Version of the catalogue that is ranked.")
+MODEL_INFO = Gauge("ranker_model_info", "1 for the version in service.", ["model", "version"])
+
+TEXTS_AT_ONCE = 500
+
+
+@dataclass
+class Loaded:
+    """What is in service. Only `Loading` changes it, and each change replaces `bound` at once."""
+
+    name: str
+    scorer: Scorer | None = None
+    vectors: PostVectors | None = None
+    catalogue: Catalogue | None = None
+    bound: BoundScorer | None = None
+    faults: dict[str, str] = field(default_factory=dict)
+    """Why the model or the catalogue is not the newest, by which of them."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why nothing can be ranked; None when it can."""
+        if self.bound is not None:
+            return None
+        return "; ".join(self.faults.values()) or "starting"
+
+
+class Loading:
+    def __init__(
+        self, loaded: Loaded, load_encoder: LoadEncoder, features: httpx.AsyncClient, settings: RankerSettings
+    ) -> None:
+        self._loaded, self._load_encoder, self._features, self._settings = loaded, load_encoder, features, settings
+        self._store = ModelStore(settings.model_uri)
+        self._refused: str | None = None
+        """A version that failed: not tried again until another is published."""
+        self._binding = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(self._settings.poll_seconds, "model", self.look_for_model))
+            group.create_task(self._every(self._settings.catalogue_poll_seconds, "catalogue", self.look_for_catalogue))
+
+    async def _every(self, seconds: float, what: str, look: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await look()
+                self._loaded.faults.pop(what, None)
+            except (ArtefactError, BadRecordError, httpx.HTTPError, OSError) as error:
+                if self._loaded.faults.get(what) != str(error):
+                    log.warning("ranker_not_renewed", what=what, reason=str(error))
+                self._loaded.faults[what] = str(error)
+            await asyncio.sleep(seconds)
+
+    async def look_for_model(self) -> None:
+        """Raises ArtefactError when the published version cannot serve."""
+        name = self._loaded.name
+        pointer = await anyio.to_thread.run_sync(self._store.current, name)
+        if pointer is None:
+            raise ArtefactError(f'no model {name} is published: run "lenta train {name}" and "lenta publish {name}"')
+        current = self._loaded.scorer
+        if pointer.version == (current.manifest.version if current else None):
+            return
+        if pointer.version == self._refused:
+            raise ArtefactError(self._loaded.faults.get("model", f"{name}@{pointer.version} was refused"))
+        try:
+            scorer = await anyio.to_thread.run_sync(self._load, pointer.version)
+        except ArtefactError:
+            self._refused = pointer.version
+            FAILED_SWAPS.inc()
+            raise
+        self._refused = None
+        async with self._binding:
+            self._loaded.scorer, self._loaded.vectors = scorer, scorer.vectors
+            await self._bind()
+        SWAPS.inc()
+        MODEL_INFO.clear()
+        MODEL_INFO.labels(name, pointer.version).set(1)
+        log.info("model_in_service", model=name, version=pointer.version)
+
+    def _load(self, version: str) -> Scorer:
+        """Only what has answered its golden requests comes back."""
+        with tempfile.TemporaryDirectory(prefix="lenta-model-", dir=self._settings.cache_dir) as folder:
+            self._store.fetch(self._loaded.name, version, Path(folder))
+            scorer = Scorer.open(Path(folder), self._load_encoder)
+            replay(scorer, Path(folder))
+        return scorer
+
+    async def look_for_catalogue(self) -> None:
+        held = self._loaded.catalogue
+        headers = {"If-None-Match": f'"{held.version}"'} if held is not None else {}
+        answer = await self._features.get("/catalogue", headers=headers)
+        if answer.status_code == httpx.codes.NOT_MODIFIED:
+            return
+        answer.raise_for_status()
+        catalogue = Catalogue.unpack(answer.content)
+        async with self._binding:
+            self._loaded.catalogue = catalogue
+            await self._bind()
+        CATALOGUE.set(catalogue.version)
+
+    async def _bind(self) -> None:
+        """Makes the pair of model and catalogue that requests see, when both are there."""
+        scorer, catalogue = self._loaded.scorer, self._loaded.catalogue
+        if scorer is None or catalogue is None:
+            return
+        known = self._loaded.vectors or scorer.vectors
+        self._loaded.vectors = await self._with_new_posts(scorer, known, known.missing(catalogue.post_id))
+        self._loaded.bound = await anyio.to_thread.run_sync(scorer.bind, catalogue, self._loaded.vectors)
+
+    async def _with_new_posts(self, scorer: Scorer, known: PostVectors, missing: list[int]) -> PostVectors:
+        """Posts that training never saw get their vectors from their texts."""
+        for start in range(0, len(missing), TEXTS_AT_ONCE):
+            wanted = PostIds(ids=missing[start : start + TEXTS_AT_ONCE])
+            answer = await self._features.post("/posts", content=wanted.model_dump_json())
+            answer.raise_for_status()
+            posts = Posts.model_validate_json(answer.content).posts
+            known = await anyio.to_thread.run_sync(_encoded, scorer, known, posts)
+        return known
+
+
+def _encoded(scorer: Scorer, known: PostVectors, posts: Sequence[Post]) -> PostVectors:
+    ids = np.array([post.id for post in posts], np.int64)
+    vectors = scorer.encoder.vectors(ids, [post.text for post in posts], [post.topic for post in posts])
+    return known.with_posts([post.id for post in posts], vectors)

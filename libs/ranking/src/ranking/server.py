@@ -1,0 +1,139 @@
+"""The one ranker server: a user's row in, the best post ids out. A ranker's folder says only which encoder it has."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AsyncExitStack, asynccontextmanager
+from importlib.metadata import version
+from typing import Annotated, TypedDict
+
+import httpx
+from chassis.clients import http_client
+from chassis.deadline import Deadline
+from chassis.errors import InvalidParameter, Unavailable
+from chassis.logs import configure_logs
+from chassis.service import create_service
+from contracts.records import BadRecordError, UserRow
+from contracts.wire import Ranking
+from fastapi import APIRouter, FastAPI, Query
+from prometheus_client import Counter, Histogram
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ranking.loading import Loaded, Loading
+from ranking.scorer import BoundScorer, LoadEncoder
+from ranking.settings import RankerSettings
+
+SCORE_SECONDS = Histogram(
+    "ranker_score_seconds",
+    "Time to rank one user, without waiting.",
+    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05),
+)
+SHED = Counter("ranker_shed_total", "Requests refused because too many waited or their time was up.")
+DEFAULT_DEADLINE_SECONDS = 1.0
+TIME_MAX = 2**32 - 1
+
+router = APIRouter()
+
+
+class State(TypedDict):
+    loaded: Loaded
+    queue: Queue
+
+
+class Queue:
+    """One scoring thread, and a bound on who waits for it: the event loop never computes."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting, self._waiting = max_waiting, 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
+
+    async def rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
+        """Raises Unavailable when too many wait or the caller's time is up."""
+        if self._waiting >= self._max_waiting:
+            SHED.inc()
+            raise Unavailable("too many requests wait")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, _rank, bound, row, now, limit, deadline
+            )
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+
+def _rank(bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
+    if deadline.remaining() <= 0:
+        SHED.inc()
+        raise Unavailable("the deadline passed before ranking began")
+    with SCORE_SECONDS.time():
+        ids, scores = bound.rank(row, now, limit)
+    manifest = bound.scorer.manifest
+    return Ranking(model=manifest.name, version=manifest.version, posts=ids.tolist(), scores=scores.tolist())
+
+
+def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings | None = None) -> FastAPI:
+    """name: of the model in the store."""
+    settings = settings or RankerSettings.read()
+    configure_logs(f"ranker-{name}", settings.log_level)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[State]:
+        async with AsyncExitStack() as stack:
+            features: httpx.AsyncClient = await stack.enter_async_context(
+                http_client(settings.features_url, timeout=10.0)
+            )
+            loaded, queue = Loaded(name), Queue(settings.max_queue)
+            stack.callback(queue.close)
+            task = asyncio.create_task(Loading(loaded, load_encoder, features, settings).run())
+            stack.callback(task.cancel)
+            yield State(loaded=loaded, queue=queue)
+
+    return create_service(
+        f"Lenta ranker-{name}",
+        version=version("lenta-ranking"),
+        lifespan=lifespan,
+        routers=[router],
+        checks={"model": _ready},
+    )
+
+
+async def _ready(request: Request) -> str | None:
+    loaded: Loaded = request.state.loaded
+    return loaded.reason
+
+
+@router.post("/rank", response_class=Response)
+async def rank(
+    request: Request,
+    time_: Annotated[int | None, Query(alias="time", ge=0, le=TIME_MAX)] = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 5,
+) -> Response:
+    """Body: a packed user row. Answers the best posts that the user has not liked, best first."""
+    loaded: Loaded = request.state.loaded
+    if loaded.bound is None:
+        raise Unavailable(loaded.reason or "starting")
+    try:
+        row = UserRow.unpack(await request.body())
+    except BadRecordError as error:
+        raise InvalidParameter(f"body: {error}", field="body") from error
+    deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
+    queue: Queue = request.state.queue
+    now = int(time.time()) if time_ is None else time_
+    ranking = await queue.rank(loaded.bound, row, now, limit, deadline)
+    return Response(ranking.model_dump_json(), media_type="application/json")
+
+
+@router.get("/model", response_class=Response)
+async def model(request: Request) -> Response:
+    """The manifest of the version in service."""
+    loaded: Loaded = request.state.loaded
+    if loaded.scorer is None:
+        raise Unavailable(loaded.reason or "starting")
+    return Response(loaded.scorer.manifest.model_dump_json(), media_type="application/json")

@@ -1,0 +1,13 @@
+"""ranker-test: the shared server with this model's encoder."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from ranking.server import create_ranker
+from ranking.settings import RankerSettings
+
+from ranker_test.encoder import TowerEncoder
+
+
+def create(settings: RankerSettings | None = None) -> FastAPI:
+    return create_ranker("test", TowerEncoder.load, settings)
