@@ -36,10 +36,15 @@ class UserState:
 class Encoder(Protocol):
     """A model's view of texts. Pure numpy while serving; what it learned lies in its arrays."""
 
-    columns: tuple[str, ...]
-    """Names of the model's own columns, in order, behind those of the schema."""
-    dimensions: int
-    """Length of a post's vector."""
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the model's own columns, in order, behind those of the schema."""
+        ...
+
+    @property
+    def dimensions(self) -> int:
+        """Length of a post's vector."""
+        ...
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         """Posts' vectors, shape (n, dimensions). A post that training never saw gets one from its text and topic."""

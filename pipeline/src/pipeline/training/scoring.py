@@ -13,13 +13,19 @@ from ranking.scorer import Scorer
 from pipeline.dataset.history import CHUNK, Batch, History
 
 
-def scores_of(history: History, scorer: Scorer, chunk: int = CHUNK) -> Iterator[npt.NDArray[np.float64]]:
-    """A model's log-odds of what `history` was asked, in its order. Posts that training never saw are seen by their text."""
-    posts = history.feed.posts
+def scores_of(history: History, scorer: Scorer) -> npt.NDArray[np.float64]:
+    """A model's log-odds of all that `history` was asked, in its order."""
+    return np.concatenate([*(scores for _, scores in scored(history, scorer)), np.zeros(0)])
+
+
+def scored(
+    history: History, scorer: Scorer, chunk: int = CHUNK
+) -> Iterator[tuple[Batch, npt.NDArray[np.float64]]]:
+    """Chunk by chunk. Posts that training never saw are seen by their text."""
     vectors = post_vectors(history, scorer)
-    topic = topic_places(scorer.manifest.topics, posts.topic_names)
+    topic = topic_places(scorer.manifest.topics, history.feed.posts.topic_names)
     for batch in history.batches(chunk):
-        yield scorer.scores(_matrix(batch, history, scorer, vectors, topic))
+        yield batch, scorer.scores(_matrix(batch, history, scorer, vectors, topic))
 
 
 def post_vectors(history: History, scorer: Scorer) -> Matrix:

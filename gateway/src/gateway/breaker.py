@@ -1,0 +1,36 @@
+"""Stops calls to what is down: after some failures in a row nobody asks for a while, then one request tries."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+FAILURES = 5
+REST_SECONDS = 1.0
+
+
+class Breaker:
+    def __init__(
+        self, failures: int = FAILURES, rest: float = REST_SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._limit, self._rest, self._clock = failures, rest, clock
+        self._failures = 0
+        self._closed_again_at = 0.0
+
+    def allows(self) -> bool:
+        """False while resting. After the rest one caller may try; the others wait for how it fares."""
+        if self._failures < self._limit:
+            return True
+        now = self._clock()
+        if now < self._closed_again_at:
+            return False
+        self._closed_again_at = now + self._rest
+        return True
+
+    def succeeded(self) -> None:
+        self._failures = 0
+
+    def failed(self) -> None:
+        self._failures += 1
+        if self._failures >= self._limit:
+            self._closed_again_at = self._clock() + self._rest

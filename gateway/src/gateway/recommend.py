@@ -1,0 +1,166 @@
+"""A recommendation, from the user's group to five posts, whatever is down on the way."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import structlog
+from chassis.deadline import Deadline
+from contracts.assignment import Assignment, Experiment, Group
+from contracts.records import split_row
+from contracts.wire import Exposure, Post, PostIds, Posts, Ranking
+from prometheus_client import Counter
+
+from gateway.memory import Memory
+from gateway.upstream import Down, Refused, Upstream
+
+REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
+DEGRADED = Counter("gateway_degraded_total", "Answers that were not the model's own full answer.", ["group", "reason"])
+UNLOGGED = Counter("gateway_unlogged_exposures_total", "Exposures that could not be recorded.", ["group"])
+EXPOSURE_SECONDS = 0.08
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    user_id: int
+    group: Group
+    limit: int
+    time: datetime
+    arrived: datetime
+    deadline: Deadline
+    experiment: Experiment | None = None
+    """None for a preview of one model or a user who is not enrolled: no exposure."""
+    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+@dataclass(slots=True)
+class Answer:
+    key: str
+    group: Group
+    posts: list[Post]
+    model: str
+    version: str
+    cold_start: bool = False
+    degraded: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """Seconds."""
+
+    features: float
+    ranker: float
+
+
+class Recommender:
+    def __init__(self, features: Upstream, rankers: dict[Group, Upstream], memory: Memory, budget: Budget) -> None:
+        self._features, self._rankers, self._memory, self._budget = features, rankers, memory, budget
+
+    async def recommend(self, ask: Ask) -> Answer:
+        answer = Answer(ask.key, ask.group, [], ask.group, "")
+        row = await self._row(ask, answer)
+        ranking = await self._ranking(ask, row, answer) if row is not None else None
+        if ranking is None:
+            answer.model, answer.posts = self._memory.instead(ask.user_id, ask.group, row, ask.limit)
+        else:
+            answer.model, answer.version = ranking.model, ranking.version
+        ids = ranking.posts if ranking is not None else [post.id for post in answer.posts]
+        answer.posts = await self._record_and_read(ask, ids, answer)
+        if ranking is not None and answer.posts:
+            self._memory.saw_slate(ask.user_id, ask.group, answer.posts)
+        REQUESTS.labels(ask.group, answer.model).inc()
+        for reason in answer.degraded:
+            DEGRADED.labels(ask.group, reason).inc()
+        return answer
+
+    async def _row(self, ask: Ask, answer: Answer) -> bytes | None:
+        path = f"/users/{ask.user_id}/row"
+        try:
+            response = await self._features.call("GET", path, deadline=ask.deadline, at_most=self._budget.features)
+        except (Down, Refused) as error:
+            answer.degraded.append(_word("features", error))
+            return None
+        answer.cold_start = not any(split_row(response.content))
+        self._memory.saw_row(ask.user_id, response.content)
+        return response.content
+
+    async def _ranking(self, ask: Ask, row: bytes, answer: Answer) -> Ranking | None:
+        try:
+            response = await self._rankers[ask.group].call(
+                "POST",
+                "/rank",
+                params={"limit": ask.limit, "time": int(ask.time.timestamp())},
+                content=row,
+                deadline=ask.deadline,
+                at_most=self._budget.ranker,
+            )
+        except (Down, Refused) as error:
+            answer.degraded.append(_word("ranker", error))
+            return None
+        return Ranking.model_validate_json(response.content)
+
+    async def _record_and_read(self, ask: Ask, ids: Sequence[int], answer: Answer) -> list[Post]:
+        """Records the exposure of an enrolled user and reads the posts' texts, in one call."""
+        path, body = "/posts", PostIds(ids=list(ids)).model_dump_json()
+        if ask.experiment is not None:
+            path, body = "/exposures", self._exposure(ask, ids, answer).model_dump_json()
+        try:
+            response = await self._features.call(
+                "POST", path, content=body.encode(), deadline=ask.deadline, at_most=EXPOSURE_SECONDS, headers=_JSON
+            )
+        except (Down, Refused) as error:
+            log.warning("texts_from_memory", reason=str(error))
+            if ask.experiment is not None:
+                UNLOGGED.labels(ask.group).inc()
+                answer.degraded.append("unlogged")
+            return self._remembered(ask, ids, answer)
+        return Posts.model_validate_json(response.content).posts
+
+    def _remembered(self, ask: Ask, ids: Sequence[int], answer: Answer) -> list[Post]:
+        """The texts that are at hand; where one is not, popular posts instead."""
+        if answer.posts:
+            return answer.posts
+        posts = self._memory.texts(ids)
+        if len(posts) < len(ids):
+            answer.degraded.append("texts")
+            answer.model, posts = self._memory.instead(ask.user_id, ask.group, None, ask.limit)
+            answer.version = ""
+        return posts
+
+    @staticmethod
+    def _exposure(ask: Ask, ids: Sequence[int], answer: Answer) -> Exposure:
+        assert ask.experiment is not None
+        return Exposure(
+            key=ask.key,
+            user_id=ask.user_id,
+            experiment=ask.experiment.name,
+            group=ask.group,
+            model=answer.model,
+            model_version=answer.version,
+            posts=list(ids),
+            degraded=",".join(answer.degraded) or None,
+            served_at=ask.arrived,
+            weight_period=ask.experiment.weight_period,
+        )
+
+
+_JSON = {"Content-Type": "application/json"}
+
+
+def _word(what: str, error: Down | Refused) -> str:
+    """The reason in one word. A 4xx of our own service is a bug, not an outage: it is logged as one."""
+    if isinstance(error, Refused):
+        log.error("own_service_refused", error=str(error))
+        return f"{what}_bug"
+    return f"{what}_{error.reason}"
+
+
+def assigned(experiment: Experiment, user_id: int) -> tuple[Assignment, Experiment | None]:
+    """The user's assignment, and the experiment if an answer to him is an exposure."""
+    assignment = experiment.assign(user_id)
+    return assignment, experiment if assignment.enrolled else None

@@ -1,0 +1,42 @@
+"""Train, evaluate, score and publish the models."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ranking.artefact import Manifest, ModelStore
+
+from pipeline.dataset.feed import opened
+from pipeline.dataset.tables import OnProgress, export, silent
+from pipeline.training.models import check_name
+from pipeline.training.progress import share_of
+
+
+def train(
+    name: str,
+    postgres_url: str,
+    model_uri: str,
+    until: datetime | None = None,
+    on_progress: OnProgress = silent,
+    seed: int = 0,
+    now: datetime | None = None,
+) -> Manifest:
+    """Trains a model on what Postgres holds before `until` and puts it into the store, where it serves nobody yet.
+
+    Nothing reaches the store before the model is whole. Raises LentaError for an unknown model, a Postgres that cannot be
+    read, and a feed that nothing can be learned from.
+    """
+    check_name(name)
+    with TemporaryDirectory(prefix="lenta-train-") as folder:
+        tables = export(postgres_url, Path(folder) / "tables", until, share_of(on_progress, 0, 10))
+        with opened(tables, until) as feed:
+            from pipeline.training.fitting import fit
+            from pipeline.training.models import model_of
+
+            fitted = fit(model_of(name), feed, now or datetime.now(UTC), seed, share_of(on_progress, 10, 100))
+        artefact = Path(folder) / "artefact"
+        fitted.save(artefact)
+        ModelStore(model_uri).put(artefact, fitted.manifest)
+    return fitted.manifest
