@@ -93,6 +93,13 @@ def test_a_degraded_answer_says_what_is_shown_instead() -> None:
     assert said == "test did not answer (ranker timeout). Showing popular posts, as the live feed would."
 
 
+def test_a_model_that_nobody_could_ask_is_not_called_silent() -> None:
+    said = words.degraded("control", ["features_refused"], "popular_in_segment", 0.05)
+    assert said.startswith(
+        "control could not be asked (features refused). Showing posts popular with users of this age,"
+    )
+
+
 def test_a_model_that_answered_in_part_is_not_called_silent() -> None:
     assert words.degraded("test", ["unlogged"], "test", 0.012) == "test answered in 12 ms, but not in full: unlogged."
 

@@ -13,7 +13,11 @@ NO_DATA = "The console cannot read its data. Feeds are not affected."
 UNKNOWN = "–"
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(#@]?[A-ZА-ЯЁ0-9])")
-_FALLBACKS = {"popular": "popular posts", "last_slate": "the posts that this user was shown last"}
+_FALLBACKS = {
+    "popular": "popular posts",
+    "popular_in_segment": "posts popular with users of this age",
+    "last_slate": "the posts that this user was shown last",
+}
 _SMALLEST_REST = 40
 
 
@@ -83,7 +87,9 @@ def degraded(group: Group, reasons: Sequence[str], model: str, seconds: float) -
     why = ", ".join(reason.replace("_", " ") for reason in reasons)
     if model == group:
         return f"{group} answered in {duration(seconds)}, but not in full: {why}."
-    return f"{group} did not answer ({why}). Showing {_FALLBACKS.get(model, model)}, as the live feed would."
+    asked = any(reason.startswith("ranker") for reason in reasons)
+    said = "did not answer" if asked else "could not be asked"
+    return f"{group} {said} ({why}). Showing {_FALLBACKS.get(model, model)}, as the live feed would."
 
 
 def no_answer(group: Group, why: str) -> str:
