@@ -90,6 +90,14 @@ def test_fewer_posts_than_asked_are_explained() -> None:
     ]
 
 
+def test_an_empty_fallback_is_not_said_to_show_anything() -> None:
+    empty = preview(model="last_slate", degraded=("features_timeout",))
+    column = shown(found(preview(1, 2, 3), empty)).columns[1]
+    assert [notice.text for notice in column.notices] == [
+        "test could not be asked (features timeout). There are no posts to show."
+    ]
+
+
 def test_a_cold_start_is_said() -> None:
     demo = shown(found(preview(1, 2, 3, cold=True), preview(1, 2, 3, model="test")))
     assert [len(column.notices) for column in demo.columns] == [1, 0]

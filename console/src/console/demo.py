@@ -217,11 +217,12 @@ def _column(group: Group, previews: Mapping[Group, Preview | GatewayError], k: i
 def _notices(group: Group, preview: Preview, k: int) -> list[Notice]:
     notices = []
     if preview.degraded:
-        text = words.degraded(group, preview.degraded, preview.model, preview.seconds)
+        ranked_by = preview.model if preview.posts else ""
+        text = words.degraded(group, preview.degraded, ranked_by, preview.seconds)
         notices.append(Notice(kind="warn", text=text))
     if preview.cold_start:
         notices.append(Notice(kind="plain", text="Cold start: ranked without a profile or a history."))
-    if len(preview.posts) < k:
+    if len(preview.posts) < k and not preview.degraded:
         notices.append(Notice(kind="plain", text=words.too_few(group, len(preview.posts), k)))
     return notices
 

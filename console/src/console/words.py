@@ -83,12 +83,15 @@ def agreement(both: int, of: int) -> str:
 
 
 def degraded(group: Group, reasons: Sequence[str], model: str, seconds: float) -> str:
-    """For an answer that the gateway flagged: from a fallback, or the model's own with something missing."""
+    """For an answer that the gateway flagged. `model`: who ranked it instead, the group's own where only something is
+    missing, "" where nobody had any post."""
     why = ", ".join(reason.replace("_", " ") for reason in reasons)
     if model == group:
         return f"{group} answered in {duration(seconds)}, but not in full: {why}."
     asked = any(reason.startswith("ranker") for reason in reasons)
     said = "did not answer" if asked else "could not be asked"
+    if not model:
+        return no_answer(group, f"{said} ({why})")
     return f"{group} {said} ({why}). Showing {_FALLBACKS.get(model, model)}, as the live feed would."
 
 
