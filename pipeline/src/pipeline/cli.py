@@ -9,6 +9,7 @@ from rich.console import Console
 
 from pipeline.errors import LentaError
 from pipeline.stack import commands as stack_commands
+from pipeline.training import commands as training_commands
 
 app = typer.Typer(
     name="lenta",
@@ -19,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
 )
 stack_commands.register(app)
+training_commands.register(app)
 
 
 def main() -> None:

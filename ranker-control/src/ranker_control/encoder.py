@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -54,7 +55,8 @@ class TextEncoder:
 
     def save(self, folder: Path) -> None:
         self.projection.save(folder)
-        np.savez(folder / FILE, topics=np.array(self.topics, np.str_), **self.taste.arrays("text"))
+        arrays: dict[str, Any] = {"topics": np.array(self.topics, np.str_), **self.taste.arrays("text")}
+        np.savez(folder / FILE, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> TextEncoder:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,14 +59,14 @@ class TowerEncoder:
 
     def save(self, folder: Path) -> None:
         self.projection.save(folder)
-        np.savez(
-            folder / FILE,
-            topics=np.array(self.topics, np.str_),
-            known=self.known,
+        arrays: dict[str, Any] = {
+            "topics": np.array(self.topics, np.str_),
+            "known": self.known,
             **self.text.arrays("text"),
             **self.shared.arrays("shared"),
             **self.towers.arrays(),
-        )
+        }
+        np.savez(folder / FILE, **arrays)
 
     @classmethod
     def load(cls, folder: Path) -> TowerEncoder:

@@ -64,7 +64,8 @@ class Towers:
 
 def user_inputs(user: UserState, taste: Matrix) -> Matrix:
     """Profile in levels, leanings to topics, experience, and last the taste. Shape (m, inputs)."""
-    parts = [*_profile(user.profile), _leanings(user), np.log1p(user.liked)[:, None] / 4.0, taste]
+    experience = np.log1p(user.liked)[:, None] / 4.0
+    parts: list[Column] = [*_profile(user.profile), _leanings(user), experience, taste.astype(np.float64)]
     return np.hstack(parts).astype(np.float32)
 
 
@@ -79,7 +80,8 @@ def _profile(profile: Column) -> list[Column]:
 
 def _one_hot(place: npt.NDArray[np.integer], size: int) -> Column:
     """All zeros for -1."""
-    return (place[:, None] == np.arange(size)).astype(np.float64)
+    hot: Column = (place[:, None] == np.arange(size)).astype(np.float64)
+    return hot
 
 
 def _leanings(user: UserState) -> Column:

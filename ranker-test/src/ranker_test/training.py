@@ -146,7 +146,8 @@ def _loss(
     loss = optax.sigmoid_binary_cross_entropy(score, clicked).mean()
     own = (weights["own"] ** 2).sum() / (2 * plan.own_spread**2 * rows)
     rest = sum((weights[name] ** 2).sum() for name in ("hidden", "outer", "direct", "text", "topic"))
-    return loss + own + plan.weight_decay * rest
+    total: jax.Array = loss + own + plan.weight_decay * rest
+    return total
 
 
 def _towers(weights: Weights) -> Towers:

@@ -125,4 +125,4 @@ class Examples:
 
     def post_likes(self) -> Column:
         """How often each post was liked in the rows, shape (posts,)."""
-        return np.bincount(self.post, self.clicked, len(self.posts.ids))
+        return np.bincount(self.post, self.clicked, len(self.posts.ids)).astype(np.float64)

@@ -109,6 +109,4 @@ def viewed_in(feed: Feed, start: datetime, end: datetime) -> Viewed:
         GROUP BY 1, 2 HAVING bool_or(NOT is_like) ORDER BY 1, 2
         """,
     )
-    return Viewed(
-        found["user_id"].astype(np.int64), found["post_id"].astype(np.int64), found["liked"].astype(np.bool_)
-    )
+    return Viewed(found["user_id"].astype(np.int64), found["post_id"].astype(np.int64), found["liked"].astype(np.bool_))

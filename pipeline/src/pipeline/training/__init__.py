@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
-from ranking.artefact import Manifest, ModelStore
-
-from pipeline.dataset.feed import opened
-from pipeline.dataset.tables import OnProgress, export, silent
-from pipeline.training.models import check_name
-from pipeline.training.progress import share_of
+if TYPE_CHECKING:
+    from ranking.artefact import Manifest
 
 
 def train(
@@ -19,7 +17,7 @@ def train(
     postgres_url: str,
     model_uri: str,
     until: datetime | None = None,
-    on_progress: OnProgress = silent,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
     seed: int = 0,
     now: datetime | None = None,
 ) -> Manifest:
@@ -28,13 +26,17 @@ def train(
     Nothing reaches the store before the model is whole. Raises LentaError for an unknown model, a Postgres that cannot be
     read, and a feed that nothing can be learned from.
     """
+    from ranking.artefact import ModelStore
+
+    from pipeline.dataset import export, opened
+    from pipeline.training.fitting import fit
+    from pipeline.training.models import check_name, model_of
+    from pipeline.training.progress import share_of
+
     check_name(name)
     with TemporaryDirectory(prefix="lenta-train-") as folder:
         tables = export(postgres_url, Path(folder) / "tables", until, share_of(on_progress, 0, 10))
         with opened(tables, until) as feed:
-            from pipeline.training.fitting import fit
-            from pipeline.training.models import model_of
-
             fitted = fit(model_of(name), feed, now or datetime.now(UTC), seed, share_of(on_progress, 10, 100))
         artefact = Path(folder) / "artefact"
         fitted.save(artefact)

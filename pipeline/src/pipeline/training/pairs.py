@@ -28,7 +28,8 @@ def check_pairs(path: Path) -> str:
         raise LentaError(f"--pairs {path}: there is no such file")
     reader = readers[path.suffix.lower()].format(quoted(str(path)))
     try:
-        names = [name for name, *_ in duckdb.sql(f"DESCRIBE SELECT * FROM {reader}").fetchall()]
+        with duckdb.connect() as database:
+            names = [name for name, *_ in database.execute(f"DESCRIBE SELECT * FROM {reader}").fetchall()]
     except duckdb.Error as error:
         raise LentaError(f"--pairs {path}: {str(error).splitlines()[0]}") from error
     if missing := [name for name in COLUMNS if name not in names]:

@@ -18,9 +18,7 @@ def scores_of(history: History, scorer: Scorer) -> npt.NDArray[np.float64]:
     return np.concatenate([*(scores for _, scores in scored(history, scorer)), np.zeros(0)])
 
 
-def scored(
-    history: History, scorer: Scorer, chunk: int = CHUNK
-) -> Iterator[tuple[Batch, npt.NDArray[np.float64]]]:
+def scored(history: History, scorer: Scorer, chunk: int = CHUNK) -> Iterator[tuple[Batch, npt.NDArray[np.float64]]]:
     """Chunk by chunk. Posts that training never saw are seen by their text."""
     vectors = post_vectors(history, scorer)
     topic = topic_places(scorer.manifest.topics, history.feed.posts.topic_names)

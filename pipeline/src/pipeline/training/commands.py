@@ -1,0 +1,191 @@
+"""`lenta train`, `publish`, `evaluate`, `score`. What is heavy is imported when a command runs."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.errors import LentaError
+from pipeline.stack import environment
+from pipeline.stack.source import parse_time
+from pipeline.stack.steps import Steps
+
+if TYPE_CHECKING:
+    from pipeline.training.evaluation import Ladder
+
+Postgres = Annotated[
+    str | None,
+    typer.Option("--postgres-url", envvar="LENTA_POSTGRES_URL", help="The running platform's, if not given."),
+]
+Store = Annotated[
+    str | None,
+    typer.Option("--model-uri", envvar="LENTA_MODEL_URI", help="Where models are kept; the running platform's store."),
+]
+ModelName = Annotated[str, typer.Argument(help="control or test", metavar="MODEL")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("train")(train)
+    app.command("publish")(publish)
+    app.command("evaluate")(evaluate)
+    app.command("score")(score)
+
+
+def train(
+    model: ModelName,
+    until: Annotated[str | None, typer.Option(help="Read no feed row from this time on (UTC).")] = None,
+    postgres_url: Postgres = None,
+    model_uri: Store = None,
+    seed: Annotated[int, typer.Option(help="Of the sample and of everything drawn.")] = 0,
+) -> None:
+    """Train a model on what Postgres holds, and put it into the store. It serves nobody before `lenta publish`.
+
+    Example: lenta train test --until 2026-11-01
+    """
+    from pipeline.training import train as train_model
+    from pipeline.training.models import check_name
+
+    check_name(model)
+    moment = parse_time(until, "--until") if until else None
+    postgres, uri = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
+    steps = Steps(Console())
+    with steps.step(f"Training {model}") as on_progress:
+        manifest = train_model(model, postgres, uri, moment, on_progress, seed)
+    figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in manifest.metrics.items())
+    steps.say(f"{model}@{manifest.version}: {manifest.train_rows:,} views until {manifest.train_until:%Y-%m-%d %H:%M}")
+    steps.say(figures)
+    steps.say(f"Next: [bold]lenta publish {model}[/bold]")
+
+
+def publish(
+    model: ModelName,
+    version: Annotated[str | None, typer.Argument(help="The latest, if not given.")] = None,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Put the version before into service again.")] = False,
+    model_uri: Store = None,
+) -> None:
+    """Put a trained model into service: its ranker takes it over within seconds.
+
+    Example: lenta publish test
+    """
+    from ranking.artefact import ModelStore
+
+    from pipeline.training.store import publish as put_into_service
+    from pipeline.training.store import roll_back
+
+    if rollback and version:
+        raise LentaError("--rollback goes to the version before; to go to another name it without --rollback")
+    store = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
+    pointer = roll_back(store, model) if rollback else put_into_service(store, model, version)
+    steps = Steps(Console())
+    before = f", before it {pointer.previous[0]}" if pointer.previous else ""
+    steps.say(f"[green]✓[/green] {model}@{pointer.version} is in service{before}")
+    steps.say("Next: [bold]lenta status[/bold] shows when its ranker has taken it over")
+
+
+def evaluate(
+    seeds: Annotated[
+        str | None, typer.Option(help="Train and judge afresh on simulated worlds, as 8,9 or 8-12. No servers needed.")
+    ] = None,
+    world: Annotated[str, typer.Option(help="The size of those worlds.")] = "demo",
+    data: Annotated[Path | None, typer.Option(envvar="LENTA_DATA", help="Folder of the three tables.")] = None,
+    until: Annotated[str | None, typer.Option(envvar="LENTA_UNTIL", help="Where the test window begins.")] = None,
+    model_uri: Store = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+) -> None:
+    """Judge the published models on the days that were withheld, beside random, most popular and, if simulated, the oracle.
+
+    Example: lenta evaluate --seeds 8-12
+    """
+    from pipeline.training.judging import judge_fresh, judge_published, pooled
+    from pipeline.training.reporting import as_json as plain
+    from pipeline.training.reporting import as_table
+
+    console = Console(stderr=as_json)
+    steps = Steps(console)
+    if seeds:
+        wanted = _seeds(seeds)
+        today = datetime.now(UTC).date()
+        found: dict[int, Ladder] = {}
+        for seed in wanted:
+            with steps.step(f"Judging on world {world}, seed {seed}") as on_progress:
+                found |= dict(judge_fresh(world, [seed], today, lambda _: on_progress))
+        title, total = f"world {world}, seeds {seeds}", pooled(list(found.values()))
+    else:
+        from ranking.artefact import ModelStore
+
+        folder = data or Path(_or_setting(None, "LENTA_DATA"))
+        moment = parse_time(until or _or_setting(None, "LENTA_UNTIL"), "--until")
+        with steps.step("Judging the published models"):
+            total = judge_published(folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI")))
+        title = f"{folder.name}, 15 days from {moment:%Y-%m-%d}"
+    if as_json:
+        typer.echo(json.dumps(plain(total), indent=1))
+        return
+    console.print(as_table(total, title))
+    steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
+
+
+def score(
+    model: ModelName,
+    pairs: Annotated[Path, typer.Option(help="Parquet or CSV with user_id and post_id.")],
+    as_of: Annotated[str, typer.Option("--as-of", help="Read no feed row from this time on (UTC).")],
+    out: Annotated[Path, typer.Option(help="Parquet: user_id, post_id, score, in the order of the pairs.")],
+    version: Annotated[str | None, typer.Option(help="The published one, if not given.")] = None,
+    postgres_url: Postgres = None,
+    model_uri: Store = None,
+) -> None:
+    """Score pairs of users and posts as of a moment (log-odds of a like); unknown users and posts get a score too.
+
+    Example: lenta score control --pairs pairs.parquet --as-of 2026-11-09 --out scores.parquet
+    """
+    from tempfile import TemporaryDirectory
+
+    from ranking.artefact import ModelStore
+
+    from pipeline.dataset import export, opened
+    from pipeline.training.models import check_name
+    from pipeline.training.pairs import check_pairs, score_pairs
+    from pipeline.training.store import scorer_of
+
+    check_name(model)
+    when = parse_time(as_of, "--as-of")
+    check_pairs(pairs)
+    if not out.absolute().parent.is_dir():
+        raise LentaError(f"--out {out}: there is no folder {out.parent}")
+    postgres, store = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
+    steps = Steps(Console())
+    with scorer_of(ModelStore(store), model, version) as scorer, TemporaryDirectory(prefix="lenta-score-") as folder:
+        if scorer.manifest.train_until > when:
+            steps.say(
+                f"[yellow]![/yellow] {model}@{scorer.manifest.version} learned from the feed until "
+                f"{scorer.manifest.train_until:%Y-%m-%d %H:%M}, past --as-of"
+            )
+        with steps.step("Reading the feed") as on_progress:
+            tables = export(postgres, Path(folder), when, on_progress)
+        with opened(tables, when) as feed, steps.step(f"Scoring with {model}") as on_progress:
+            done = score_pairs(feed, scorer, pairs, when, out, on_progress)
+    steps.say(f"{done:,} scores by {model}@{scorer.manifest.version} in {out}")
+    steps.say("Next: the higher the score the sooner a like; rank a user's posts by it")
+
+
+def _or_setting(given: str | None, name: str) -> str:
+    return given or environment.require(name)
+
+
+def _seeds(text: str) -> list[int]:
+    """8,9 or 8-12. Raises LentaError for anything else."""
+    try:
+        found: list[int] = []
+        for part in text.split(","):
+            low, _, high = part.partition("-")
+            found += range(int(low), int(high or low) + 1)
+    except ValueError as error:
+        raise LentaError(f"--seeds {text}: numbers are needed, as 8,9 or 8-12") from error
+    if not found:
+        raise LentaError(f"--seeds {text} names no seed")
+    return found

@@ -1,0 +1,100 @@
+"""Judges models by the ladder: those in service on a folder's last days, or fresh ones on simulated worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from contracts.assignment import GROUPS
+
+from pipeline.dataset.feed import opened
+from pipeline.dataset.sampling import Viewed, viewed_in
+from pipeline.dataset.tables import OnProgress, Tables, silent
+from pipeline.training.evaluation import WINDOW, Ladder, baseline_scores, ladder, model_scores
+from pipeline.training.measures import Floats
+
+if TYPE_CHECKING:
+    from ranking.artefact import ModelStore
+    from ranking.scorer import Scorer
+
+TRUTH = "truth"
+"""The part of a simulated world's folder that only the oracle reads."""
+Watch = Callable[[str], OnProgress]
+"""Begins a step by its name and tells its progress."""
+
+
+def unwatched(step: str) -> OnProgress:
+    """Nobody watches."""
+    return silent
+
+
+def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Ladder:
+    """The published models on the 15 days from `until` on, of the tables in `folder`.
+
+    Raises LentaError when a model is missing or has seen these days, or nobody can be judged.
+    """
+    from pipeline.training.store import scorer_of
+
+    with ExitStack() as stack:
+        scorers: dict[str, Scorer] = {name: stack.enter_context(scorer_of(store, name)) for name in GROUPS}
+        return judge(folder, until, scorers, np.random.default_rng(seed))
+
+
+def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], rng: np.random.Generator) -> Ladder:
+    """Baselines, models, and where `folder` is a simulated world its oracle."""
+    tables = Tables.of_folder(folder)
+    with opened(tables, cut + WINDOW) as whole:
+        viewed = viewed_in(whole, cut, cut + WINDOW)
+    with opened(tables, cut) as feed:
+        scores = baseline_scores(feed, viewed, cut, rng)
+        scores |= {name: model_scores(feed, viewed, cut, scorer) for name, scorer in scorers.items()}
+    if (folder / TRUTH).exists():
+        scores["oracle"] = _true_scores(folder / TRUTH, viewed, cut)
+    return ladder(viewed, scores)
+
+
+def judge_fresh(
+    world: str, seeds: Sequence[int], end: date, watch: Watch = unwatched, names: Sequence[str] = GROUPS
+) -> Iterator[tuple[int, Ladder]]:
+    """For each seed: simulates a world that ends at `end`, trains without its last 15 days, judges on these.
+
+    Needs no servers. Worlds live in a temporary folder, one at a time.
+    """
+    from pipeline.training.fitting import fit
+    from pipeline.training.models import model_of
+    from pipeline.world import simulate, spec_of
+
+    last = datetime(end.year, end.month, end.day, tzinfo=UTC)
+    cut = last - WINDOW
+    for seed in seeds:
+        with TemporaryDirectory(prefix="lenta-world-") as name:
+            folder = Path(name) / "world"
+            simulate(spec_of(world), seed, end, folder, watch(f"seed {seed}: simulating"))
+            with opened(Tables.of_folder(folder), cut) as feed:
+                fitted = {
+                    model: fit(model_of(model), feed, last, on_progress=watch(f"seed {seed}: training {model}"))
+                    for model in names
+                }
+            scorers = {model: found.scorer for model, found in fitted.items()}
+            yield seed, judge(folder, cut, scorers, np.random.default_rng(seed))
+
+
+def pooled(ladders: Sequence[Ladder]) -> Ladder:
+    """At least one."""
+    total, *others = ladders
+    for other in others:
+        total += other
+    return total
+
+
+def _true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:
+    """Like probabilities by the world's truth in the middle of the window, user by user."""
+    from pipeline.world.truth import Truth
+
+    truth = Truth.load(folder)
+    return np.asarray(truth.like_probability(viewed.user_id, viewed.post_id, cut + WINDOW / 2), np.float64)
