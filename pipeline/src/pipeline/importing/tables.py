@@ -1,0 +1,113 @@
+"""The platform's three tables in files: which columns they must have, what each value must be, what it becomes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.errors import LentaError
+
+INT_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    name: str
+    aliases: tuple[str, ...] = ()
+    type: str = "INTEGER"
+    """DuckDB's, of what is loaded."""
+    required: bool = True
+    """A missing value is a fault."""
+    allowed: str = "TRUE"
+    """SQL on `value`, already of `type`: what else must hold."""
+    what: str = ""
+    """In words, for the error."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableFormat:
+    name: str
+    columns: tuple[Column, ...]
+
+
+_ID = {"allowed": f"value BETWEEN 0 AND {INT_MAX}", "what": "a whole number, 0 or more"}
+USERS = TableFormat(
+    "user_data",
+    (
+        Column("user_id", **_ID),  # type: ignore[arg-type]
+        Column(
+            "age", type="SMALLINT", required=False, allowed="value BETWEEN 0 AND 130", what="a whole number, 0 to 130"
+        ),
+        Column("gender", type="SMALLINT", required=False, allowed="value IN (0, 1)", what="0 or 1"),
+        Column("country", type="VARCHAR", required=False),
+        Column("city", type="VARCHAR", required=False),
+        Column(
+            "exp_group",
+            type="SMALLINT",
+            required=False,
+            allowed="value BETWEEN 0 AND 254",
+            what="a whole number, 0 to 254",
+        ),
+        Column("os", type="VARCHAR", required=False),
+        Column("source", type="VARCHAR", required=False),
+    ),
+)
+POSTS = TableFormat(
+    "post_text_df",
+    (
+        Column("id", aliases=("post_id",), **_ID),  # type: ignore[arg-type]
+        Column("text", type="VARCHAR", required=False),
+        Column("topic", type="VARCHAR", allowed="value <> ''", what="a topic"),
+    ),
+)
+FEED = TableFormat(
+    "feed_data",
+    (
+        Column("timestamp", type="TIMESTAMP", what="a time like 2021-12-01 10:00:00"),
+        Column("user_id", **_ID),  # type: ignore[arg-type]
+        Column("post_id", **_ID),  # type: ignore[arg-type]
+        Column("action", type="VARCHAR", allowed="value IN ('view', 'like')", what="view or like"),
+        Column("target", type="SMALLINT", required=False, allowed="value IN (0, 1)", what="0, 1 or missing"),
+    ),
+)
+FORMATS = (USERS, POSTS, FEED)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A table's files. pattern: what DuckDB reads."""
+
+    pattern: str
+    is_csv: bool
+    shown: str
+    """For messages."""
+
+    @property
+    def scan(self) -> str:
+        """Everything as it is: text from CSV, typed from Parquet."""
+        quoted = "'" + self.pattern.replace("'", "''") + "'"
+        if self.is_csv:
+            return (
+                f"read_csv({quoted}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
+                "null_padding = false, strict_mode = true, parallel = false, max_line_size = 20000000, encoding = 'utf-8')"
+            )
+        return f"read_parquet({quoted})"
+
+
+def find(folder: Path, table: str) -> Source:
+    """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is not there or there twice."""
+    found = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
+    if (folder / table).is_dir() and list((folder / table).glob("*.parquet")):
+        found.append(folder / table)
+    if not found:
+        raise LentaError(
+            f"{folder} has no {table}.csv, {table}.csv.gz, {table}.parquet or folder {table}/ of Parquet parts"
+        )
+    if len(found) > 1:
+        raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in found)}; remove one")
+    path = found[0]
+    if path.is_dir():
+        return Source(f"{path}/*.parquet", False, f"{path.name}/")
+    if path.stat().st_size == 0:
+        raise LentaError(f"{path}: the file is empty")
+    return Source(str(path), path.suffix != ".parquet", str(path))
