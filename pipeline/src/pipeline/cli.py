@@ -7,9 +7,12 @@ import sys
 import typer
 from rich.console import Console
 
+from pipeline import warm
 from pipeline.errors import LentaError
-from pipeline.stack import commands as stack_commands
-from pipeline.training import commands as training_commands
+from pipeline.importing import commands as importing
+from pipeline.stack import commands as stack
+from pipeline.training import commands as training
+from pipeline.world import commands as world
 
 app = typer.Typer(
     name="lenta",
@@ -19,8 +22,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-stack_commands.register(app)
-training_commands.register(app)
+for part in (stack, world, importing, training, warm):
+    part.register(app)
 
 
 def main() -> None:

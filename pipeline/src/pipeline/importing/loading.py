@@ -122,7 +122,7 @@ def _copy_all(
     done = 0
     with adbc_driver_postgresql.dbapi.connect(postgres_url) as connection:
         for table in FORMATS:
-            reader = database.execute(f"SELECT * FROM loaded_{table.name}").to_arrow_reader(BATCH_ROWS)
+            reader = database.sql(f"SELECT * FROM loaded_{table.name}").to_arrow_reader(BATCH_ROWS)
 
             def counted(reader: pa.RecordBatchReader = reader) -> object:
                 nonlocal done

@@ -108,7 +108,7 @@ def read_feed(folder: Path, since: datetime | None = None, until: datetime | Non
         file = TableFile(database, FEED, folder)
         file.check()
         query = f"SELECT * FROM ({file.select()}) WHERE {between(since, until)}"
-        yield from database.execute(query).to_arrow_reader(BATCH_ROWS)
+        yield from database.sql(query).to_arrow_reader(BATCH_ROWS)
 
 
 def between(since: datetime | None, until: datetime | None) -> str:

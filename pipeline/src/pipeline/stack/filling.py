@@ -78,7 +78,8 @@ def _simulate(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Fil
     source = filled.source
     if filled.simulated or source.world is None or source.seed is None or source.end is None:
         return filled
-    from pipeline.world import simulate, spec_of
+    from pipeline.world.simulation import simulate
+    from pipeline.world.spec import spec_of
 
     shutil.rmtree(home.world, ignore_errors=True)
     with steps.step(f"Simulating {source}") as on_progress:
@@ -89,7 +90,7 @@ def _simulate(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Fil
 def _import(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
     if filled.imported:
         return filled
-    from pipeline.importing import import_tables
+    from pipeline.importing.loading import import_tables
 
     with steps.step("Importing into Postgres") as on_progress:
         import_tables(filled.source.folder, servers.postgres_url, filled.source.until, on_progress)
