@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 
 from pipeline import warm
+from pipeline.check import commands as check
 from pipeline.errors import LentaError
 from pipeline.importing import commands as importing
 from pipeline.stack import commands as stack
@@ -22,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (stack, world, importing, training, warm):
+for part in (stack, world, importing, training, warm, check):
     part.register(app)
 
 

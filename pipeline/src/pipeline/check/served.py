@@ -5,6 +5,7 @@ The chance of at least one like among the five is `1 - prod(1 - p)` over their t
 
 from __future__ import annotations
 
+import time as pause
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,13 @@ import httpx
 import numpy as np
 import numpy.typing as npt
 from contracts.assignment import GROUPS, Group
+from contracts.headers import DEGRADED
 
 from pipeline.errors import LentaError
 
 Probabilities = npt.NDArray[np.float64]
 K = 5
+TRIES, PAUSE_SECONDS = 5, 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +44,20 @@ def ask(
 
 
 def _ask_one(client: httpx.Client, group: Group, user: int, time: str) -> list[int]:
-    url = f"/{group}/post/recommendations/"
-    try:
-        response = client.get(url, params={"id": user, "time": time, "limit": K}).raise_for_status()
-    except httpx.HTTPError as error:
-        raise LentaError(f"the gateway did not answer {url} for user {user}: {error}. See `lenta status`.") from error
-    if degraded := response.headers.get("X-Degraded"):
-        raise LentaError(f"user {user}: {group} answered degraded ({degraded}); its quality cannot be judged so")
-    return [post["id"] for post in response.json()]
+    """Asks again when the answer is degraded, as on a machine that is busy for a moment."""
+    url, degraded = f"/{group}/post/recommendations/", ""
+    for attempt in range(TRIES):
+        pause.sleep(attempt * PAUSE_SECONDS)
+        try:
+            response = client.get(url, params={"id": user, "time": time, "limit": K}).raise_for_status()
+        except httpx.HTTPError as error:
+            raise LentaError(
+                f"the gateway did not answer {url} for user {user}: {error}. See `lenta status`."
+            ) from error
+        degraded = response.headers.get(DEGRADED, "")
+        if not degraded:
+            return [post["id"] for post in response.json()]
+    raise LentaError(f"user {user}: {group} answers degraded ({degraded}); its quality cannot be judged so")
 
 
 def hit_chance(probabilities: Probabilities) -> float:

@@ -40,7 +40,8 @@ class Shown:
 
     def draw(self, day: Floats, rng: np.random.Generator) -> Ints:
         existing = np.searchsorted(self._births, day, side="right")
-        return self._order[np.searchsorted(self._total, rng.random(len(day)) * self._total[existing], side="right") - 1]
+        place = np.searchsorted(self._total, rng.random(len(day)) * self._total[existing], side="right") - 1
+        return np.asarray(self._order[place])
 
 
 def draw_views(users: Ints, shown: Shown, spec: WorldSpec, rng: np.random.Generator) -> Views:

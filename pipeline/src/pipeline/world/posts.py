@@ -70,7 +70,7 @@ def _vectors(topic: npt.NDArray[np.int64], mixture: Floats, spec: WorldSpec, rng
         if own.sum() > 1:
             vector[own] -= vector[own].mean(axis=0)
             vector[own] /= max(float(np.sqrt((vector[own] ** 2).mean())), 1e-9)
-    return vector / np.sqrt(spec.dimensions)
+    return np.asarray(vector / np.sqrt(spec.dimensions))
 
 
 def _text(topic: int, mixture: Floats, spec: WorldSpec, rng: np.random.Generator) -> str:

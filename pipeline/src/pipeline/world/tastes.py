@@ -55,7 +55,7 @@ def _level(people: People, spec: WorldSpec, rng: np.random.Generator) -> Floats:
     known = known + np.where(people.in_big_city, _logit(BIG_CITY_RATE), _logit(SMALL_CITY_RATE))
     known = known - known.mean()
     own = np.sqrt(max(spec.level_sd**2 - float(known.var()), 0.0))
-    return known + rng.normal(0, own, len(people))
+    return np.asarray(known + rng.normal(0, own, len(people)))
 
 
 def _unit(values: Floats) -> Floats:
