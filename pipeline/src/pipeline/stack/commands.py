@@ -14,7 +14,8 @@ from rich.table import Table
 
 from pipeline.errors import LentaError
 from pipeline.stack import environment
-from pipeline.stack.filling import Filled
+from pipeline.stack.embedded import Servers
+from pipeline.stack.filling import Filled, Part
 from pipeline.stack.home import Home
 from pipeline.stack.source import Source, parse_time
 from pipeline.stack.steps import Steps
@@ -42,6 +43,7 @@ Clean = Annotated[bool, typer.Option("--clean", help="Remove the data, the model
 def register(app: typer.Typer) -> None:
     app.command("up")(up)
     app.command("down")(down)
+    app.command("fill")(fill)
     app.command("status")(status)
     app.command("environment")(show_environment)
 
@@ -76,6 +78,31 @@ def down(clean: Clean = False) -> None:
         console.print("The data stay; start again with: make up", highlight=False)
 
 
+def fill(
+    part: Annotated[
+        Part, typer.Argument(help="load: schema, world, import; train: both models, published; warm: Redis.")
+    ],
+    data: Data = None,
+    until: Until = None,
+    world: World = None,
+    seed: Seed = None,
+) -> None:
+    """Fill servers of your own (LENTA_POSTGRES_URL, LENTA_REDIS_URL), one part a container; what is done stays done.
+
+    Example: lenta fill load --world demo --seed 8
+    """
+    from pipeline.stack.filling import fill as fill_part
+
+    home, console = Home.find(), Console()
+    moment = parse_time(until, "--until") if until else None
+    with home.alone():
+        filled = _filled(home, _wanted(home, data, moment, world, seed))
+        servers = Servers(
+            environment.require("LENTA_POSTGRES_URL"), environment.setting("LENTA_REDIS_URL") or "", embedded=False
+        )
+        fill_part(home, filled, servers, Steps(console), [part])
+
+
 def status() -> None:
     """Show every part of the running platform; exit status 1 if one is not ready.
 
@@ -104,6 +131,16 @@ def show_environment() -> None:
         raise LentaError("no platform was brought up here; run `make up`")
     for name, value in values.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _filled(home: Home, wanted: Source | None) -> Filled:
+    """What is loaded already, or a fresh start. Raises LentaError when other data were asked for."""
+    filled = Filled.read(home)
+    if filled is None:
+        return Filled(source=wanted or Source.of_world(WORLD, SEED, _today(), None, home.world)).write(home)
+    if wanted is not None and wanted != filled.source:
+        raise LentaError(f"{filled.source} is loaded; empty the servers and {home.root} before loading {wanted}")
+    return filled
 
 
 def _wanted(

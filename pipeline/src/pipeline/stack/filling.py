@@ -6,6 +6,8 @@ Heavy libraries are imported inside the step that needs them, so that a second `
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
 
 import psycopg2
 from contracts.assignment import GROUPS
@@ -17,6 +19,14 @@ from pipeline.stack.embedded import Servers
 from pipeline.stack.home import Home, write_private
 from pipeline.stack.source import Source
 from pipeline.stack.steps import Steps
+
+
+class Part(StrEnum):
+    """What one container of its own does; in this order."""
+
+    LOAD = "load"
+    TRAIN = "train"
+    WARM = "warm"
 
 
 class Filled(BaseModel):
@@ -47,11 +57,13 @@ class Filled(BaseModel):
         return self
 
 
-def fill(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
+def fill(home: Home, filled: Filled, servers: Servers, steps: Steps, parts: Sequence[Part] = tuple(Part)) -> Filled:
     """Does what is missing, in order. Raises LentaError when a step fails; what was done before it stays done."""
-    _migrate(servers, steps)
-    for step in (_simulate, _import, _train, _warm):
-        filled = step(home, filled, servers, steps)
+    for part in parts:
+        if part is Part.LOAD:
+            _migrate(servers, steps)
+        for step in _STEPS[part]:
+            filled = step(home, filled, servers, steps)
     return filled
 
 
@@ -134,3 +146,10 @@ def _warm(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
         except WarmError as error:
             raise LentaError(f"Redis could not be warmed: {error}") from error
     return filled.model_copy(update={"warmed": True}).write(home)
+
+
+_STEPS: Mapping[Part, Sequence[Callable[[Home, Filled, Servers, Steps], Filled]]] = {
+    Part.LOAD: (_simulate, _import),
+    Part.TRAIN: (_train,),
+    Part.WARM: (_warm,),
+}
