@@ -21,10 +21,14 @@ def fit_projection(texts: Sequence[str], dimensions: int, seed: int = 0) -> Tfid
     if vectorizer is None:
         return TfidfProjection(np.zeros(0, np.str_), np.zeros(0), np.zeros((0, dimensions)))
     weights = vectorizer.transform(texts)
-    rank = min(dimensions, weights.shape[0], weights.shape[1])
-    folding = TruncatedSVD(rank, random_state=seed, n_iter=4).fit(weights)
     projection = np.zeros((weights.shape[1], dimensions))
-    projection[:, :rank] = folding.components_.T
+    if weights.shape[1] == 1:  # one word is its own direction
+        projection[0, 0] = 1.0
+    else:
+        rank = min(dimensions, weights.shape[0], weights.shape[1])
+        with np.errstate(invalid="ignore", divide="ignore"):  # equal texts have no variance to take a share of
+            folding = TruncatedSVD(rank, random_state=seed, n_iter=4).fit(weights)
+        projection[:, :rank] = folding.components_.T
     # as float32, which is how it is stored: a model scores after loading exactly as before
     return TfidfProjection(
         np.array(vectorizer.get_feature_names_out(), np.str_),

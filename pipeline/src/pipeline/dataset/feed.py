@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
@@ -110,7 +109,7 @@ def moment_of(at: int) -> datetime:
 @contextmanager
 def opened(tables: Tables, until: datetime | None = None, memory: str = MEMORY) -> Iterator[Feed]:
     """until: None for everything that the tables hold. Raises LentaError for tables that cannot be read."""
-    with TemporaryDirectory(prefix="lenta-") as folder, duckdb.connect(str(Path(folder) / "feed.duckdb")) as database:
+    with TemporaryDirectory(prefix="lenta-") as folder, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{memory}'; SET threads = {THREADS}; SET TimeZone = 'UTC'")
         database.execute(f"SET temp_directory = '{folder}/spill'; SET enable_progress_bar = false")
         try:

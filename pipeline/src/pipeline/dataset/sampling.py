@@ -13,13 +13,12 @@ from pipeline.dataset.feed import Feed, fetch, microseconds
 from pipeline.dataset.history import Batch, History, Requests
 from pipeline.errors import LentaError
 
-ROWS = 600_000
 MILLION = 1_000_000
 LEAST_VIEWS = 6
 """A user with fewer views in the test window is not judged."""
 
 
-def training_requests(feed: Feed, seed: int, rows: int = ROWS) -> tuple[Requests, npt.NDArray[np.float64]]:
+def training_requests(feed: Feed, seed: int, rows: int) -> tuple[Requests, npt.NDArray[np.float64]]:
     """About `rows` views, drawn by a hash of (user, post, time), in order of time, and whether a like followed each.
 
     Like rows are no examples: they are counted as likes, never as views that nobody liked.

@@ -37,6 +37,10 @@ STOP_SHARE = 0.1
 ENCODER_SHARE = 0.5
 """The earliest views: what an encoder that learns from likes sees, while the trees learn from the rest."""
 CHUNK = 100_000
+TREE_ROWS = 350_000
+"""Views that trees learn from: more gave nothing on tuning worlds."""
+LEARNING_ROWS = 600_000
+"""Views where an encoder learns too."""
 RETRIEVAL_USERS = 60
 RETRIEVAL_POSTS = 1_000
 GOLDEN_USERS = 6
@@ -67,7 +71,7 @@ class Fitted:
 def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnProgress = silent) -> Fitted:
     """now: when it is trained, for its version. Raises LentaError for a feed that nothing can be learned from."""
     history = History(feed)
-    requests, clicked = training_requests(feed, seed)
+    requests, clicked = training_requests(feed, seed, LEARNING_ROWS if model.learns_from_likes else TREE_ROWS)
     examples, features = learn_from(history, requests, clicked)
     on_progress(25, 100)
     split = Split.of(examples, model.learns_from_likes)

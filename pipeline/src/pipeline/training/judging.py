@@ -54,7 +54,7 @@ def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], rng: np.ra
         scores = baseline_scores(feed, viewed, cut, rng)
         scores |= {name: model_scores(feed, viewed, cut, scorer) for name, scorer in scorers.items()}
     if (folder / TRUTH).exists():
-        scores["oracle"] = _true_scores(folder / TRUTH, viewed, cut)
+        scores["oracle"] = true_scores(folder, viewed, cut)
     return ladder(viewed, scores)
 
 
@@ -67,7 +67,8 @@ def judge_fresh(
     """
     from pipeline.training.fitting import fit
     from pipeline.training.models import model_of
-    from pipeline.world import simulate, spec_of
+    from pipeline.world.simulation import simulate
+    from pipeline.world.spec import spec_of
 
     last = datetime(end.year, end.month, end.day, tzinfo=UTC)
     cut = last - WINDOW
@@ -92,7 +93,7 @@ def pooled(ladders: Sequence[Ladder]) -> Ladder:
     return total
 
 
-def _true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:
+def true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:
     """Like probabilities by the world's truth in the middle of the window, user by user."""
     from pipeline.world.truth import Truth
 

@@ -1,0 +1,92 @@
+"""Hit rates by hand, and intervals that hold what they should."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from pipeline.dataset.sampling import Viewed
+from pipeline.errors import LentaError
+from pipeline.training.evaluation import POPULAR, Ladder, ladder
+from pipeline.training.measures import area_under_curve, bootstrap, hit_rate, log_loss, paired_bootstrap
+from pipeline.training.reporting import as_json, as_table
+
+
+@pytest.mark.parametrize(
+    ("scores", "liked", "k", "hit"),
+    [
+        ([3.0, 2.0, 1.0], [True, False, False], 1, 1.0),
+        ([3.0, 2.0, 1.0], [False, True, False], 1, 0.0),
+        ([3.0, 2.0, 1.0], [False, True, False], 2, 1.0),
+        ([1.0, 2.0, 3.0], [True, False, False], 2, 0.0),
+        ([1.0, 1.0, 1.0], [False, False, True], 2, 0.0),
+        ([1.0, 2.0], [False, False], 5, 0.0),
+    ],
+)
+def test_a_user_is_hit_when_one_of_the_first_k_was_liked(
+    scores: list[float], liked: list[bool], k: int, hit: float
+) -> None:
+    users = np.zeros(len(scores), np.int64)
+    assert hit_rate(np.array(scores), users, np.array(liked), k).tolist() == [hit]
+
+
+def test_users_are_judged_apart_in_whatever_order_their_rows_come() -> None:
+    users = np.array([9, 3, 9, 3, 5])
+    scores = np.array([0.1, 0.9, 0.8, 0.2, 0.5])
+    liked = np.array([True, True, False, False, False])
+    assert hit_rate(scores, users, liked, k=1).tolist() == [1.0, 0.0, 0.0]
+
+
+def test_auc_counts_pairs_in_order_and_ties_half() -> None:
+    assert area_under_curve(np.array([0.1, 0.4, 0.4, 0.9]), np.array([0.0, 0.0, 1.0, 1.0])) == 3.5 / 4
+
+
+def test_auc_of_one_class_says_nothing() -> None:
+    assert area_under_curve(np.array([1.0, 2.0]), np.ones(2)) == 0.5
+
+
+def test_log_loss_of_an_even_guess_is_log_two() -> None:
+    assert log_loss(np.full(4, 0.5), np.array([0.0, 1.0, 1.0, 0.0])) == pytest.approx(np.log(2))
+
+
+def test_the_paired_interval_is_narrower_than_the_unpaired_one() -> None:
+    rng = np.random.default_rng(4)
+    base = (rng.random(400) < 0.5).astype(np.float64)
+    better = np.maximum(base, rng.random(400) < 0.1)
+    gain, alone = paired_bootstrap(better, base, rng), bootstrap(better, rng)
+    assert 0 < gain.low <= gain.value <= gain.high
+    assert gain.high - gain.low < alone.high - alone.low
+
+
+def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
+    rng = np.random.default_rng(5)
+    found = [bootstrap((rng.random(200) < 0.5).astype(np.float64), rng, draws=300) for _ in range(200)]
+    covered = np.mean([estimate.low <= 0.5 <= estimate.high for estimate in found])
+    assert 0.90 <= covered <= 0.99
+
+
+def small_ladder() -> Ladder:
+    hits = {POPULAR: [0.0, 1.0, 0.0, 0.0], "control": [1.0, 1.0, 0.0, 0.0], "oracle": [1.0, 1.0, 1.0, 0.0]}
+    return Ladder({name: np.array(values) for name, values in hits.items()})
+
+
+def test_captured_lift_is_the_share_of_the_way_from_popular_to_the_oracle() -> None:
+    assert small_ladder().captured("control") == 0.5
+
+
+def test_pooled_worlds_count_every_user() -> None:
+    both = small_ladder() + small_ladder()
+    assert len(both.hits["control"]) == 8
+    assert both.captured("control") == 0.5
+
+
+def test_a_report_holds_every_rung_and_the_paired_differences() -> None:
+    report = as_json(small_ladder())
+    assert list(report["rungs"]) == [POPULAR, "control", "oracle"]
+    assert [(gain["of"], gain["value"]) for gain in report["differences"]] == [("control", 0.25)]
+    assert as_table(small_ladder(), "here").row_count == 3
+
+
+def test_nobody_to_judge_by_is_said() -> None:
+    nobody = np.zeros(0, np.int64)
+    with pytest.raises(LentaError, match="six views"):
+        ladder(Viewed(nobody, nobody, np.zeros(0, np.bool_)), {})
