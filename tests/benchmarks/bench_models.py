@@ -1,0 +1,29 @@
+"""Both models against most popular on five demo worlds; minutes. On demand: `pytest tests/benchmarks/bench_models.py -s`."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pytest
+from contracts.assignment import GROUPS
+from pipeline.training.evaluation import POPULAR, Ladder
+from pipeline.training.judging import judge_fresh, pooled
+from pipeline.training.reporting import as_table
+from rich.console import Console
+
+SEEDS = range(8, 13)
+END = date(2026, 11, 24)
+
+
+@pytest.fixture(scope="module")
+def all_users() -> Ladder:
+    found = pooled([ladder for _, ladder in judge_fresh("demo", SEEDS, END)])
+    Console(width=140).print(as_table(found, f"demo worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}"))
+    return found
+
+
+@pytest.mark.timeout(3_600)
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_model_beats_most_popular_by_an_interval_above_zero(all_users: Ladder, name: str) -> None:
+    assert all_users.against(name, POPULAR, np.random.default_rng(0)).low > 0

@@ -1,0 +1,183 @@
+"""From Postgres to published models, evaluation and batch scores, as the commands do it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import numpy as np
+import psycopg2
+import pyarrow as pa
+import pytest
+from pipeline.cli import app
+from pipeline.dataset import Tables, export, opened
+from pipeline.errors import LentaError
+from pipeline.importing.loading import import_tables
+from pipeline.stack.home import Home
+from pipeline.training import train
+from pyarrow.parquet import read_table, write_table
+from ranking.artefact import ModelStore
+from small_feed import START, lively, write_tables
+from typer.testing import CliRunner, Result
+
+CUT = START + timedelta(days=16)
+UNTIL = f"{CUT:%Y-%m-%dT%H:%M:%S}"
+
+
+@dataclass
+class Place:
+    """A database with all twenty days, a store, and the folder that was loaded."""
+
+    postgres_url: str
+    folder: Path
+    store: ModelStore
+    root: Path
+
+    def run(self, *arguments: str) -> Result:
+        return CliRunner().invoke(app, arguments)
+
+    def ok(self, *arguments: str) -> str:
+        result = self.run(*arguments)
+        if result.exception:
+            raise result.exception
+        return result.output
+
+    def refuses(self, *arguments: str) -> str:
+        result = self.run(*arguments)
+        assert isinstance(result.exception, LentaError), result.output
+        return str(result.exception)
+
+
+@pytest.fixture
+def place(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    folder = write_tables(tmp_path / "dump", lively(np.random.default_rng(7), users=30), 30, 40)
+    import_tables(folder, postgres_url)
+    models = tmp_path / "models"
+    variables = {
+        "LENTA_HOME": str(Home(tmp_path / "home").root),
+        "LENTA_POSTGRES_URL": postgres_url,
+        "LENTA_MODEL_URI": str(models),
+        "LENTA_DATA": str(folder),
+        "LENTA_UNTIL": UNTIL,
+        "COLUMNS": "200",
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    yield Place(postgres_url, folder, ModelStore(str(models)), tmp_path)
+
+
+def test_a_model_is_trained_published_replaced_and_rolled_back(place: Place) -> None:
+    assert "Next: lenta publish control" in place.ok("train", "control", "--until", UNTIL)
+    assert place.store.current("control") is None
+    place.ok("publish", "control")
+    (first,) = place.store.versions("control")
+    assert place.store.manifest("control", first).train_until == CUT
+    place.ok("train", "control")
+    second = place.store.versions("control")[-1]
+    assert f"control@{second} is in service, before it {first}" in place.ok("publish", "control")
+    assert f"control@{first} is in service" in place.ok("publish", "control", "--rollback")
+    assert place.store.current("control") is not None
+    assert place.refuses("publish", "control", "--rollback") == "model control has no earlier version to go back to"
+
+
+def test_published_models_are_judged_on_the_withheld_days(place: Place) -> None:
+    for model in ("control", "test"):
+        place.ok("train", model, "--until", UNTIL)
+        place.ok("publish", model)
+    output = place.ok("evaluate", "--json")
+    report = json.loads(output[output.index("{") :])
+    assert report["users"] == 30
+    assert {"random", "most popular", "user-topic x popular", "control", "test"} == set(report["rungs"])
+    assert "most popular" in place.ok("evaluate")
+
+
+def test_scores_come_for_every_pair_in_order_and_see_nothing_later(place: Place) -> None:
+    place.ok("train", "control", "--until", UNTIL)
+    place.ok("publish", "control")
+    pairs, out = place.root / "pairs.parquet", place.root / "scores.parquet"
+    users, posts = [205, 200, 205, 999, 205, 200], [3, 40, 3, 1, 777, 2]
+    write_table(pa.table({"post_id": posts, "user_id": users}), pairs)
+    command = ("score", "control", "--pairs", str(pairs), "--as-of", UNTIL, "--out", str(out))
+    place.ok(*command)
+    table = read_table(out)
+    assert table.column_names == ["user_id", "post_id", "score"]
+    assert (table["user_id"].to_pylist(), table["post_id"].to_pylist()) == (users, posts)
+    scores = table["score"].to_numpy()
+    assert np.isfinite(scores).all()
+    assert scores[0] == scores[2]
+    _run(place.postgres_url, f"DELETE FROM feed_data WHERE timestamp >= '{UNTIL}'")
+    place.ok(*command)
+    np.testing.assert_array_equal(read_table(out)["score"].to_numpy(), scores)
+
+
+def test_pairs_come_from_csv_too_and_an_empty_file_gives_an_empty_one(place: Place) -> None:
+    place.ok("train", "control", "--until", UNTIL)
+    place.ok("publish", "control")
+    pairs, out = place.root / "pairs.csv", place.root / "scores.parquet"
+    for text, rows in (("user_id,post_id\n200,1\n200,2\n", 2), ("user_id,post_id\n", 0)):
+        pairs.write_text(text)
+        place.ok("score", "control", "--pairs", str(pairs), "--as-of", UNTIL, "--out", str(out))
+        assert read_table(out).num_rows == rows
+    broken = {
+        "user,post_id\n1,2\n": "no column user_id; it has user, post_id",
+        "user_id,post_id\n1,2\nx,3\n": "user_id of pair 2 is missing or not a whole number",
+        "user_id,post_id\n1,2\n1,\n": "post_id of pair 2 is missing or not a whole number",
+    }
+    for text, reason in broken.items():
+        pairs.write_text(text)
+        assert reason in place.refuses("score", "control", "--pairs", str(pairs), "--as-of", UNTIL, "--out", str(out))
+
+
+def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
+    assert "there is no model best" in place.refuses("train", "best")
+    assert "no control has been trained; run `lenta train control`" in place.refuses("publish", "control")
+    assert "no earlier version" in place.refuses("publish", "test", "--rollback")
+    assert "no control is published" in place.refuses("evaluate")
+    pairs = ("--as-of", UNTIL, "--out", str(place.root / "scores.parquet"))
+    assert "there is no such file" in place.refuses("score", "test", "--pairs", "nowhere.csv", *pairs)
+    assert "--as-of=soon is not a time" in place.refuses(
+        "score", "test", "--pairs", "x.csv", "--as-of", "soon", "--out", "x"
+    )
+    assert "numbers are needed" in place.refuses("evaluate", "--seeds", "eight")
+    _run(place.postgres_url, "DELETE FROM feed_data")
+    assert "feed_data has no rows" in place.refuses("train", "control")
+    elsewhere = "postgresql://nobody:x@127.0.0.1:1/none"
+    assert "Postgres could not be read" in place.refuses("train", "control", "--postgres-url", elsewhere)
+
+
+class _Dies(Exception):
+    pass
+
+
+def test_a_training_that_dies_leaves_nothing_in_the_store(place: Place) -> None:
+    def die_late(done: int, total: int) -> None:
+        if done >= 90:
+            raise _Dies
+
+    with pytest.raises(_Dies):
+        train("control", place.postgres_url, str(place.root / "models"), CUT, die_late)
+    assert place.store.versions("control") == []
+
+
+def test_what_is_exported_is_what_was_loaded_before_the_moment(place: Place) -> None:
+    steps: list[tuple[int, int]] = []
+    tables = export(place.postgres_url, place.root / "export", CUT, lambda *step: steps.append(step))
+    assert max(read_table(place.root / "export" / "feed_data.parquet")["timestamp"].to_pylist()) < CUT.replace(
+        tzinfo=None
+    )
+    with opened(tables, CUT) as exported, opened(Tables.of_folder(place.folder), CUT) as loaded:
+        assert exported.fingerprint == loaded.fingerprint
+    assert steps[-1][0] == steps[-1][1] > 0
+
+
+def _run(url: str, statement: str) -> None:
+    connection = psycopg2.connect(url)
+    try:
+        connection.autocommit = True
+        with connection.cursor() as cursor:
+            cursor.execute(statement)
+    finally:
+        connection.close()
