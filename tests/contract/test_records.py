@@ -1,0 +1,110 @@
+"""What travels as bytes comes back as it was, and bytes that are something else are refused."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import numpy as np
+import pytest
+from contracts.catalogue import Catalogue, tick_of
+from contracts.features import SCHEMA, schema_id
+from contracts.records import BadRecordError, Counts, Profile, UserRow, code, pack_row
+from contracts.vocabulary import Vocabulary
+from contracts.wire import Event
+from hypothesis import given
+from hypothesis import strategies as st
+
+small = st.none() | st.integers(0, 254)
+codes = st.integers(0, 2**31 - 1)
+profiles = st.builds(
+    Profile, age=small, gender=small, exp_group=small, os=codes, source=codes, country=codes, city=codes
+)
+uint32 = st.integers(0, 2**32 - 1)
+rows = st.lists(st.tuples(uint32, uint32), max_size=20)
+
+
+@given(profiles)
+def test_a_profile_survives_packing(profile: Profile) -> None:
+    assert Profile.unpack(profile.pack()) == profile
+
+
+@given(profiles, uint32, uint32, rows, st.lists(uint32, max_size=50))
+def test_a_row_survives_packing(
+    profile: Profile, last_view: int, last_like: int, topics: list[tuple[int, int]], hidden: list[int]
+) -> None:
+    views, likes = (np.array([pair[place] for pair in topics], np.uint32) for place in (0, 1))
+    counts = Counts(last_view, last_like, views, likes)
+    row = UserRow.unpack(pack_row(profile.pack(), counts.pack(), np.array(hidden, "<u4").tobytes()))
+    assert row.profile == profile
+    assert (row.counts.last_view_at, row.counts.last_like_at) == (last_view, last_like)
+    assert row.counts.views.tolist() == views.tolist()
+    assert row.counts.likes.tolist() == likes.tolist()
+    assert row.hidden.tolist() == hidden
+    assert row.known
+
+
+@given(st.binary(max_size=100))
+def test_bytes_that_are_no_row_are_refused_or_read_whole(data: bytes) -> None:
+    with suppress(BadRecordError):
+        assert UserRow.unpack(data).known in (True, False)
+
+
+def test_an_empty_row_is_of_nobody() -> None:
+    row = UserRow.unpack(pack_row(b"", b"", b""))
+    assert not row.known
+    assert row.profile == Profile()
+    assert row.counts.over(3).views.tolist() == [0, 0, 0]
+
+
+def test_a_record_of_another_version_is_refused_by_number() -> None:
+    broken = b"\x09" + Profile().pack()[1:]
+    with pytest.raises(BadRecordError, match="version 9"):
+        Profile.unpack(broken)
+
+
+def test_a_catalogue_survives_packing_and_finds_its_posts() -> None:
+    catalogue = Catalogue(
+        version=7,
+        tick=3_600,
+        topics=np.array(["a", "б"], np.str_),
+        post_id=np.array([5, 3, 900], np.int64),
+        topic=np.array([0, 1, 1], np.int16),
+        first_view_at=np.array([0, 1, 2], np.int64),
+        views=np.array([1, 2, 3], np.int64),
+        likes=np.array([0, 1, 1], np.int64),
+    )
+    back = Catalogue.unpack(catalogue.pack())
+    assert back.version == 7
+    assert back.topics.tolist() == ["a", "б"]
+    assert back.index_of(np.array([900, 4, 5])).tolist() == [2, -1, 0]
+    assert back.topic_views.tolist() == [1, 5]
+    with pytest.raises(BadRecordError, match="not a catalogue"):
+        Catalogue.unpack(catalogue.pack()[:100])
+
+
+def test_the_schema_is_append_only() -> None:
+    assert schema_id(SCHEMA[:20]) == "030c1c5ef878f29f"
+
+
+def test_codes_are_stable_and_zero_means_missing() -> None:
+    assert code("Moscow") == code("Moscow") != code("moscow")
+    assert code(None) == 0
+
+
+def test_ranks_follow_frequency_and_know_what_is_new() -> None:
+    columns = {name: np.array([7, 7, 5, 0]) for name in ("os", "source", "country", "city")}
+    ranks = Vocabulary.of(columns).ranks("city", np.array([7, 5, 99, 0]))
+    assert ranks[:3].tolist() == [0.0, 1.0, 2.0]
+    assert np.isnan(ranks[3])
+
+
+def test_a_tick_is_the_last_full_hour() -> None:
+    assert tick_of(7_199.9) == 3_600
+
+
+def test_a_time_without_zone_is_utc() -> None:
+    event = Event.model_validate_json(
+        '{"key":"a","user_id":1,"post_id":2,"action":"view","timestamp":"2021-12-01 10:00:00"}'
+    )
+    assert event.timestamp is not None
+    assert event.timestamp.isoformat() == "2021-12-01T10:00:00+00:00"

@@ -1,0 +1,104 @@
+"""feature-service and a ranker as small apps whose behaviour a test turns while they run."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import numpy as np
+from contracts.assignment import Experiment
+from contracts.records import Counts, Profile, UserRow, pack_row
+from contracts.wire import Exposure, PopularPosts, Post, PostIds, Posts, Ranking
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+POPULAR = [Post(id=number, text=f"popular {number}", topic="movie") for number in range(900, 920)]
+IN_SEGMENT = [Post(id=number, text=f"in segment {number}", topic="sport") for number in range(800, 820)]
+
+
+@dataclass
+class Features:
+    experiment: Experiment = field(default_factory=lambda: Experiment.start("models", {"control": 0.5, "test": 0.5}))
+    hidden: dict[int, list[int]] = field(default_factory=dict)
+    exposures: list[Exposure] = field(default_factory=list)
+    row_status: int = 200
+    exposure_status: int = 200
+    delay: float = 0.0
+    refusal: dict[str, str] | None = None
+    seen: list[bytes] = field(default_factory=list)
+
+    def app(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/users/{id:int}/row", self._row),
+                Route("/experiments", self._experiments),
+                Route("/popular", self._popular),
+                Route("/exposures", self._exposures, methods=["POST"]),
+                Route("/posts", self._posts, methods=["POST"]),
+                Route("/events", self._accept, methods=["POST"]),
+                Route("/users/{id:int}", self._accept, methods=["PUT"]),
+                Route("/users/{id:int}/feed", self._feed),
+            ]
+        )
+
+    async def _row(self, request: Request) -> Response:
+        await asyncio.sleep(self.delay)
+        user = request.path_params["id"]
+        if user >= 10_000:
+            return Response(pack_row(b"", b"", b""))
+        hidden = np.array(self.hidden.get(user, []), "<u4").tobytes()
+        row = pack_row(Profile(age=30).pack(), Counts().pack(), hidden)
+        return Response(row, self.row_status)
+
+    async def _experiments(self, _: Request) -> Response:
+        return Response(f"[{self.experiment.model_dump_json()}]")
+
+    async def _popular(self, _: Request) -> Response:
+        return Response(PopularPosts(overall=POPULAR, segments={"3": IN_SEGMENT}).model_dump_json())
+
+    async def _exposures(self, request: Request) -> Response:
+        exposure = Exposure.model_validate_json(await request.body())
+        if self.exposure_status == 200:
+            self.exposures.append(exposure)
+        return _texts(exposure.posts, self.exposure_status)
+
+    async def _posts(self, request: Request) -> Response:
+        return _texts(PostIds.model_validate_json(await request.body()).ids, self.exposure_status)
+
+    async def _accept(self, request: Request) -> Response:
+        self.seen.append(await request.body())
+        if self.refusal is not None:
+            return JSONResponse(self.refusal, 422)
+        return JSONResponse({"accepted": 1}, 202)
+
+    async def _feed(self, _: Request) -> Response:
+        row = {"timestamp": "2021-12-01T00:00:00Z", "user_id": 1, "post_id": 2, "action": "view", "target": 0}
+        return JSONResponse({"rows": [row], "next_cursor": "more"})
+
+
+@dataclass
+class Ranker:
+    name: str
+    first: int
+    status: int = 200
+    delay: float = 0.0
+    calls: int = 0
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/rank", self._rank, methods=["POST"])])
+
+    async def _rank(self, request: Request) -> Response:
+        self.calls += 1
+        await asyncio.sleep(self.delay)
+        limit, row = int(request.query_params["limit"]), UserRow.unpack(await request.body())
+        hidden = set(row.hidden.tolist())
+        ids = [post for post in range(self.first, self.first + 30) if post not in hidden][:limit]
+        ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[0.0] * len(ids))
+        return Response(ranking.model_dump_json(), self.status)
+
+
+def _texts(ids: list[int], status: int) -> Response:
+    posts = Posts(posts=[Post(id=post, text=f"text {post}", topic="movie") for post in ids])
+    return Response(posts.model_dump_json(), status)
