@@ -15,7 +15,7 @@ from kubernetes_validate import validate
 
 ROOT = Path(__file__).parents[2]
 KUBECTL = Path(sys.executable).with_name("kubectl")
-VERSIONS = ("1.31", "1.34", "1.37")
+VERSIONS = ("1.31", "1.37")
 FOLDERS = ("base", "overlays/local")
 WEB = {
     "gateway": 8000,

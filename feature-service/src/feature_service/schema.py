@@ -9,12 +9,15 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from chassis.settings import SettingsError
+from sqlalchemy import text
 
 from feature_service.database import connect, naive
 from feature_service.partitions import ensure_partitions
 from feature_service.settings import Settings
 
 MONTHS_AHEAD = timedelta(days=92)
+_ALONE = text("SELECT pg_advisory_xact_lock(8001)")
+"""Two of them at once (two jobs of a rollout): the second waits, and finds everything done."""
 
 
 def migrate(postgres_url: str, now: datetime | None = None) -> None:
@@ -25,6 +28,7 @@ def migrate(postgres_url: str, now: datetime | None = None) -> None:
     engine = connect(postgres_url)
     try:
         with engine.begin() as connection:
+            connection.execute(_ALONE)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             ensure_partitions(connection, moment, moment + MONTHS_AHEAD)
