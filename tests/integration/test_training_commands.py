@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -52,7 +51,7 @@ class Place:
 
 
 @pytest.fixture
-def place(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+def place(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     folder = write_tables(tmp_path / "dump", lively(np.random.default_rng(7), users=30), 30, 40)
     import_tables(folder, postgres_url)
     models = tmp_path / "models"
@@ -66,7 +65,7 @@ def place(postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    yield Place(postgres_url, folder, ModelStore(str(models)), tmp_path)
+    return Place(postgres_url, folder, ModelStore(str(models)), tmp_path)
 
 
 def test_a_model_is_trained_published_replaced_and_rolled_back(place: Place) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,15 +83,18 @@ class Source:
     is_csv: bool
     shown: str
     """For messages."""
+    header: tuple[str, ...] = ()
+    """A CSV file's column names."""
 
     @property
     def scan(self) -> str:
         """Everything as it is: text from CSV, typed from Parquet."""
-        quoted = "'" + self.pattern.replace("'", "''") + "'"
+        quoted = _quoted(self.pattern)
         if self.is_csv:
+            columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in self.header)
             return (
-                f"read_csv({quoted}, header = true, all_varchar = true, delim = ',', quote = '\"', escape = '\"', "
-                "null_padding = false, strict_mode = true, parallel = false, max_line_size = 20000000, encoding = 'utf-8')"
+                f"read_csv({quoted}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
+                "escape = '\"', strict_mode = true, parallel = false, max_line_size = 20000000)"
             )
         return f"read_parquet({quoted})"
 
@@ -110,4 +115,24 @@ def find(folder: Path, table: str) -> Source:
         return Source(f"{path}/*.parquet", False, f"{path.name}/")
     if path.stat().st_size == 0:
         raise LentaError(f"{path}: the file is empty")
-    return Source(str(path), path.suffix != ".parquet", str(path))
+    if path.suffix == ".parquet":
+        return Source(str(path), False, str(path))
+    return Source(str(path), True, str(path), _header(path))
+
+
+def _header(path: Path) -> tuple[str, ...]:
+    """Raises LentaError for a first line that names no columns."""
+    open_text = gzip.open if path.suffix == ".gz" else open
+    try:
+        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
+            names = tuple(name.strip() for name in next(csv.reader(file), []))
+    except (UnicodeDecodeError, gzip.BadGzipFile, csv.Error, EOFError) as error:
+        raise LentaError(f"{path}, line 1: not CSV in UTF-8 ({error})") from error
+    if len(set(names)) != len(names) or not all(names):
+        raise LentaError(f"{path}, line 1: column names are missing or there twice: {', '.join(names)}")
+    return names
+
+
+def _quoted(text: str) -> str:
+    """As an SQL literal."""
+    return "'" + text.replace("'", "''") + "'"

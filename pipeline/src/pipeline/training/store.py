@@ -31,12 +31,16 @@ def version_of(store: ModelStore, name: str, version: str | None) -> str:
 
 
 def publish(store: ModelStore, name: str, version: str | None) -> Pointer:
-    """Puts `version`, or the latest, into service. Raises LentaError when there is none."""
+    """Puts `version`, or the latest, into service. Raises LentaError when there is none that can be read."""
     check_name(name)
     versions = store.versions(name)
     if not versions:
         raise LentaError(f"no {name} has been trained; run `lenta train {name}`")
-    return store.publish(name, version_of(store, name, version or versions[-1]))
+    wanted = version_of(store, name, version or versions[-1])
+    try:
+        return store.publish(name, wanted)
+    except ArtefactError as error:
+        raise LentaError(str(error)) from error
 
 
 def roll_back(store: ModelStore, name: str) -> Pointer:
