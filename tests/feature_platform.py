@@ -39,8 +39,8 @@ def fill(engine: Engine, rng: np.random.Generator) -> None:
                 text("INSERT INTO user_data VALUES (:u, :a, :g, 'Russia', 'Moscow', :e, 'iOS', 'ads')"), values
             )
         for post in POSTS:
-            values = {"p": post, "t": f"text of {post}", "topic": TOPICS[post % len(TOPICS)]}
-            connection.execute(text("INSERT INTO post_text_df VALUES (:p, :t, :topic)"), values)
+            content = {"p": post, "t": f"text of {post}", "topic": TOPICS[post % len(TOPICS)]}
+            connection.execute(text("INSERT INTO post_text_df VALUES (:p, :t, :topic)"), content)
         for number in range(400):
             at = LAST_DAY - timedelta(seconds=600 * number)
             row = {"at": at, "u": int(rng.choice(USERS)), "p": int(rng.choice(POSTS[:20]))}

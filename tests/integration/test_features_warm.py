@@ -52,7 +52,7 @@ def test_events_that_wait_in_the_log_are_in_the_rebuild(platform: FeaturePlatfor
 
 
 def test_likes_during_ten_warms_are_all_there_and_counted_once(platform: FeaturePlatform) -> None:
-    stop, sent, missed = threading.Event(), [], []
+    stop, sent, missed = threading.Event(), list[int](), list[int]()
 
     def like_on() -> None:
         with httpx.Client(base_url=platform.url, timeout=10) as client:

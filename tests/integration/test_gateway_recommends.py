@@ -28,10 +28,10 @@ class Stage:
     http: httpx.Client
     stops: dict[str, ExitStack]
 
-    def recommend(self, user_id: int, **params: object) -> httpx.Response:
+    def recommend(self, user_id: int, **params: str | int) -> httpx.Response:
         return self.http.get("/post/recommendations/", params={"id": user_id, **params})
 
-    def in_group(self, group: str, **params: object) -> httpx.Response:
+    def in_group(self, group: str, **params: str | int) -> httpx.Response:
         return self.http.get(f"/{group}/post/recommendations/", params={"id": 1, **params})
 
     def stop(self, name: str) -> None:
@@ -196,7 +196,7 @@ def test_where_fewer_posts_are_left_fewer_are_given_and_flagged(stage: Stage) ->
         ({"id": 1, "time": "yesterday"}, "time"),
     ],
 )
-def test_a_malformed_parameter_is_named(stage: Stage, query: dict[str, object], field: str) -> None:
+def test_a_malformed_parameter_is_named(stage: Stage, query: dict[str, str | int], field: str) -> None:
     answer = stage.http.get("/post/recommendations/", params=query)
     assert answer.status_code == 422
     assert answer.json()["field"] == field

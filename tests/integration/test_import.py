@@ -95,7 +95,10 @@ def test_parquet_and_folders_of_parts_are_read_alike(
         import_tables(_with(parts, folder), postgres_url)
     import_tables(folder, postgres_url)
     users = pa.table(
-        {name: pa.array([200, 201]) if name == "user_id" else pa.nulls(2) for name in USERS.split("\n", maxsplit=1)[0].split(",")}
+        {
+            name: pa.array([200, 201]) if name == "user_id" else pa.nulls(2)
+            for name in USERS.split("\n", maxsplit=1)[0].split(",")
+        }
     )
     pq.write_table(users, parts / "user_data.parquet")
     times = pa.array([datetime(2021, 10, 1), datetime(2021, 10, 2)], pa.timestamp("us"))

@@ -23,7 +23,7 @@ class ApiKeys:
 
     def __contains__(self, key: object) -> bool:
         given = sha256(str(key).encode()).digest()
-        return any([hmac.compare_digest(given, held) for held in self._hashes])  # all of them: no early exit
+        return sum(hmac.compare_digest(given, held) for held in self._hashes) > 0  # all of them: no early exit
 
 
 def require_key(request: Request, key: str | None = Security(_header)) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from chassis.deadline import Deadline
@@ -36,7 +37,13 @@ Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
 Cursor = Annotated[str | None, Query(max_length=100, description=f"From the page before: its {NEXT_CURSOR}.")]
 
 
-async def _call(request: Request, method: str, path: str, content: bytes | None = None, **params: str | int) -> bytes:
+async def _call(
+    request: Request,
+    method: str,
+    path: str,
+    content: bytes | None = None,
+    params: Mapping[str, str | int] | None = None,
+) -> bytes:
     features: Upstream = request.state.features
     deadline = Deadline.after(CALL_SECONDS)
     try:
@@ -91,7 +98,7 @@ async def post_feed(
 
 async def _feed(request: Request, response: Response, path: str, limit: int, cursor: str | None) -> list[FeedRow]:
     page = FeedPage.model_validate_json(
-        await _call(request, "GET", path, limit=limit, **({"cursor": cursor} if cursor else {}))
+        await _call(request, "GET", path, params={"limit": limit} | ({"cursor": cursor} if cursor else {}))
     )
     if page.next_cursor is not None:
         response.headers[NEXT_CURSOR] = page.next_cursor
