@@ -1,7 +1,8 @@
 """How ranker-control sees posts: tf-idf folded onto a few directions, and how near a post is to what the user liked.
 
 A post's vector is its raw text vector, followed by its coordinates within its topic (`ranking.taste`), so that the sum over
-the posts that a user liked is already the sum of coordinates that the taste needs.
+the posts that a user liked is already the sum of coordinates that the taste needs. Last stands the coordinates' length,
+which no request has to compute again.
 """
 
 from __future__ import annotations
@@ -39,18 +40,19 @@ class TextEncoder:
 
     @property
     def dimensions(self) -> int:
-        return self.projection.dimensions + self.taste.rank
+        return self.projection.dimensions + self.taste.rank + 1
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         text = self.projection.vectors(texts)
-        return np.hstack([text, self.taste.coordinates(text, topic_places(self.topics, topics))])
+        own = self.taste.coordinates(text, topic_places(self.topics, topics))
+        return np.hstack([text, own, np.linalg.norm(own, axis=1, keepdims=True)])
 
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
-        own = slice(self.projection.dimensions, None)
+        own = slice(self.projection.dimensions, -1)
         liked, posts = user.liked_sum[:, own], vectors[:, own]
         out[:, :TEXT_COLUMNS] = vectors[:, :TEXT_COLUMNS]
         out[:, TEXT_COLUMNS] = dots(self.taste.of(liked, user.liked), posts)
-        norms = np.linalg.norm(liked, axis=1) * np.linalg.norm(posts, axis=1)
+        norms = np.linalg.norm(liked, axis=1) * vectors[:, -1]
         out[:, TEXT_COLUMNS + 1] = dots(liked, posts) / np.maximum(norms, LEAST_NORM)
 
     def save(self, folder: Path) -> None:

@@ -13,6 +13,8 @@ from ranking.encoder import Matrix
 from pipeline.dataset.tables import OnProgress
 
 THREADS = 2
+WORTH_THREADS = 50_000
+"""With fewer rows threads wait for each other longer than they work."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def train_trees(
             "l2_leaf_reg": plan.leaf_penalty,
             "border_count": plan.bins,
             "random_seed": seed,
-            "thread_count": THREADS,
+            "thread_count": THREADS if len(train[1]) >= WORTH_THREADS else 1,
             "allow_writing_files": False,
             "logging_level": "Silent",
             "early_stopping_rounds": plan.patience if later else None,
