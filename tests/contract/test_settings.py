@@ -15,7 +15,7 @@ from ranking.settings import RankerSettings
 SETTINGS: tuple[type[ServiceSettings], ...] = (GatewaySettings, FeatureSettings, RankerSettings, ConsoleSettings)
 LINES = (Path(__file__).parents[2] / ".env.example").read_text().splitlines()
 DOCUMENTED = {match[1] for line in LINES if (match := re.match(r"(?:# )?([A-Z][A-Z_]+)=", line))}
-PORTS = {"GATEWAY_PORT", "CONSOLE_PORT"}
+PORTS = {"GATEWAY_PORT", "CONSOLE_PORT", "RANKER_CONTROL_PORT", "RANKER_TEST_PORT"}
 """Read by make up, which names a service's port; no setting of the service."""
 
 
