@@ -145,6 +145,17 @@ def test_a_model_of_another_schema_alone_is_not_ready_and_named(stage: Stage) ->
     stage.until(lambda: "needs feature schema feedfacefeedface" in stage.ready_reason())
 
 
+def test_a_model_whose_files_do_not_fit_this_build_is_named_and_the_next_one_serves(stage: Stage) -> None:
+    manifest = toy_artefact(stage.work / "other", stage.service.catalogue, name="toy", version="1")
+    (stage.work / "other/posts.npz").write_bytes(b"")
+    store = ModelStore(str(stage.models))
+    store.put(stage.work / "other", manifest)
+    store.publish("toy", "1")
+    stage.until(lambda: "toy@1" in stage.ready_reason())
+    stage.publish("2")
+    stage.until(lambda: stage.ready_reason() == "")
+
+
 def test_a_new_post_is_seen_by_its_text_and_ranked(stage: Stage) -> None:
     stage.publish("1")
     stage.until(lambda: stage.ready_reason() == "")

@@ -78,6 +78,9 @@ class Loading:
                 if self._loaded.faults.get(what) != str(error):
                     log.warning("ranker_not_renewed", what=what, reason=str(error))
                 self._loaded.faults[what] = str(error)
+            except Exception:  # a bug must be loud, and must not end the renewal for good
+                log.exception("ranker_renewal_bug", what=what)
+                self._loaded.faults[what] = f"{what} cannot be renewed; the log has the reason"
             await asyncio.sleep(seconds)
 
     async def look_for_model(self) -> None:
@@ -107,11 +110,16 @@ class Loading:
         log.info("model_in_service", model=name, version=pointer.version)
 
     def _load(self, version: str) -> Scorer:
-        """Only what has answered its golden requests comes back."""
+        """Only what has answered its golden requests comes back. Raises ArtefactError for whatever else a file may hold."""
         with tempfile.TemporaryDirectory(prefix="lenta-model-", dir=self._settings.cache_dir) as folder:
             self._store.fetch(self._loaded.name, version, Path(folder))
-            scorer = Scorer.open(Path(folder), self._load_encoder)
-            replay(scorer, Path(folder))
+            try:
+                scorer = Scorer.open(Path(folder), self._load_encoder)
+                replay(scorer, Path(folder))
+            except ArtefactError:
+                raise
+            except Exception as error:  # a file may hold anything, and no library says all that it raises
+                raise ArtefactError(f"{self._loaded.name}@{version} does not fit this build: {error}") from error
         return scorer
 
     async def look_for_catalogue(self) -> None:
