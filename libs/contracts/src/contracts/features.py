@@ -78,40 +78,44 @@ def _days_since(time: Array, now: Array, limit: float) -> Array:
     return np.where(time > 0, np.clip((now - time) / DAY, 0.0, limit), np.nan)
 
 
-class _Rates:
-    """The rates that several features share, computed once a call."""
+class _LogOdds:
+    """Log-odds of the rates that several features share, each computed once a call."""
 
     def __init__(self, p: Pairs) -> None:
-        bounded: Callable[[Array], Array] = lambda share: np.clip(share, 1e-4, 1 - 1e-4)  # noqa: E731
-        self.all = bounded(rate(p.total_likes, p.total_views, PRIOR_RATE, PRIOR_VIEWS))
-        self.user = bounded(rate(p.user_likes, p.user_views, self.all, USER_SMOOTHING))
-        self.topic = bounded(rate(p.topic_likes, p.topic_views, self.all, TOPIC_SMOOTHING))
-        self.post = bounded(rate(p.post_likes, p.post_views, self.topic, POST_SMOOTHING))
-        expected = bounded(self.user * self.topic / self.all)
-        self.user_topic = bounded(rate(p.user_topic_likes, p.user_topic_views, expected, USER_TOPIC_SMOOTHING))
+        overall = _bounded(rate(p.total_likes, p.total_views, PRIOR_RATE, PRIOR_VIEWS))
+        user = _bounded(rate(p.user_likes, p.user_views, overall, USER_SMOOTHING))
+        topic = _bounded(rate(p.topic_likes, p.topic_views, overall, TOPIC_SMOOTHING))
+        post = _bounded(rate(p.post_likes, p.post_views, topic, POST_SMOOTHING))
+        expected = _bounded(topic * (user / overall))
+        user_topic = _bounded(rate(p.user_topic_likes, p.user_topic_views, expected, USER_TOPIC_SMOOTHING))
+        self.user, self.topic, self.post, self.user_topic = (logit(share) for share in (user, topic, post, user_topic))
 
 
-_DEFINITIONS: dict[str, Callable[[Pairs, _Rates], Array]] = {
-    "age": lambda p, r: p.age,
-    "gender": lambda p, r: p.gender,
-    "exp_group": lambda p, r: p.exp_group,
-    "os": lambda p, r: p.os,
-    "source": lambda p, r: p.source,
-    "country": lambda p, r: p.country,
-    "city": lambda p, r: p.city,
-    "user_views": lambda p, r: np.log1p(p.user_views),
-    "user_rate": lambda p, r: logit(r.user),
-    "days_since_view": lambda p, r: _days_since(p.last_view_at, p.now, RECENCY_LIMIT_DAYS),
-    "days_since_like": lambda p, r: _days_since(p.last_like_at, p.now, RECENCY_LIMIT_DAYS),
-    "topic": lambda p, r: p.topic,
-    "topic_rate": lambda p, r: logit(r.topic),
-    "post_views": lambda p, r: np.log1p(p.post_views),
-    "post_rate": lambda p, r: logit(r.post),
-    "post_age_days": lambda p, r: _days_since(p.first_view_at, p.now, AGE_LIMIT_DAYS),
-    "user_topic_views": lambda p, r: np.log1p(p.user_topic_views),
-    "user_topic_rate": lambda p, r: logit(r.user_topic),
-    "user_topic_lift": lambda p, r: logit(r.user_topic) - logit(r.user),
-    "user_topic_by_post": lambda p, r: logit(r.user_topic) + logit(r.post) - logit(r.topic),
+def _bounded(share: Array) -> Array:
+    return np.clip(share, 1e-4, 1 - 1e-4)
+
+
+_DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
+    "age": lambda p, odds: p.age,
+    "gender": lambda p, odds: p.gender,
+    "exp_group": lambda p, odds: p.exp_group,
+    "os": lambda p, odds: p.os,
+    "source": lambda p, odds: p.source,
+    "country": lambda p, odds: p.country,
+    "city": lambda p, odds: p.city,
+    "user_views": lambda p, odds: np.log1p(p.user_views),
+    "user_rate": lambda p, odds: odds.user,
+    "days_since_view": lambda p, odds: _days_since(p.last_view_at, p.now, RECENCY_LIMIT_DAYS),
+    "days_since_like": lambda p, odds: _days_since(p.last_like_at, p.now, RECENCY_LIMIT_DAYS),
+    "topic": lambda p, odds: p.topic,
+    "topic_rate": lambda p, odds: odds.topic,
+    "post_views": lambda p, odds: np.log1p(p.post_views),
+    "post_rate": lambda p, odds: odds.post,
+    "post_age_days": lambda p, odds: _days_since(p.first_view_at, p.now, AGE_LIMIT_DAYS),
+    "user_topic_views": lambda p, odds: np.log1p(p.user_topic_views),
+    "user_topic_rate": lambda p, odds: odds.user_topic,
+    "user_topic_lift": lambda p, odds: odds.user_topic - odds.user,
+    "user_topic_by_post": lambda p, odds: odds.user_topic + odds.post - odds.topic,
 }
 
 SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
@@ -124,6 +128,6 @@ def schema_id(names: Sequence[str] = SCHEMA) -> str:
 
 def derive(pairs: Pairs, out: npt.NDArray[np.float32]) -> None:
     """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features)."""
-    rates = _Rates(pairs)
+    odds = _LogOdds(pairs)
     for column, name in enumerate(SCHEMA[: out.shape[1]]):
-        out[:, column] = _DEFINITIONS[name](pairs, rates)
+        out[:, column] = _DEFINITIONS[name](pairs, odds)
