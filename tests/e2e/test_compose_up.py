@@ -1,5 +1,4 @@
-"""`docker compose up --wait` on a project of its own: the platform in containers answers, and every container is what it
-says."""
+"""`docker compose up --wait`, as a project of its own: it answers, and every container is what it is said to be."""
 
 from __future__ import annotations
 
@@ -60,6 +59,14 @@ class Project:
             ["docker", "inspect", *ids], capture_output=True, text=True, timeout=30, check=True
         ).stdout
         return {found["Config"]["Labels"]["com.docker.compose.service"]: found for found in json.loads(said)}
+
+    def processes(self, service: str, columns: str) -> list[str]:
+        """A line each."""
+        container = self.containers()[service]["Id"]
+        top = subprocess.run(
+            ["docker", "top", container, "-o", columns], capture_output=True, text=True, timeout=30, check=True
+        )
+        return top.stdout.splitlines()[1:]
 
     def recommend(self, user_id: int) -> dict[str, Any]:
         answer = httpx.get(f"{self.gateway}/post/recommendations/", params={"id": user_id}, timeout=5)
@@ -140,28 +147,15 @@ def test_every_container_is_bounded_unprivileged_and_cannot_write_its_image(proj
 
 def test_nobody_in_a_running_container_is_root(project: Project) -> None:
     for name in RUNNING:
-        top = subprocess.run(
-            ["docker", "top", project.containers()[name]["Id"], "-o", "uid"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        assert "0" not in top.stdout.split()[1:], name
+        users = {line.split()[1] for line in project.processes(name, "pid,uid")}
+        assert "0" not in users, name
+        assert users, name
 
 
 def test_one_worker_serves_in_each_container(project: Project) -> None:
     for name in ("gateway", "feature-service", "ranker-control", "ranker-test", "console"):
-        top = subprocess.run(
-            ["docker", "top", project.containers()[name]["Id"], "-o", "pid,args"],
-            capture_output=True,
-            text=True,
-            timeout=30,
-            check=True,
-        )
-        assert top.stdout.count("chassis.gunicorn") == 2, (
-            f"{name} is not gunicorn's master and one worker: {top.stdout}"
-        )
+        servers = [line for line in project.processes(name, "pid,args") if "chassis.gunicorn" in line]
+        assert len(servers) == 2, f"{name} is not gunicorn's master and one worker: {servers}"
 
 
 def test_a_second_up_repeats_nothing(project: Project) -> None:
