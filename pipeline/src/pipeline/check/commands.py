@@ -137,10 +137,11 @@ def _latency(gateway: str, requests: int, seed: int, steps: Steps, home: Home) -
 
 
 def _memory(home: Home, compose: str | None) -> list[Figure]:
+    """Nothing where the platform runs elsewhere: in a container beside it, on a cluster."""
     from pipeline.check import memory
 
     held = memory.of_containers(compose) if compose else memory.of_processes(home)
-    return memory.figures(held, MEMORY_BAR_BYTES)
+    return memory.figures(held, MEMORY_BAR_BYTES) if held else []
 
 
 def _show(figures: list[Figure], console: Console) -> None:

@@ -101,6 +101,7 @@ def fill(
             environment.require("LENTA_POSTGRES_URL"), environment.setting("LENTA_REDIS_URL") or "", embedded=False
         )
         fill_part(home, filled, servers, Steps(console), [part])
+        environment.write(home, {**environment.read(home), **environment.of_data(filled.source)})
 
 
 def status() -> None:

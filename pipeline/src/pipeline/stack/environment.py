@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 from pipeline.errors import LentaError
 from pipeline.stack.home import Home, write_private
+from pipeline.stack.source import Source
 
 
 def setting(name: str, home: Home | None = None) -> str | None:
@@ -37,6 +38,14 @@ def read(home: Home) -> dict[str, str]:
     except ValueError as error:
         raise LentaError(f"{home.environment} is broken ({error}); `make clean` starts afresh") from error
     return {str(name): str(value) for name, value in found.items()}
+
+
+def of_data(source: Source) -> dict[str, str]:
+    """What was loaded, and from when on rows were withheld."""
+    values = {"LENTA_DATA": str(source.folder)}
+    if source.until is not None:
+        values["LENTA_UNTIL"] = source.until.isoformat()
+    return values
 
 
 def write(home: Home, values: Mapping[str, str]) -> None:

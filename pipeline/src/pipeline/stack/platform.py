@@ -118,10 +118,8 @@ def _environment(home: Home, servers: Servers, ports: dict[str, int], api_key: s
         "LENTA_GATEWAY_URL": f"http://{HOST}:{ports['gateway']}",
         "LENTA_CONSOLE_URL": f"http://{HOST}:{ports['console']}",
         "LENTA_API_KEY": api_key,
-        "LENTA_DATA": str(source.folder),
+        **environment.of_data(source),
     }
-    if source.until is not None:
-        values["LENTA_UNTIL"] = source.until.isoformat()
     if servers.embedded:
         values["LENTA_EMBEDDED"] = "1"
     return values
