@@ -30,6 +30,7 @@ class CatalogueService:
     """The part of feature-service that a ranker asks."""
 
     catalogue: Catalogue
+    texts_fail: bool = False
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/catalogue", self._catalogue), Route("/posts", self._posts, methods=["POST"])])
@@ -41,6 +42,8 @@ class CatalogueService:
         return Response(self.catalogue.pack(), headers={"ETag": tag})
 
     async def _posts(self, request: Request) -> Response:
+        if self.texts_fail:
+            return Response(status_code=503)
         ids = PostIds.model_validate_json(await request.body()).ids
         return Response(Posts(posts=[Post(id=post, text="new text", topic="movie") for post in ids]).model_dump_json())
 
@@ -62,6 +65,23 @@ class Stage:
     def ready_reason(self) -> str:
         answer = self.http.get("/readyz")
         return "" if answer.status_code == 200 else str(answer.json()["reasons"]["model"])
+
+    def warning(self) -> str:
+        answer = self.http.get("/readyz").json()
+        return str(answer.get("warnings", {}).get("model", ""))
+
+    def add_post(self, post: int) -> None:
+        old = self.service.catalogue
+        self.service.catalogue = Catalogue(
+            version=old.version + 1,
+            tick=old.tick,
+            topics=old.topics,
+            post_id=np.append(old.post_id, post),
+            topic=np.append(old.topic, 1).astype(np.int16),
+            first_view_at=np.append(old.first_view_at, 0),
+            views=np.append(old.views, 0),
+            likes=np.append(old.likes, 0),
+        )
 
     def until(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + 20
@@ -134,6 +154,7 @@ def test_a_broken_version_keeps_the_old_one_serving_and_is_counted(stage: Stage)
     stage.until(lambda: "ranker_failed_swaps_total 0.0" not in stage.http.get("/metrics").text)
     assert stage.rank().json()["version"] == "1"
     assert stage.ready_reason() == ""
+    assert "model toy@2 needs feature schema feedfacefeedface" in stage.warning()
 
 
 def test_a_model_of_another_schema_alone_is_not_ready_and_named(stage: Stage) -> None:
@@ -159,19 +180,35 @@ def test_a_model_whose_files_do_not_fit_this_build_is_named_and_the_next_one_ser
 def test_a_new_post_is_seen_by_its_text_and_ranked(stage: Stage) -> None:
     stage.publish("1")
     stage.until(lambda: stage.ready_reason() == "")
-    old = stage.service.catalogue
-    stage.service.catalogue = Catalogue(
-        version=old.version + 1,
-        tick=old.tick,
-        topics=old.topics,
-        post_id=np.append(old.post_id, 9_999),
-        topic=np.append(old.topic, 1).astype(np.int16),
-        first_view_at=np.append(old.first_view_at, 0),
-        views=np.append(old.views, 0),
-        likes=np.append(old.likes, 0),
-    )
-    hidden = old.post_id.astype("<u4").tobytes()
+    hidden = stage.service.catalogue.post_id.astype("<u4").tobytes()
+    stage.add_post(9_999)
     stage.until(lambda: bool(stage.rank(pack_row(b"", b"", hidden)).json()["posts"] == [9_999]))
+
+
+def test_a_swap_that_new_posts_texts_held_up_is_made_good_without_a_further_change(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    stage.service.texts_fail = True
+    stage.add_post(9_999)
+    stage.publish("2", seed=5)
+    stage.until(lambda: "answered /posts with 503" in stage.warning())
+    assert stage.rank().json()["version"] == stage.http.get("/model").json()["version"] == "1"
+    stage.service.texts_fail = False
+    stage.until(lambda: bool(stage.rank().json()["version"] == "2"))
+    stage.until(lambda: stage.warning() == "")
+
+
+def test_without_feature_service_it_is_not_ready_and_names_where_it_looked(tmp_path: Path) -> None:
+    publish_toy(tmp_path / "models", tmp_path, toy_catalogue(80), name="toy", version="1")
+    settings = RankerSettings(
+        model_uri=str(tmp_path / "models"), features_url="http://127.0.0.1:9", cache_dir=tmp_path, poll_seconds=0.1
+    )
+    with (
+        served(create_ranker("toy", LengthEncoder.load, settings)) as url,
+        httpx.Client(base_url=url, timeout=20) as http,
+    ):
+        alone = Stage(CatalogueService(toy_catalogue(80)), tmp_path / "models", tmp_path, http)
+        alone.until(lambda: "feature-service at http://127.0.0.1:9 cannot be reached" in alone.ready_reason())
 
 
 @pytest.mark.parametrize("body", [b"", b"x", b"\x05\x00\x00\x00\x00\x00\x00\x00"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
@@ -23,6 +24,7 @@ def create_service(
     lifespan: Lifespan,
     routers: list[APIRouter],
     checks: Mapping[str, Check],
+    warnings: Mapping[str, Check] = MappingProxyType({}),
     description: str = "",
 ) -> FastAPI:
     app = FastAPI(
@@ -31,7 +33,7 @@ def create_service(
     render_errors(app)
     app.add_middleware(RequestMetrics)
     app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
-    app.include_router(health_routes(checks))
+    app.include_router(health_routes(checks, warnings))
     for router in routers:
         app.include_router(router)
     return app

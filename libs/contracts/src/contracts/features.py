@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -62,6 +63,9 @@ class Pairs:
     post_likes: Array
     first_view_at: Array
     now: Array
+    spread: npt.NDArray[np.intp] | None = None
+    """If given, the four fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
+    and a topic give is then computed once a topic, not once a post."""
 
 
 def rate(likes: Array, views: Array, prior: Array | float, strength: float) -> Array:
@@ -78,17 +82,40 @@ def _days_since(time: Array, now: Array, limit: float) -> Array:
     return np.where(time > 0, np.clip((now - time) / DAY, 0.0, limit), np.nan)
 
 
+@dataclass(frozen=True, slots=True)
+class PostOdds:
+    """What the counts of posts and topics say by themselves. It changes with the catalogue, not with the user."""
+
+    overall: Array
+    """Likes per view of all, shape (1,) or (n,)."""
+    topic_share: Array
+    """The topic's likes per view; shape as the topics' fields."""
+    topic: Array
+    """Log-odds of the row's topic, and below of its post; shape (n,)."""
+    post: Array
+
+    @classmethod
+    def of(cls, p: Pairs) -> Self:
+        overall = _bounded(rate(p.total_likes, p.total_views, PRIOR_RATE, PRIOR_VIEWS))
+        topic = _bounded(rate(p.topic_likes, p.topic_views, overall, TOPIC_SMOOTHING))
+        post = _bounded(rate(p.post_likes, p.post_views, _of_row(p, topic), POST_SMOOTHING))
+        return cls(overall, topic, _of_row(p, logit(topic)), logit(post))
+
+
 class _LogOdds:
     """Log-odds of the rates that several features share, each computed once a call."""
 
-    def __init__(self, p: Pairs) -> None:
-        overall = _bounded(rate(p.total_likes, p.total_views, PRIOR_RATE, PRIOR_VIEWS))
-        user = _bounded(rate(p.user_likes, p.user_views, overall, USER_SMOOTHING))
-        topic = _bounded(rate(p.topic_likes, p.topic_views, overall, TOPIC_SMOOTHING))
-        post = _bounded(rate(p.post_likes, p.post_views, topic, POST_SMOOTHING))
-        expected = _bounded(topic * (user / overall))
+    def __init__(self, p: Pairs, posts: PostOdds) -> None:
+        user = _bounded(rate(p.user_likes, p.user_views, posts.overall, USER_SMOOTHING))
+        expected = _bounded(posts.topic_share * (user / posts.overall))
         user_topic = _bounded(rate(p.user_topic_likes, p.user_topic_views, expected, USER_TOPIC_SMOOTHING))
-        self.user, self.topic, self.post, self.user_topic = (logit(share) for share in (user, topic, post, user_topic))
+        self.user, self.user_topic = logit(user), _of_row(p, logit(user_topic))
+        self.topic, self.post = posts.topic, posts.post
+
+
+def _of_row(p: Pairs, of_topic: Array) -> Array:
+    """What holds for a topic, at every row of that topic."""
+    return of_topic if p.spread is None else of_topic[p.spread]
 
 
 def _bounded(share: Array) -> Array:
@@ -112,7 +139,7 @@ _DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
     "post_views": lambda p, odds: np.log1p(p.post_views),
     "post_rate": lambda p, odds: odds.post,
     "post_age_days": lambda p, odds: _days_since(p.first_view_at, p.now, AGE_LIMIT_DAYS),
-    "user_topic_views": lambda p, odds: np.log1p(p.user_topic_views),
+    "user_topic_views": lambda p, odds: _of_row(p, np.log1p(p.user_topic_views)),
     "user_topic_rate": lambda p, odds: odds.user_topic,
     "user_topic_lift": lambda p, odds: odds.user_topic - odds.user,
     "user_topic_by_post": lambda p, odds: odds.user_topic + odds.post - odds.topic,
@@ -121,13 +148,21 @@ _DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
 SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
 
 
+BY_POST = frozenset({"topic", "topic_rate", "post_views", "post_rate"})
+"""Features that are the same for every user at every time, for as long as the catalogue stands."""
+
+
 def schema_id(names: Sequence[str] = SCHEMA) -> str:
     """Identifies a schema, or the prefix of one."""
     return sha256("\n".join(names).encode()).hexdigest()[:16]
 
 
-def derive(pairs: Pairs, out: npt.NDArray[np.float32]) -> None:
-    """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features)."""
-    odds = _LogOdds(pairs)
+def derive(pairs: Pairs, out: npt.NDArray[np.float32], posts: PostOdds | None = None) -> None:
+    """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features).
+
+    posts: of the same posts, made before; then `out` already holds the columns BY_POST, which are left as they are.
+    """
+    odds = _LogOdds(pairs, posts or PostOdds.of(pairs))
     for column, name in enumerate(SCHEMA[: out.shape[1]]):
-        out[:, column] = _DEFINITIONS[name](pairs, odds)
+        if posts is None or name not in BY_POST:
+            out[:, column] = _DEFINITIONS[name](pairs, odds)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
-from contracts.features import Array, Pairs, derive
-from contracts.records import UserRow
+from contracts.features import Array, Pairs, PostOdds, derive
+from contracts.records import Counts, Profile, UserRow
+from contracts.vocabulary import CATEGORIES
 
 from ranking.artefact import Manifest
 from ranking.encoder import Encoder, Matrix, UserState
@@ -16,7 +17,7 @@ from ranking.encoder import Encoder, Matrix, UserState
 
 @dataclass(frozen=True)
 class PostInputs:
-    """The posts' half of `Pairs`, made once a catalogue."""
+    """The posts' half of `Pairs`, made once a catalogue. Fields of topics are held once a topic."""
 
     live_topic: npt.NDArray[np.intp]
     """Index in the catalogue's topics, shape (posts,)."""
@@ -38,8 +39,8 @@ class PostInputs:
         return cls(
             live_topic=live,
             topic=to_model[live],
-            topic_views=catalogue.topic_views.astype(np.float64)[live],
-            topic_likes=catalogue.topic_likes.astype(np.float64)[live],
+            topic_views=catalogue.topic_views.astype(np.float64),
+            topic_likes=catalogue.topic_likes.astype(np.float64),
             total_views=np.array([float(catalogue.views.sum())]),
             total_likes=np.array([float(catalogue.likes.sum())]),
             post_views=catalogue.views.astype(np.float64),
@@ -53,51 +54,56 @@ class Candidates:
 
     def __init__(self, catalogue: Catalogue, vectors: Matrix, manifest: Manifest, encoder: Encoder) -> None:
         """vectors: shape (posts, dimensions), in the catalogue's order."""
-        self.catalogue, self.vectors = catalogue, vectors
+        self.catalogue, self.vectors = catalogue, np.asfortranarray(vectors)
         self._manifest, self._encoder = manifest, encoder
         self._posts = PostInputs.of(catalogue, manifest.topics)
         self._own_topics = np.array(
             [_place(catalogue, topic) for topic in manifest.topics], np.intp
         )  # where the model's topics stand in the catalogue, -1 for one that is gone
+        anybody = self._pairs(self._profile(Profile()), Counts().over(len(catalogue.topics)), 0)
+        self._odds = PostOdds.of(anybody)
+        self._template = np.zeros(
+            (len(catalogue), manifest.schema_length + len(encoder.columns)), np.float32, order="F"
+        )
+        derive(anybody, self._template[:, : manifest.schema_length])
 
     def matrix(self, row: UserRow, now: int) -> Matrix:
         """Shape (posts, schema prefix + encoder columns), float32, Fortran order, as CatBoost likes it best."""
-        width = self._manifest.schema_length
-        out = np.empty((len(self.catalogue), width + len(self._encoder.columns)), np.float32, order="F")
-        derive(self._pairs(row, now), out[:, :width])
-        self._encoder.write(self.state(row), self.vectors, self._posts.topic, out[:, width:])
+        width, profile, counts = self._manifest.schema_length, self._profile(row.profile), self._counts(row)
+        out = self._template.copy(order="F")
+        derive(self._pairs(profile, counts, now), out[:, :width], self._odds)
+        state = self._state(profile, counts, row.hidden)
+        self._encoder.write(state, self.vectors, self._posts.topic, out[:, width:])
         return out
 
-    def state(self, row: UserRow) -> UserState:
+    def _counts(self, row: UserRow) -> Counts:
+        """With room for topics that came after the row was written."""
+        return row.counts.over(len(self.catalogue.topics))
+
+    def _profile(self, profile: Profile) -> Array:
+        """As `UserState.profile`, shape (7,)."""
+        vocabulary = self._manifest.vocabulary
+        plain = [
+            np.nan if value is None else float(value) for value in (profile.age, profile.gender, profile.exp_group)
+        ]
+        ranks = [vocabulary.ranks(name, np.array([getattr(profile, name)]))[0] for name in CATEGORIES]
+        return np.array(plain + ranks)
+
+    def _state(self, profile: Array, counts: Counts, hidden: npt.NDArray[np.integer]) -> UserState:
         """The user as the encoder sees him: one row."""
-        counts = row.counts.over(len(self.catalogue.topics))
-        liked = self.catalogue.index_of(np.unique(row.hidden).astype(np.int64))
+        liked = self.catalogue.index_of(np.unique(hidden).astype(np.int64))
         liked = liked[liked >= 0]
         return UserState(
-            profile=np.stack(self._profile(row), axis=1),
+            profile=profile[None, :],
             topic_views=_by_topic(counts.views, self._own_topics),
             topic_likes=_by_topic(counts.likes, self._own_topics),
             liked_sum=self.vectors[liked].sum(axis=0, dtype=np.float64)[None, :].astype(np.float32),
             liked=np.array([float(len(liked))]),
         )
 
-    def _profile(self, row: UserRow) -> list[Array]:
-        profile, vocabulary = row.profile, self._manifest.vocabulary
-        plain = [
-            np.array([np.nan if value is None else float(value)])
-            for value in (profile.age, profile.gender, profile.exp_group)
-        ]
-        categories = (
-            ("os", profile.os),
-            ("source", profile.source),
-            ("country", profile.country),
-            ("city", profile.city),
-        )
-        return plain + [vocabulary.ranks(name, np.array([code])) for name, code in categories]
-
-    def _pairs(self, row: UserRow, now: int) -> Pairs:
-        counts, posts = row.counts.over(len(self.catalogue.topics)), self._posts
-        age, gender, exp_group, os, source, country, city = self._profile(row)
+    def _pairs(self, profile: Array, counts: Counts, now: int) -> Pairs:
+        posts = self._posts
+        age, gender, exp_group, os, source, country, city = profile[:, None]
         return Pairs(
             age=age,
             gender=gender,
@@ -110,8 +116,8 @@ class Candidates:
             user_likes=np.array([float(counts.likes.sum())]),
             last_view_at=np.array([float(counts.last_view_at)]),
             last_like_at=np.array([float(counts.last_like_at)]),
-            user_topic_views=counts.views.astype(np.float64)[posts.live_topic],
-            user_topic_likes=counts.likes.astype(np.float64)[posts.live_topic],
+            user_topic_views=counts.views.astype(np.float64),
+            user_topic_likes=counts.likes.astype(np.float64),
             topic=posts.topic.astype(np.float64),
             topic_views=posts.topic_views,
             topic_likes=posts.topic_likes,
@@ -121,6 +127,7 @@ class Candidates:
             post_likes=posts.post_likes,
             first_view_at=posts.first_view_at,
             now=np.array([float(now)]),
+            spread=posts.live_topic,
         )
 
 

@@ -35,13 +35,11 @@ TEXTS_AT_ONCE = 500
 
 @dataclass
 class Loaded:
-    """What is in service. Only `Loading` changes it, and each change replaces `bound` at once."""
+    """What is in service. Only `Loading` changes it, and replaces `bound` at once."""
 
     name: str
-    scorer: Scorer | None = None
-    vectors: PostVectors | None = None
-    catalogue: Catalogue | None = None
     bound: BoundScorer | None = None
+    """The model and the catalogue that requests see: always a pair that fits."""
     faults: dict[str, str] = field(default_factory=dict)
     """Why the model or the catalogue is not the newest, by which of them."""
 
@@ -52,6 +50,11 @@ class Loaded:
             return None
         return "; ".join(self.faults.values()) or "starting"
 
+    @property
+    def stale(self) -> str | None:
+        """Why what is ranked is not the newest; None when it is, or nothing is ranked at all."""
+        return None if self.bound is None else "; ".join(self.faults.values()) or None
+
 
 class Loading:
     def __init__(
@@ -59,8 +62,13 @@ class Loading:
     ) -> None:
         self._loaded, self._load_encoder, self._features, self._settings = loaded, load_encoder, features, settings
         self._store = ModelStore(settings.model_uri)
-        self._refused: str | None = None
-        """A version that failed: not tried again until another is published."""
+        self._scorer: Scorer | None = None
+        """The newest model that loaded; in service once it is bound to the catalogue."""
+        self._catalogue: Catalogue | None = None
+        self._vectors: PostVectors | None = None
+        """The model's own and those of posts that came later."""
+        self._refused: tuple[str, str] | None = None
+        """A version that failed, and why: not tried again until another is published."""
         self._binding = asyncio.Lock()
 
     async def run(self) -> None:
@@ -75,13 +83,23 @@ class Loading:
                 await look()
                 self._loaded.faults.pop(what, None)
             except (ArtefactError, BadRecordError, httpx.HTTPError, OSError) as error:
-                if self._loaded.faults.get(what) != str(error):
-                    log.warning("ranker_not_renewed", what=what, reason=str(error))
-                self._loaded.faults[what] = str(error)
+                reason = self._reason(error)
+                if self._loaded.faults.get(what) != reason:
+                    log.warning("ranker_not_renewed", what=what, reason=reason)
+                self._loaded.faults[what] = reason
             except Exception:  # a bug must be loud, and must not end the renewal for good
                 log.exception("ranker_renewal_bug", what=what)
                 self._loaded.faults[what] = f"{what} cannot be renewed; the log has the reason"
             await asyncio.sleep(seconds)
+
+    def _reason(self, error: Exception) -> str:
+        where = f"feature-service at {self._settings.features_url}"
+        match error:
+            case httpx.HTTPStatusError():
+                return f"{where} answered {error.request.url.path} with {error.response.status_code}"
+            case httpx.HTTPError():
+                return f"{where} cannot be reached: {str(error) or type(error).__name__}"
+        return str(error)
 
     async def look_for_model(self) -> None:
         """Raises ArtefactError when the published version cannot serve."""
@@ -89,25 +107,23 @@ class Loading:
         pointer = await anyio.to_thread.run_sync(self._store.current, name)
         if pointer is None:
             raise ArtefactError(f'no model {name} is published: run "lenta train {name}" and "lenta publish {name}"')
-        current = self._loaded.scorer
-        if pointer.version == (current.manifest.version if current else None):
-            return
-        if pointer.version == self._refused:
-            raise ArtefactError(self._loaded.faults.get("model", f"{name}@{pointer.version} was refused"))
+        if self._scorer is None or pointer.version != self._scorer.manifest.version:
+            scorer = await self._opened(pointer.version)
+            async with self._binding:
+                self._scorer, self._vectors = scorer, scorer.vectors
+        await self._bind()
+
+    async def _opened(self, version: str) -> Scorer:
+        if self._refused is not None and self._refused[0] == version:
+            raise ArtefactError(self._refused[1])
         try:
-            scorer = await anyio.to_thread.run_sync(self._load, pointer.version)
-        except ArtefactError:
-            self._refused = pointer.version
+            scorer = await anyio.to_thread.run_sync(self._load, version)
+        except ArtefactError as error:
+            self._refused = version, str(error)
             FAILED_SWAPS.inc()
             raise
         self._refused = None
-        async with self._binding:
-            self._loaded.scorer, self._loaded.vectors = scorer, scorer.vectors
-            await self._bind()
-        SWAPS.inc()
-        MODEL_INFO.clear()
-        MODEL_INFO.labels(name, pointer.version).set(1)
-        log.info("model_in_service", model=name, version=pointer.version)
+        return scorer
 
     def _load(self, version: str) -> Scorer:
         """Only what has answered its golden requests comes back. Raises ArtefactError for whatever else a file may hold."""
@@ -123,26 +139,39 @@ class Loading:
         return scorer
 
     async def look_for_catalogue(self) -> None:
-        held = self._loaded.catalogue
+        """Raises httpx.HTTPError when feature-service cannot be asked."""
+        held = self._catalogue
         headers = {"If-None-Match": f'"{held.version}"'} if held is not None else {}
         answer = await self._features.get("/catalogue", headers=headers)
-        if answer.status_code == httpx.codes.NOT_MODIFIED:
-            return
-        answer.raise_for_status()
-        catalogue = Catalogue.unpack(answer.content)
-        async with self._binding:
-            self._loaded.catalogue = catalogue
-            await self._bind()
-        CATALOGUE.set(catalogue.version)
+        if answer.status_code != httpx.codes.NOT_MODIFIED:
+            answer.raise_for_status()
+            self._catalogue = Catalogue.unpack(answer.content)
+        await self._bind()
 
     async def _bind(self) -> None:
-        """Makes the pair of model and catalogue that requests see, when both are there."""
-        scorer, catalogue = self._loaded.scorer, self._loaded.catalogue
-        if scorer is None or catalogue is None:
-            return
-        known = self._loaded.vectors or scorer.vectors
-        self._loaded.vectors = await self._with_new_posts(scorer, known, known.missing(catalogue.post_id))
-        self._loaded.bound = await anyio.to_thread.run_sync(scorer.bind, catalogue, self._loaded.vectors)
+        """Makes the pair of model and catalogue that requests see, unless they see it already.
+
+        Called at every look, so that what failed half-way (the texts of new posts) is made good at the next.
+        """
+        async with self._binding:
+            scorer, catalogue, before = self._scorer, self._catalogue, self._loaded.bound
+            if scorer is None or catalogue is None:
+                return
+            if before is not None and before.scorer is scorer and before.catalogue is catalogue:
+                return
+            known = self._vectors or scorer.vectors
+            self._vectors = await self._with_new_posts(scorer, known, known.missing(catalogue.post_id))
+            self._loaded.bound = await anyio.to_thread.run_sync(scorer.bind, catalogue, self._vectors)
+        CATALOGUE.set(catalogue.version)
+        if before is None or before.scorer is not scorer:
+            self._say_swapped(scorer)
+
+    def _say_swapped(self, scorer: Scorer) -> None:
+        name, version = self._loaded.name, scorer.manifest.version
+        SWAPS.inc()
+        MODEL_INFO.clear()
+        MODEL_INFO.labels(name, version).set(1)
+        log.info("model_in_service", model=name, version=version)
 
     async def _with_new_posts(self, scorer: Scorer, known: PostVectors, missing: list[int]) -> PostVectors:
         """Posts that training never saw get their vectors from their texts."""

@@ -34,6 +34,8 @@ SCORE_SECONDS = Histogram(
 )
 SHED = Counter("ranker_shed_total", "Requests refused because too many waited or their time was up.")
 DEFAULT_DEADLINE_SECONDS = 1.0
+PACE_WEIGHT = 0.1
+"""What the latest ranking weighs in the running mean."""
 TIME_MAX = 2**32 - 1
 
 router = APIRouter()
@@ -49,33 +51,42 @@ class Queue:
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting, self._waiting = max_waiting, 0
+        self._pace = 0.0
+        """Seconds a ranking takes, as a running mean."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
     async def rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
-        """Raises Unavailable when too many wait or the caller's time is up."""
+        """Raises Unavailable when too many wait, or the caller's time is up or would be before his turn."""
         if self._waiting >= self._max_waiting:
-            SHED.inc()
-            raise Unavailable("too many requests wait")
+            raise _shed("too many requests wait")
+        if self._waiting * self._pace >= deadline.remaining():  # nobody waiting: tried, however slow the last one was
+            raise _shed("the deadline would pass before ranking begins")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._thread, _rank, bound, row, now, limit, deadline
+                self._thread, self._rank, bound, row, now, limit, deadline
             )
         finally:
             self._waiting -= 1
+
+    def _rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
+        if deadline.remaining() <= 0:
+            raise _shed("the deadline passed before ranking began")
+        started = time.perf_counter()
+        ids, scores = bound.rank(row, now, limit)
+        seconds = time.perf_counter() - started
+        SCORE_SECONDS.observe(seconds)
+        self._pace += PACE_WEIGHT * (seconds - self._pace)
+        manifest = bound.scorer.manifest
+        return Ranking(model=manifest.name, version=manifest.version, posts=ids.tolist(), scores=scores.tolist())
 
     def close(self) -> None:
         self._thread.shutdown()
 
 
-def _rank(bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
-    if deadline.remaining() <= 0:
-        SHED.inc()
-        raise Unavailable("the deadline passed before ranking began")
-    with SCORE_SECONDS.time():
-        ids, scores = bound.rank(row, now, limit)
-    manifest = bound.scorer.manifest
-    return Ranking(model=manifest.name, version=manifest.version, posts=ids.tolist(), scores=scores.tolist())
+def _shed(why: str) -> Unavailable:
+    SHED.inc()
+    return Unavailable(why)
 
 
 def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings | None = None) -> FastAPI:
@@ -101,12 +112,18 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
         lifespan=lifespan,
         routers=[router],
         checks={"model": _ready},
+        warnings={"model": _stale},
     )
 
 
 async def _ready(request: Request) -> str | None:
     loaded: Loaded = request.state.loaded
     return loaded.reason
+
+
+async def _stale(request: Request) -> str | None:
+    loaded: Loaded = request.state.loaded
+    return loaded.stale
 
 
 @router.post("/rank", response_class=Response)
@@ -134,6 +151,6 @@ async def rank(
 async def model(request: Request) -> Response:
     """The manifest of the version in service."""
     loaded: Loaded = request.state.loaded
-    if loaded.scorer is None:
+    if loaded.bound is None:
         raise Unavailable(loaded.reason or "starting")
-    return Response(loaded.scorer.manifest.model_dump_json(), media_type="application/json")
+    return Response(loaded.bound.scorer.manifest.model_dump_json(), media_type="application/json")
