@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import LentaError
@@ -111,14 +110,19 @@ def status() -> None:
     """
     from pipeline.stack.status import states
 
-    found = states(Home.find())
-    table = Table("service", "state", "pid", "port", "up", "memory", "model", box=None, pad_edge=False)
+    found, console = states(Home.find()), Console()
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    for name in ("service", "state", "pid", "port", "up", "memory", "model"):
+        table.add_column(name, no_wrap=True, overflow="fold")
     for state in found:
         table.add_row(*_cells(state))
     total = sum(state.pss_bytes or 0 for state in found)
     table.add_row("sum", "", "", "", "", f"{total / MIB:.0f} MiB", "")
-    Console().print(table)
-    if any(state.reason for state in found):
+    console.print(table)
+    waiting = [state for state in found if state.reason]
+    for state in waiting:
+        console.print(f"{state.name}: {state.reason}", highlight=False, markup=False, soft_wrap=True)
+    if waiting:
         raise LentaError("not everything is ready; `make up` starts what is missing, `make logs` shows why")
 
 
@@ -170,7 +174,7 @@ def _today() -> date:
 def _cells(state: State) -> tuple[str, ...]:
     return (
         state.name,
-        "[green]ready[/green]" if state.reason is None else f"[red]{escape(state.reason)}[/red]",
+        "[green]ready[/green]" if state.reason is None else "[red]not ready[/red]",
         str(state.pid or ""),
         str(state.port or ""),
         "" if state.uptime_seconds is None else str(timedelta(seconds=int(state.uptime_seconds))),

@@ -26,7 +26,7 @@ from pipeline.stack.source import Source
 from pipeline.stack.steps import Steps
 
 READY_SECONDS = 90.0
-GRACE_SECONDS = 10.0
+GRACE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class State:
     uptime_seconds: float | None = None
     pss_bytes: int | None = None
     model: str | None = None
-    """`name@version` of a ranker."""
+    """The version that a ranker serves."""
 
 
 def states(home: Home, now: float | None = None) -> list[State]:
@@ -59,7 +59,6 @@ def _state(name: str, process: Process | None, client: httpx.Client, now: float)
 
 def _model(client: httpx.Client, port: int) -> str | None:
     try:
-        manifest = client.get(f"http://{HOST}:{port}/model").raise_for_status().json()
+        return str(client.get(f"http://{HOST}:{port}/model").raise_for_status().json()["version"])
     except (httpx.HTTPError, ValueError):
         return None
-    return f"{manifest['name']}@{manifest['version']}"
