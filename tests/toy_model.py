@@ -113,7 +113,7 @@ def toy_artefact(
     encoder.save(folder)
     vectors.save(folder)
     scorer = Scorer(model, encoder, vectors, manifest)
-    retrieval, fill = fit_retrieval(matrix, scorer.scores(matrix))
+    retrieval, fill = fit_retrieval(matrix, scorer.scores(matrix), np.repeat(np.arange(len(rows)), len(catalogue)))
     scorer = Scorer(model, encoder, vectors, manifest.model_copy(update={"retrieval": retrieval, "fill": fill}))
     small = excerpt(catalogue)
     save_golden(folder, small)

@@ -13,7 +13,7 @@ import psycopg2
 import pytest
 from contracts.assignment import GROUPS
 from contracts.catalogue import Catalogue
-from contracts.headers import DEGRADED, MODEL
+from contracts.headers import COLD_START, DEGRADED, MODEL
 from e2e.running_platform import RunningPlatform, within
 from pipeline.stack.ports import is_free
 from pipeline.stack.processes import Processes
@@ -91,7 +91,8 @@ def test_a_new_user_is_ranked_from_the_profile_at_once(platform: RunningPlatform
 def test_an_unknown_user_gets_a_flagged_cold_start_list(platform: RunningPlatform) -> None:
     answer = platform.recommend(1_000_002)
     assert len(answer.json()["recommendations"]) == 5
-    assert answer.headers[DEGRADED]
+    assert answer.headers[COLD_START] == "1"
+    assert DEGRADED not in answer.headers
 
 
 def test_a_new_post_is_in_the_catalogue_within_seconds(platform: RunningPlatform) -> None:

@@ -130,11 +130,36 @@ def test_publishing_and_rolling_back_move_the_pointer_only(tmp_path: Path, catal
         store.publish("toy", "9")
 
 
-def test_the_first_stage_is_the_least_squares_fit_of_the_scores() -> None:
+def test_the_first_stage_finds_what_a_linear_model_does() -> None:
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(400, 5)).astype(np.float32)
     scores = matrix @ np.array([1.0, -2.0, 0.0, 0.5, 3.0]) + 4
     matrix[::7, 2] = np.nan
-    weights, fill = fit_retrieval(matrix, scores)
-    assert weights == pytest.approx([1.0, -2.0, 0.0, 0.5, 3.0, 4.0], abs=0.01)
-    assert Retrieval.of(weights, fill).score(matrix) == pytest.approx(scores, abs=0.05)
+    weights, fill = fit_retrieval(matrix, scores, np.repeat([7, 9], 200))
+    assert weights == pytest.approx([1.0, -2.0, 0.0, 0.5, 3.0, 4.0], abs=0.02)
+    assert Retrieval.of(weights, fill).score(matrix) == pytest.approx(scores, abs=0.1)
+
+
+def test_what_differs_only_between_users_has_no_part_in_the_first_stage() -> None:
+    rng = np.random.default_rng(0)
+    user = np.repeat(np.arange(4), 100)
+    of_user, of_post = rng.normal(size=4)[user], rng.normal(size=400)
+    matrix = np.stack([of_user, of_post], axis=1).astype(np.float32)
+    weights, _ = fit_retrieval(matrix, 9.0 * of_user + 2.0 * of_post, user)
+    assert weights[:2] == pytest.approx([0.0, 2.0], abs=0.01)
+
+
+def test_the_first_stage_is_nearest_to_the_model_where_its_best_posts_are() -> None:
+    """The score bends: flat below, steep above. A line through all of it would miss the steep end."""
+    x = np.linspace(-1.0, 1.0, 501)
+    matrix = x[:, None].astype(np.float32)
+    scores = np.where(x > 0.6, 10.0 * (x - 0.6), 0.0)
+    slope = fit_retrieval(matrix, scores, np.zeros(501, np.intp))[0][0]
+    assert slope > np.polyfit(x, scores, 1)[0] * 1.5
+
+
+def test_a_column_that_is_missing_everywhere_is_left_out() -> None:
+    matrix = np.stack([np.arange(9.0), np.full(9, np.nan)], axis=1).astype(np.float32)
+    weights, fill = fit_retrieval(matrix, np.arange(9.0) * 2, np.zeros(9, np.intp))
+    assert weights[1] == 0.0
+    assert fill[1] == 0.0

@@ -14,6 +14,11 @@ from ranking.encoder import Matrix
 
 KEPT = 500
 RIDGE = 1e-3
+TOP_SHARE = 0.05
+"""The share of a user's posts at whose end a post weighs half as much as the first."""
+LEAST_WEIGHT = 0.02
+CONSTANT = 1e-9
+"""A column that differs less than this within users orders nothing."""
 
 
 @dataclass(frozen=True)
@@ -35,20 +40,48 @@ class Retrieval:
         return np.asarray(filled @ self.weights + np.float32(self.intercept), np.float32)
 
 
-def fit_retrieval(matrix: Matrix, scores: npt.NDArray[np.float64]) -> tuple[list[float], list[float]]:
-    """Ridge least squares of the model's scores on standardised columns.
+def fit_retrieval(
+    matrix: Matrix, scores: npt.NDArray[np.float64], user: npt.NDArray[np.integer]
+) -> tuple[list[float], list[float]]:
+    """Ridge least squares of the model's scores on standardised columns, within each user and mostly at his top.
 
-    matrix: shape (n, columns); scores: shape (n,). Returns a manifest's `retrieval` (weights, intercept) and `fill`.
+    What differs only between users orders no user's posts, and it matters little in which order those stand that no
+    user will see: so both sides are centred by user, and a post's weight falls with its place among the user's.
+
+    matrix: shape (n, columns); scores, user: shape (n,). Returns a manifest's `retrieval` (weights, intercept) and `fill`.
     """
     values = matrix.astype(np.float64)
     present = ~np.isnan(values)
-    fill = np.where(present.any(axis=0), np.nanmean(np.where(present.any(axis=0), values, 0.0), axis=0), 0.0)
+    fill = np.where(present, values, 0.0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
     values = np.where(present, values, fill)
-    mean, spread = values.mean(axis=0), values.std(axis=0)
-    scale = np.where(spread > 1e-9, spread, 1.0)
-    unit = (values - mean) / scale
-    gram = unit.T @ unit + RIDGE * len(unit) * np.eye(unit.shape[1])
-    weights = np.linalg.solve(gram, unit.T @ (scores - scores.mean())) / scale
-    weights = np.where(spread > 1e-9, weights, 0.0)
-    intercept = float(scores.mean() - mean @ weights)
+    _, who, posts = np.unique(user, return_inverse=True, return_counts=True)
+    weight = _top_weights(scores, who, posts)
+    centred = values - _mean_by(who, values, weight)[who]
+    target = scores - _mean_by(who, scores[:, None], weight)[who, 0]
+    spread = np.sqrt(weight @ centred**2)
+    scale = np.where(spread > CONSTANT, spread, np.inf)
+    unit = centred / scale
+    gram = (unit * weight[:, None]).T @ unit + RIDGE * np.eye(unit.shape[1])
+    weights = np.linalg.solve(gram, unit.T @ (weight * target)) / scale
+    intercept = float(weight @ (scores - values @ weights))
     return [*map(float, weights), intercept], [*map(float, fill)]
+
+
+def _top_weights(
+    scores: npt.NDArray[np.float64], user: npt.NDArray[np.intp], posts: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """Of each row by its place among its user's, the same sum for every user, 1 in all. posts: rows of each user."""
+    place = np.empty(len(scores))
+    first = np.cumsum(posts) - posts
+    place[np.lexsort((-scores, user))] = np.arange(len(scores)) - np.repeat(first, posts)
+    weight = 1.0 / (1.0 + place / (TOP_SHARE * posts[user])) + LEAST_WEIGHT
+    total = np.bincount(user, weight)
+    return np.asarray(weight / (total[user] * len(posts)), np.float64)
+
+
+def _mean_by(
+    user: npt.NDArray[np.intp], values: npt.NDArray[np.float64], weight: npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
+    """Weighted mean of each user's rows, shape (users, columns)."""
+    sums = np.stack([np.bincount(user, weight * column) for column in values.T], axis=1)
+    return np.asarray(sums / np.bincount(user, weight)[:, None], np.float64)

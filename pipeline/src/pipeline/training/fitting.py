@@ -175,7 +175,7 @@ def _finish(trees: CatBoost, scorer: Scorer, feed: Feed, seed: int) -> Fitted:
     some = rng.choice(len(catalogue), min(RETRIEVAL_POSTS, len(catalogue)), replace=False)
     now = microseconds(feed.until) // 1_000_000
     matrix = _candidates(scorer, subset(catalogue, np.sort(some)), rows, now)
-    retrieval, fill = fit_retrieval(matrix, scorer.scores(matrix))
+    retrieval, fill = fit_retrieval(matrix, scorer.scores(matrix), np.repeat(np.arange(len(rows)), len(some)))
     manifest = scorer.manifest.model_copy(update={"retrieval": retrieval, "fill": fill})
     scorer = Scorer(trees, scorer.encoder, scorer.vectors, manifest)
     small = excerpt(catalogue)
