@@ -195,9 +195,6 @@ class History:
         self, found: Columns, profile: Column, live: npt.NDArray[np.intp], views: Column, likes: Column
     ) -> Pairs:
         rows = np.arange(len(live))
-        counts = {
-            name: found[name].astype(np.float64) for name in ("post_views", "post_likes", "total_views", "total_likes")
-        }
         return Pairs(
             **dict(zip(("age", "gender", "exp_group", "os", "source", "country", "city"), profile.T, strict=True)),
             user_views=views.sum(axis=1),
@@ -209,7 +206,10 @@ class History:
             topic=self._to_model[live].astype(np.float64),
             topic_views=found["live_topic_views"].astype(np.float64),
             topic_likes=found["live_topic_likes"].astype(np.float64),
-            **counts,
+            total_views=found["total_views"].astype(np.float64),
+            total_likes=found["total_likes"].astype(np.float64),
+            post_views=found["post_views"].astype(np.float64),
+            post_likes=found["post_likes"].astype(np.float64),
             first_view_at=_seconds(found["first_view"]),
             now=_seconds(found["instant"]),
         )
