@@ -11,7 +11,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 LENTA_HOME ?= $(CURDIR)/.lenta
 export LENTA_HOME
-export DATA UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_TEST_PORT INGEST_PORT CONSOLE_PORT
+# Only what is set: a service refuses an empty port.
+optional := DATA UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_TEST_PORT INGEST_PORT CONSOLE_PORT
+$(foreach name,$(optional),$(if $($(name)),$(eval export $(name))))
 
 setup := infra/local/setup $(PYTHON)
 lenta := .venv/bin/lenta

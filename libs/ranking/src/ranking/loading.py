@@ -25,6 +25,8 @@ from ranking.vectors import PostVectors
 
 log = structlog.get_logger()
 
+JSON = {"Content-Type": "application/json"}
+
 SWAPS = Counter("ranker_swaps_total", "New versions put into service.")
 FAILED_SWAPS = Counter("ranker_failed_swaps_total", "Versions that could not be put into service; the old one went on.")
 CATALOGUE = Gauge("ranker_catalogue_version", "Version of the catalogue that is ranked.")
@@ -177,7 +179,7 @@ class Loading:
         """Posts that training never saw get their vectors from their texts."""
         for start in range(0, len(missing), TEXTS_AT_ONCE):
             wanted = PostIds(ids=missing[start : start + TEXTS_AT_ONCE])
-            answer = await self._features.post("/posts", content=wanted.model_dump_json())
+            answer = await self._features.post("/posts", content=wanted.model_dump_json(), headers=JSON)
             answer.raise_for_status()
             posts = Posts.model_validate_json(answer.content).posts
             known = await anyio.to_thread.run_sync(_encoded, scorer, known, posts)
