@@ -147,7 +147,7 @@ def _manifest(
     width = len(SCHEMA) + len(encoder.columns)
     return Manifest(
         name=name,
-        version=f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{mark}",
+        version=f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{mark}",
         created_at=now,
         schema_length=len(SCHEMA),
         schema_id=schema_id(),
