@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from contracts.records import UserRow
 from fakes.gateway import served
 from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
 from feature_service.app import create
-from feature_service.client import REQUIRED
+from feature_service.client import REQUIRED, WrongRedisSettings
 from feature_service.layout import BUILDING, GENERATION
 from feature_service.settings import Settings
 from feature_service.warm import WarmError, warm
@@ -142,6 +143,19 @@ def test_warm_refuses_a_redis_with_wrong_settings_and_names_them(
         client.config_set(name, wrong)
     with pytest.raises(WarmError, match=f"{name} is {wrong}, must be {REQUIRED[name]}"):
         warm(redis_url, postgres_url, shards=SHARDS)
+
+
+def test_the_service_refuses_to_start_on_a_redis_with_wrong_settings(postgres_url: str, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.config_set("appendfsync", "everysec")
+    app = create(Settings(postgres_url=postgres_url, redis_url=redis_url, shards=SHARDS))
+
+    async def start() -> None:
+        async with app.router.lifespan_context(app):
+            pass
+
+    with pytest.raises(WrongRedisSettings, match="appendfsync is everysec, must be always"):
+        asyncio.run(start())
 
 
 def test_a_full_redis_refuses_events_and_serves_on(platform: FeaturePlatform) -> None:

@@ -12,11 +12,12 @@ from typing import Annotated, Any, Literal, TypedDict
 import anyio.to_thread
 import redis.exceptions
 import structlog
-from chassis.errors import NotFound, Unavailable
+from chassis.errors import InvalidParameter, NotFound, Unavailable
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.headers import CATALOGUE_VERSION
 from contracts.wire import (
+    USER_ID_MAX,
     Accepted,
     EventBatch,
     Exposure,
@@ -62,7 +63,7 @@ async def _require_settings(client: Any) -> None:
 
 
 def create(settings: Settings | None = None) -> FastAPI:
-    settings = settings or Settings.read()
+    settings = settings or Settings.read_or_exit()
     configure_logs("feature-service", settings.log_level)
 
     @asynccontextmanager
@@ -96,12 +97,14 @@ def _store(request: Request) -> Store:
     return store
 
 
-@router.get("/users/{user_id}/row", response_class=Response)
-async def row(request: Request, user_id: UserId) -> Response:
-    return Response(await _store(request).row(user_id), media_type=BYTES)
+async def row(request: Request) -> Response:
+    """On the way of every recommendation: a bare route, its one parameter read by hand."""
+    number = request.path_params["user_id"]
+    if not (len(number) <= 10 and number.isascii() and number.isdigit() and int(number) <= USER_ID_MAX):
+        raise InvalidParameter(f"user_id: a whole number from 0 to {USER_ID_MAX}", field="user_id")
+    return Response(await _store(request).row(int(number)), media_type=BYTES)
 
 
-@router.get("/catalogue", response_class=Response)
 async def catalogue(request: Request) -> Response:
     """The snapshot; 304 for the one that the caller has."""
     version = (await _store(request).value("catalogue_version")).decode()
@@ -109,6 +112,10 @@ async def catalogue(request: Request) -> Response:
     if request.headers.get("If-None-Match") == headers["ETag"]:
         return Response(status_code=304, headers=headers)
     return Response(await _store(request).value("catalogue"), media_type=BYTES, headers=headers)
+
+
+router.add_route("/users/{user_id}/row", row)
+router.add_route("/catalogue", catalogue)
 
 
 @router.get("/popular", response_class=Response)
@@ -129,10 +136,10 @@ async def posts(request: Request, wanted: PostIds) -> Response:
 @router.post("/exposures", response_class=Response)
 async def exposures(request: Request, exposure: Exposure) -> Response:
     """Appends the exposure and answers its posts' texts: one hop for both."""
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_store(request).append_exposure(exposure))
-        texts = group.create_task(_store(request).texts(exposure.posts))
-    return _posts(texts.result())
+    store = _store(request)
+    # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
+    _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))
+    return _posts(texts)
 
 
 @router.post("/events", status_code=202)

@@ -10,19 +10,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import structlog
+from contracts.catalogue import tick_of
 from contracts.records import Counts
 from sqlalchemy import Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
 from feature_service.client import Client
+from feature_service.experiments import publish_experiments
 from feature_service.layout import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
-from feature_service.log import Entry, EventLog, FeedEvent, Published, order
-from feature_service.posts import POST_ID, TOPIC_INDEX, Posts, hour_of, publish_snapshot, text_entry
+from feature_service.log import Entry, EventLog, FeedEvent, Published, letter, order
+from feature_service.posts import POST_ID, TOPIC_INDEX, Posts, publish_snapshot
 from feature_service.scripts import APPLY
 from feature_service.writing import BATCH, COUNTED, Writer
 
 Command = Sequence[str | int | bytes]
+
+log = structlog.get_logger()
 
 _FATES = text(
     "SELECT position, fate FROM event_ledger WHERE shard = :shard AND (user_id, key) IN "
@@ -66,7 +71,7 @@ class Applier:
 
     def __init__(self, client: Client, engine: Engine, log: EventLog, writer: Writer) -> None:
         self._client, self._engine, self._log, self._writer = client, engine, log, writer
-        self._posts: dict[str, tuple[Posts, dict[int, int]]] = {}
+        self._held: tuple[tuple[str, str], Posts, dict[int, int]] | None = None
 
     def offset(self, keys: Keys, shard: int) -> str:
         at: bytes | None = self._client.get(keys.offset(shard))
@@ -84,16 +89,20 @@ class Applier:
         commands = self._post_commands(keys, entries) if shard == POSTS_SHARD else self._commands(keys, shard, entries)
         flat = [part for command in commands for part in command]
         end = entries[-1].position
-        done = self._client.eval(APPLY, 3, keys.offset(shard), keys.counts, keys.first_view, start, end, *flat)
+        names = (keys.offset(shard), keys.counts, keys.first_view, keys.tick, keys.hours)
+        done = self._client.eval(APPLY, len(names), *names, start, end, *flat)
         if done and shard == POSTS_SHARD:
-            self._posts.pop(keys.prefix, None)
             publish_snapshot(self._client, keys)
         return len(entries) if done else 0
+
+    def publish_experiments(self, keys: Keys) -> None:
+        with self._engine.connect() as connection:
+            publish_experiments(connection, self._client, keys)
 
     def _post_commands(self, keys: Keys, entries: Sequence[Entry]) -> list[Command]:
         posts, index = self._known(keys)
         topics, places = list(posts.topics), dict(index)
-        commands: list[Command] = []
+        commands: list[Command] = [("changed", keys.changes)]
         for entry in entries:
             if not isinstance(entry.body, Published):
                 commands.append(_dead_letter(POSTS_SHARD, entry, entry.fault or "not a post"))
@@ -109,7 +118,6 @@ class Applier:
                 places[post_id] = len(places)
                 commands.append(("append", keys.posts, np.array([post_id], POST_ID).tobytes()))
                 commands.append(("append", keys.topic_of, topic))
-                commands.append(("hset", keys.texts, post_id, text_entry(post_id, content.text, content.topic)))
         return commands
 
     def _commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
@@ -129,8 +137,8 @@ class Applier:
     def _count_commands(self, keys: Keys, counted: Sequence[FeedEvent]) -> list[Command]:
         if not counted:
             return []
-        posts, index = self._known(keys, {body.event.post_id for body in counted})
-        tick = int(self._client.get(keys.tick) or 0)
+        posts, index = self._holding(keys, {body.event.post_id for body in counted})
+        counted = [body for body in counted if body.event.post_id in index]
         tallies = self._tallies(keys, {body.event.user_id for body in counted})
         commands: list[Command] = []
         for body in counted:
@@ -138,10 +146,7 @@ class Applier:
             place = index[event.post_id]
             tallies[event.user_id].add(event.action, int(posts.topic[place]), at)
             is_like = int(event.action == "like")
-            if at < tick:
-                commands.append(("add", 2 * place + is_like, 1))
-            else:
-                commands.append(("hour", keys.hour(hour_of(at)), f"{'vl'[is_like]}{place}", 1))
+            commands.append(("count", 2 * place + is_like, at, tick_of(at)))
             if not is_like:
                 commands.append(("first", place, at))
         topics = len(posts.topics)
@@ -153,13 +158,28 @@ class Applier:
         records = self._client.mget([keys.user_counts(user) for user in ordered])
         return {user: _Tally(Counts.unpack(data or b"")) for user, data in zip(ordered, records, strict=True)}
 
-    def _known(self, keys: Keys, needed: set[int] | None = None) -> tuple[Posts, dict[int, int]]:
-        """The generation's posts; read again when one is needed that we haven't seen."""
-        held = self._posts.get(keys.prefix)
-        if held is None or (needed is not None and not needed <= held[1].keys()):
+    def _holding(self, keys: Keys, needed: set[int]) -> tuple[Posts, dict[int, int]]:
+        """The generation's posts, after it was brought up to those that another process wrote and has not applied yet.
+
+        A post that came into Postgres beside the log (an import) is in no generation before the next warm-up, which
+        counts its events.
+        """
+        posts, index = self._known(keys)
+        if not needed <= index.keys():
+            while self.apply(keys, POSTS_SHARD):
+                pass
+            posts, index = self._known(keys)
+        if missing := needed - index.keys():
+            log.warning("posts_wait_for_a_warm_up", posts=sorted(missing)[:10], many=len(missing))
+        return posts, index
+
+    def _known(self, keys: Keys) -> tuple[Posts, dict[int, int]]:
+        """The generation's posts as of its offset in the posts' shard; read again only when that has moved."""
+        state = (keys.prefix, self.offset(keys, POSTS_SHARD))
+        if self._held is None or self._held[0] != state:
             posts = Posts.read(self._client, keys)
-            held = self._posts[keys.prefix] = (posts, posts.index())
-        return held
+            self._held = (state, posts, posts.index())
+        return self._held[1:]
 
     def _fates(self, shard: int, entries: Sequence[Entry]) -> dict[str, str]:
         """By position; an entry that is not in it was a repetition of an earlier one."""
@@ -175,4 +195,4 @@ class Applier:
 
 
 def _dead_letter(shard: int, entry: Entry, reason: str) -> Command:
-    return ("hset", DEAD_LETTERS, f"{shard}:{entry.position}", reason.encode() + b"\n" + entry.raw)
+    return ("hset", DEAD_LETTERS, *letter(shard, entry, reason))

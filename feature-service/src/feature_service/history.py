@@ -60,6 +60,8 @@ def _parse(cursor: str | None) -> tuple[datetime, int]:
         return FAR, 0
     try:
         time, skip = cursor.replace(" ", "+").rsplit("+", 1)
+        if not (skip.isascii() and skip.isdigit() and len(skip) <= 9):
+            raise ValueError(skip)
         return datetime.fromisoformat(time).replace(tzinfo=None), int(skip)
     except ValueError as error:
         raise InvalidParameter("cursor: not one that this call gave", field="cursor") from error

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 import uuid
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import redis.exceptions
@@ -14,26 +15,28 @@ import structlog
 from chassis.logs import configure_logs
 from chassis.settings import SettingsError
 from contracts.catalogue import tick_of
-from prometheus_client import Counter, Gauge, start_http_server
+from prometheus_client import Counter, Gauge
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from feature_service.applying import Applier
 from feature_service.client import Client, connect_redis, wrong_settings
 from feature_service.database import connect, naive
-from feature_service.layout import BUILDING, GENERATION, Keys, all_shards, lock_key
+from feature_service.generations import delete_retired
+from feature_service.layout import BEGINNING, BUILDING, GENERATION, Keys, all_shards, lock_key
 from feature_service.log import EventLog, StreamLog, lowest, order
 from feature_service.partitions import ensure_partitions
-from feature_service.posts import close_hours
+from feature_service.posts import close_hours, publish_missed_snapshot
+from feature_service.reporting import Rounds, reported
 from feature_service.schema import MONTHS_AHEAD
 from feature_service.scripts import OWN
 from feature_service.settings import Settings
-from feature_service.warm import delete_retired
 from feature_service.writing import Writer
 
 POLL_SECONDS = 0.1
 CHORES_SECONDS = 5.0
 LOCK_MILLISECONDS = 10_000
 RETRY_SECONDS = 1.0
+DEAD_LETTERS_KEPT = 10_000
 
 LAG = Gauge("ingest_lag_seconds", "Age of the oldest event that is not in Postgres yet, by shard.", ["shard"])
 WRITTEN = Counter("ingest_entries_total", "Log entries moved into Postgres.", ["shard"])
@@ -53,29 +56,37 @@ class Ingest:
     def step(self) -> int:
         """One round over the shards that we own; the number of entries moved or applied."""
         current = self._client.get(GENERATION)
+        offsets = self._writer.offsets()
         moved = 0
         for shard in self._shards:
             if self._client.eval(OWN, 1, lock_key(shard), self._token, LOCK_MILLISECONDS):
-                moved += self._move(shard, Keys(int(current)) if current else None)
+                moved += self._move(shard, offsets.get(shard, BEGINNING), Keys(int(current)) if current else None)
         return moved
 
-    def _move(self, shard: int, keys: Keys | None) -> int:
-        written = self._writer.write(shard)
-        if written:
+    def _move(self, shard: int, at: str, keys: Keys | None) -> int:
+        """at: where Postgres stands. A shard with nothing new costs no transaction."""
+        written = 0
+        if order(at) < order(self._log.end(shard)):
+            written = self._writer.write(shard)
+            at = self._writer.offset(shard)
             WRITTEN.labels(shard).inc(written)
-        self._show_lag(shard)
-        return written + (self._applier.apply(keys, shard) if keys else 0)
+        self._show_lag(shard, at)
+        return written + (self._applier.apply(keys, shard, at) if keys else 0)
 
-    def _show_lag(self, shard: int) -> None:
-        waiting = self._log.read(shard, self._writer.offset(shard), 1)
+    def _show_lag(self, shard: int, at: str) -> None:
+        waiting = self._log.read(shard, at, 1)
         oldest = order(waiting[0].position)[0] / 1000 if waiting else time.time()
         LAG.labels(shard).set(max(0.0, time.time() - oldest))
 
     def chores(self, now: datetime) -> None:
-        """What need not happen at once: the hourly tick, old generations, the log's tail."""
+        """What need not happen at once: the hourly tick, experiments, old generations, the log's tail."""
         if current := self._client.get(GENERATION):
-            close_hours(self._client, Keys(int(current)), tick_of(now))
+            keys = Keys(int(current))
+            close_hours(self._client, keys, tick_of(now))
+            publish_missed_snapshot(self._client, keys)
+            self._applier.publish_experiments(keys)
         delete_retired(self._client, now.timestamp())
+        self._log.forget_put_aside(DEAD_LETTERS_KEPT)
         self._trim()
 
     def _trim(self) -> None:
@@ -92,7 +103,7 @@ class Ingest:
                 self._client.delete(lock_key(shard))
 
 
-def run(settings: Settings, stop: threading.Event) -> None:
+def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
     """Until told to stop. What is down is waited for: the log keeps everything."""
     engine = connect(settings.postgres_url, pool_size=3)
     with connect_redis(settings.redis_url) as client:
@@ -112,12 +123,15 @@ def run(settings: Settings, stop: threading.Event) -> None:
             except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
                 what = "postgres" if isinstance(error, DBAPIError | TimeoutError) else "redis"
                 FAULTS.labels(what).inc()
+                rounds.waits_for = what
                 log.warning("ingest_waits", what=what, error=str(error).splitlines()[0])
                 stop.wait(RETRY_SECONDS)
                 continue
+            rounds.waits_for = None
             if not moved:
                 stop.wait(POLL_SECONDS)
-        ingest.release()
+        with suppress(redis.exceptions.RedisError):  # a lock that we can't give back runs out
+            ingest.release()
     engine.dispose()
 
 
@@ -127,15 +141,19 @@ def main() -> None:
     except SettingsError as error:
         sys.exit(f"ingest: {error}")
     configure_logs("ingest", settings.log_level)
-    with connect_redis(settings.redis_url) as client:
-        if fault := wrong_settings(client.config_get("*")):
-            sys.exit(f"ingest: {fault}")
+    try:
+        with connect_redis(settings.redis_url) as client:
+            if fault := wrong_settings(client.config_get("*")):
+                sys.exit(f"ingest: {fault}")
+    except (redis.exceptions.ConnectionError, redis.exceptions.TimeoutError):
+        log.warning("redis_not_there_yet")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    start_http_server(settings.ingest_port)
-    log.info("ingest_started", shards=settings.shards)
-    run(settings, stop)
+    rounds = Rounds()
+    with reported(rounds, settings.ingest_host, settings.ingest_port):
+        log.info("ingest_started", shards=settings.shards)
+        run(settings, stop, rounds)
 
 
 if __name__ == "__main__":

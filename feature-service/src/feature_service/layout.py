@@ -2,7 +2,9 @@
 
 | key | what | who writes |
 |---|---|---|
-| `generation`, `building` | number of the generation in service / under construction | warm |
+| `generation` | number of the generation in service | warm |
+| `building` | number of the one under construction; a lease: it lapses when warm dies | warm |
+| `generations` | the highest number that was ever given | warm |
 | `g<n>:u:<user>:p` | profile record | append script (a PUT), warm |
 | `g<n>:u:<user>:c` | counts record | ingest, warm |
 | `g<n>:u:<user>:h` | hidden post ids | append script (a like), warm |
@@ -10,17 +12,19 @@
 | `g<n>:topics` | list of topic names | ingest, warm |
 | `g<n>:counts` | per post two uint32, views and likes before the tick | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
-| `g<n>:hour:<tick>` | hash: views (`v<index>`) and likes (`l<index>`) of an open hour | ingest, warm |
+| `g<n>:hours` | hash: counts of the open hours, `<hour>:<2 x index, + 1 for likes>` | ingest, warm |
 | `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
 | `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
-| `g<n>:popular`, `g<n>:experiments` | `PopularPosts`, list of `Experiment`, as JSON | warm, ingest |
+| `g<n>:changes`, `g<n>:snapshot_of` | changes of what a snapshot shows, and how many the last snapshot knew | ingest, warm |
+| `g<n>:popular` | `PopularPosts` as JSON, as of the warm-up | warm |
+| `g<n>:experiments` | list of the running `Experiment`s as JSON | warm, ingest |
 | `g<n>:offset:<shard>` | how far the shard has been applied to this generation | ingest, warm |
 | `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append script |
 | `lock:<shard>` | who owns the shard | ingest |
-| `dead_letters` | hash: `<shard>:<position>` to reason and body | ingest |
-| `retired` | sorted set: generations to delete, by when | warm, ingest |
-| `catalogue_versions` | counter over all generations | ingest, warm |
+| `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest |
+| `retired` | sorted set: generations to delete, by when (also the one under construction, should it be abandoned) | warm, ingest |
+| `catalogue_versions` | the last version given, over all generations | ingest, warm |
 """
 
 from __future__ import annotations
@@ -66,7 +70,10 @@ class Keys:
         self.texts = f"{prefix}:texts"
         self.catalogue = f"{prefix}:catalogue"
         self.catalogue_version = f"{prefix}:catalogue_version"
+        self.changes = f"{prefix}:changes"
+        self.snapshot_of = f"{prefix}:snapshot_of"
         self.tick = f"{prefix}:tick"
+        self.hours = f"{prefix}:hours"
         self.popular = f"{prefix}:popular"
         self.experiments = f"{prefix}:experiments"
 
@@ -78,14 +85,6 @@ class Keys:
 
     def hidden(self, user_id: int) -> str:
         return f"{self.prefix}:u:{user_id}:h"
-
-    def hour(self, tick: int) -> str:
-        return f"{self.prefix}:hour:{tick}"
-
-    @property
-    def hours(self) -> str:
-        """A pattern."""
-        return f"{self.prefix}:hour:*"
 
     def offset(self, shard: int) -> str:
         return f"{self.prefix}:offset:{shard}"

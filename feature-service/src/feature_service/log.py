@@ -15,7 +15,7 @@ from contracts.wire import Event, Exposure, Message, PostContent, UserProfile
 from pydantic import Field, TypeAdapter, ValidationError
 
 from feature_service.client import Client
-from feature_service.layout import BEGINNING, log_key
+from feature_service.layout import BEGINNING, DEAD_LETTERS, log_key
 
 
 class FeedEvent(Message):
@@ -62,6 +62,10 @@ class EventLog(Protocol):
 
     def trim(self, shard: int, below: str) -> None: ...
 
+    def put_aside(self, shard: int, entry: Entry, reason: str) -> None: ...
+
+    def forget_put_aside(self, keep: int) -> None: ...
+
 
 class StreamLog:
     """On Redis Streams. Appending is `feature_service.scripts.APPEND`, since it must be atomic with hiding a like."""
@@ -85,6 +89,23 @@ class StreamLog:
     def trim(self, shard: int, below: str) -> None:
         """Forgets the entries before the position."""
         self._client.xtrim(log_key(shard), minid=below, approximate=False)
+
+    def put_aside(self, shard: int, entry: Entry, reason: str) -> None:
+        """Keeps an entry that went nowhere, with its reason. Again: no second one."""
+        self._client.hset(DEAD_LETTERS, *letter(shard, entry, reason))
+
+    def forget_put_aside(self, keep: int) -> None:
+        """All but the newest `keep`."""
+        if (many := self._client.hlen(DEAD_LETTERS) - keep) > 0:
+            names = [name.decode() for name in self._client.hkeys(DEAD_LETTERS)]
+            oldest = sorted(names, key=lambda name: order(name.split(":")[1]))[:many]
+            for first in range(0, len(oldest), 1_000):
+                self._client.hdel(DEAD_LETTERS, *oldest[first : first + 1_000])
+
+
+def letter(shard: int, entry: Entry, reason: str) -> tuple[str, bytes]:
+    """How an entry lies among the dead letters: its place, then reason and body."""
+    return f"{shard}:{entry.position}", reason.encode() + b"\n" + entry.raw
 
 
 def parse(position: str, raw: bytes) -> Entry:

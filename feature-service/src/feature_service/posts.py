@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from contracts.catalogue import TICK_SECONDS, Catalogue
+from contracts.catalogue import Catalogue
 
 from feature_service.client import Client
 from feature_service.layout import Keys
@@ -43,10 +43,18 @@ class Posts:
 
 def publish_snapshot(client: Client, keys: Keys) -> None:
     """Makes the catalogue anew out of what the generation holds now."""
-    names = [keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view, keys.tick]
-    ids, topic, topics, counts, first_view, tick, version = client.eval(READ_POSTS, len(names), *names)
+    names = [keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view, keys.tick, keys.changes]
+    ids, topic, topics, counts, first_view, tick, version, of = client.eval(READ_POSTS, len(names), *names)
     catalogue = _catalogue(ids, topic, [name.decode() for name in topics], counts, first_view, int(tick), int(version))
-    client.eval(PUT_SNAPSHOT, 2, keys.catalogue, keys.catalogue_version, version, catalogue.pack())
+    places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
+    client.eval(PUT_SNAPSHOT, len(places), *places, version, catalogue.pack(), of)
+
+
+def publish_missed_snapshot(client: Client, keys: Keys) -> None:
+    """The one that was due when ingest died between a change and its snapshot."""
+    changes, shown = client.mget(keys.changes, keys.snapshot_of)
+    if int(changes or 0) != int(shown or 0):
+        publish_snapshot(client, keys)
 
 
 def _catalogue(
@@ -78,15 +86,10 @@ def close_hours(client: Client, keys: Keys, tick: int) -> bool:
     at = int(client.get(keys.tick) or 0)
     if tick <= at:
         return False
-    hours = [name for name in client.scan_iter(match=keys.hours, count=1000) if int(name.rsplit(b":", 1)[1]) < tick]
-    if not client.eval(CLOSE_HOURS, 2 + len(hours), keys.tick, keys.counts, *hours, at, tick):
+    if not client.eval(CLOSE_HOURS, 4, keys.tick, keys.counts, keys.hours, keys.changes, at, tick):
         return False
     publish_snapshot(client, keys)
     return True
-
-
-def hour_of(timestamp: float) -> int:
-    return int(timestamp // TICK_SECONDS) * TICK_SECONDS
 
 
 def text_entry(post_id: int, text: str, topic: str) -> bytes:

@@ -20,7 +20,12 @@ return redis.call('GET', 'g' .. g .. ':' .. ARGV[1])
 READ_TEXTS = """
 local g = redis.call('GET', 'generation')
 if not g then return false end
-return redis.call('HMGET', 'g' .. g .. ':texts', unpack(ARGV))
+local texts = {}
+for first = 1, #ARGV, 1000 do -- Lua unpacks at most some 8,000 values
+  local page = redis.call('HMGET', 'g' .. g .. ':texts', unpack(ARGV, first, math.min(first + 999, #ARGV)))
+  for i = 1, #page do texts[#texts + 1] = page[i] end
+end
+return texts
 """
 
 # Appends entries to the log; what the very next request must see goes into the generation in service
@@ -46,19 +51,21 @@ return positions
 """
 
 # Applies a batch to a generation, if its offset is still the one that the batch starts from.
-# KEYS: offset, counts, first_view. ARGV: expected, new, then commands with their arguments.
+# KEYS: offset, counts, first_view, tick, hours. ARGV: expected, new, then commands with their arguments.
+# `count` (a counter's place, time, its hour): what lies before the tick is closed, the rest waits for a later one.
 APPLY = """
 local at = redis.call('GET', KEYS[1]) or '0-0'
 if at ~= ARGV[1] then return 0 end
+local tick = tonumber(redis.call('GET', KEYS[4]) or '0')
 local i = 3
 while i <= #ARGV do
   local what = ARGV[i]
   if what == 'set' then
     redis.call('SET', ARGV[i + 1], ARGV[i + 2]); i = i + 3
-  elseif what == 'add' then
-    redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. ARGV[i + 1], ARGV[i + 2]); i = i + 3
-  elseif what == 'hour' then
-    redis.call('HINCRBY', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]); i = i + 4
+  elseif what == 'count' then
+    if tonumber(ARGV[i + 2]) < tick then redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. ARGV[i + 1], 1)
+    else redis.call('HINCRBY', KEYS[5], ARGV[i + 3] .. ':' .. ARGV[i + 1], 1) end
+    i = i + 4
   elseif what == 'first' then
     local now = redis.call('BITFIELD', KEYS[3], 'GET', 'u32', '#' .. ARGV[i + 1])[1]
     if now == 0 or tonumber(ARGV[i + 2]) < now then
@@ -69,6 +76,8 @@ while i <= #ARGV do
     redis.call('APPEND', ARGV[i + 1], ARGV[i + 2]); i = i + 3
   elseif what == 'patch' then
     redis.call('SETRANGE', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]); i = i + 4
+  elseif what == 'changed' then
+    redis.call('INCR', ARGV[i + 1]); i = i + 2
   elseif what == 'push' then
     redis.call('RPUSH', ARGV[i + 1], ARGV[i + 2]); i = i + 3
   elseif what == 'hset' then
@@ -82,34 +91,64 @@ return 1
 """
 
 # Closes the hours before the new tick: their counts become part of the closed ones.
-# KEYS: tick, counts, then hour hashes. ARGV: the expected tick, the new one.
+# KEYS: tick, counts, hours, changes. ARGV: the expected tick, the new one.
 CLOSE_HOURS = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
-for k = 3, #KEYS do
-  local fields = redis.call('HGETALL', KEYS[k])
-  for i = 1, #fields, 2 do
-    local at = tonumber(string.sub(fields[i], 2)) * 2
-    if string.sub(fields[i], 1, 1) == 'l' then at = at + 1 end
-    redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. at, fields[i + 1])
+local fields = redis.call('HGETALL', KEYS[3])
+for i = 1, #fields, 2 do
+  local hour, place = string.match(fields[i], '(%d+):(%d+)')
+  if tonumber(hour) < tonumber(ARGV[2]) then
+    redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. place, fields[i + 1])
+    redis.call('HDEL', KEYS[3], fields[i])
   end
-  redis.call('DEL', KEYS[k])
 end
-redis.call('SET', KEYS[1], ARGV[2])
+redis.call('SET', KEYS[1], ARGV[2]); redis.call('INCR', KEYS[4])
 return 1
 """
 
-# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick.
+# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick, changes.
+# Versions start from the clock, so that after a Redis that lost everything none comes a second time.
 READ_POSTS = """
+local last = tonumber(redis.call('GET', 'catalogue_versions') or '0')
+local version = math.max(last + 1, tonumber(redis.call('TIME')[1]))
+redis.call('SET', 'catalogue_versions', string.format('%d', version))
 return {redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or '', redis.call('LRANGE', KEYS[3], 0, -1),
         redis.call('GET', KEYS[4]) or '', redis.call('GET', KEYS[5]) or '', redis.call('GET', KEYS[6]) or '0',
-        redis.call('INCR', 'catalogue_versions')}
+        version, redis.call('GET', KEYS[7]) or '0'}
 """
 
-# Puts a snapshot into place unless a newer one is there. KEYS: catalogue, its version. ARGV: version, snapshot.
+# Puts a snapshot into place unless a newer one is there.
+# KEYS: catalogue, its version, what it is of. ARGV: version, snapshot, changes.
 PUT_SNAPSHOT = """
 if tonumber(redis.call('GET', KEYS[2]) or '0') >= tonumber(ARGV[1]) then return 0 end
-redis.call('SET', KEYS[1], ARGV[2]); redis.call('SET', KEYS[2], ARGV[1])
+redis.call('SET', KEYS[1], ARGV[2]); redis.call('SET', KEYS[2], ARGV[1]); redis.call('SET', KEYS[3], ARGV[3])
 return 1
+"""
+
+# Begins a generation under the next number. ARGV: milliseconds of the lease, when to delete it if it is abandoned.
+BEGIN = """
+local number = 0
+for _, key in ipairs({'generation', 'building', 'generations'}) do
+  number = math.max(number, tonumber(redis.call('GET', key) or '0'))
+end
+number = string.format('%d', number + 1)
+redis.call('SET', 'generations', number)
+redis.call('SET', 'building', number, 'PX', ARGV[1])
+redis.call('ZADD', 'retired', ARGV[2], number)
+return tonumber(number)
+"""
+
+# Renews the lease of a generation that is still the one under construction. ARGV: it, then as for BEGIN.
+RENEW = """
+if redis.call('GET', 'building') ~= ARGV[1] then return 0 end
+redis.call('PEXPIRE', 'building', ARGV[2])
+redis.call('ZADD', 'retired', ARGV[3], ARGV[1])
+return 1
+"""
+
+# Ends the construction of a generation, and leaves another one's alone. ARGV: it.
+ABANDON = """
+if redis.call('GET', 'building') == ARGV[1] then redis.call('DEL', 'building') end
 """
 
 # Puts the new generation into service if it has applied every shard at least as far as the old one.
@@ -130,6 +169,7 @@ if old then
   end
   redis.call('ZADD', 'retired', ARGV[2], old)
 end
+redis.call('ZREM', 'retired', ARGV[1])
 redis.call('SET', 'generation', ARGV[1]); redis.call('DEL', 'building')
 return 1
 """

@@ -12,5 +12,7 @@ class Settings(ServiceSettings):
     postgres_url: str
     shards: int = 4
     """Of the event log, by user. May not change while the log holds entries."""
+    ingest_host: str = "0.0.0.0"
+    """As a container needs it; `make up` says 127.0.0.1."""
     ingest_port: int = 8011
     log_level: str = "INFO"

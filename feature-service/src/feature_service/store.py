@@ -52,13 +52,13 @@ class Store:
         return [found for found in await self._ask(self._read_texts, *ids) if found is not None]
 
     async def append_events(self, batch: EventBatch, now: datetime) -> None:
-        """Durable when it returns. Raises InvalidParameter for an event from the future."""
+        """Durable when it returns. Raises InvalidParameter for an event from the future, or from before 1970."""
         entries: list[Append] = []
         for place, event in enumerate(batch.events):
             at = event.timestamp or now
-            if (at - now).total_seconds() > MAX_FUTURE_SECONDS:
+            if fault := _fault(at, now):
                 field = f"events.{place}.timestamp"
-                raise InvalidParameter(f"{field}: {at.isoformat()} lies in the future", field=field)
+                raise InvalidParameter(f"{field}: {at.isoformat()} lies {fault}", field=field)
             body = FeedEvent(event=event, at=at).model_dump_json()
             is_like = event.action == "like"
             hidden = event.post_id.to_bytes(4, "little") if is_like else b""
@@ -94,3 +94,10 @@ class Store:
 
     def _user_log(self, user_id: int) -> str:
         return layout.log_key(layout.shard_of(user_id, self._shards))
+
+
+def _fault(at: datetime, now: datetime) -> str | None:
+    """Records count seconds since the epoch, with 0 for never."""
+    if (at - now).total_seconds() > MAX_FUTURE_SECONDS:
+        return "in the future"
+    return "before 1970" if at.timestamp() < 1 else None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from contracts.wire import Event
 from sqlalchemy import Connection, Engine, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.types import Integer, String
 
 from feature_service.database import naive
@@ -17,11 +18,11 @@ BATCH = 2_000
 COUNTED = "counted"
 UNKNOWN_POST = "unknown_post"
 
-_OFFSET = text("SELECT position FROM shard_offsets WHERE shard = :shard FOR UPDATE")
-_SET_OFFSET = text(
-    "INSERT INTO shard_offsets (shard, position) VALUES (:shard, :position) "
-    "ON CONFLICT (shard) DO UPDATE SET position = excluded.position"
-)
+_OFFSETS = text("SELECT shard, position FROM shard_offsets")
+_OFFSET = text("SELECT position FROM shard_offsets WHERE shard = :shard")
+_FIRST_OFFSET = text("INSERT INTO shard_offsets (shard, position) VALUES (:shard, '0-0') ON CONFLICT DO NOTHING")
+_LOCK_OFFSET = text("SELECT position FROM shard_offsets WHERE shard = :shard FOR UPDATE")
+_SET_OFFSET = text("UPDATE shard_offsets SET position = :position WHERE shard = :shard")
 _KNOWN_POSTS = text("SELECT id FROM post_text_df WHERE id = ANY(:ids)").bindparams(
     bindparam("ids", type_=ARRAY(Integer))
 )
@@ -36,7 +37,13 @@ _LEDGER = text(
     bindparam("fates", type_=ARRAY(String)),
 )
 _FEED = text(
-    "INSERT INTO feed_data (timestamp, user_id, post_id, action, target) VALUES (:at, :user_id, :post_id, :action, :target)"
+    "INSERT INTO feed_data (timestamp, user_id, post_id, action, target) "
+    "SELECT at, u, p, a, CASE a WHEN 'view' THEN 0 END FROM unnest(:times, :users, :posts, :actions) AS t(at, u, p, a)"
+).bindparams(
+    bindparam("times", type_=ARRAY(TIMESTAMP)),
+    bindparam("users", type_=ARRAY(Integer)),
+    bindparam("posts", type_=ARRAY(Integer)),
+    bindparam("actions", type_=ARRAY(String)),
 )
 # The view that a like follows is the user's latest one of that post before it.
 _TARGETS = text(
@@ -46,7 +53,11 @@ _TARGETS = text(
     "  JOIN feed_data v ON v.user_id = l.u AND v.post_id = l.p AND v.action = 'view' AND v.timestamp <= l.t"
     "  ORDER BY l.u, l.p, l.t, v.timestamp DESC"
     ") liked WHERE user_id = liked.u AND post_id = liked.p AND action = 'view' AND timestamp = liked.at"
-).bindparams(bindparam("users", type_=ARRAY(Integer)), bindparam("posts", type_=ARRAY(Integer)))
+).bindparams(
+    bindparam("users", type_=ARRAY(Integer)),
+    bindparam("posts", type_=ARRAY(Integer)),
+    bindparam("times", type_=ARRAY(TIMESTAMP)),
+)
 _USER = text(
     "INSERT INTO user_data (user_id, age, gender, country, city, exp_group, os, source) "
     "VALUES (:user_id, :age, :gender, :country, :city, :exp_group, :os, :source) ON CONFLICT (user_id) DO UPDATE SET "
@@ -70,19 +81,24 @@ class Writer:
     def __init__(self, engine: Engine, log: EventLog) -> None:
         self._engine, self._log = engine, log
 
+    def offsets(self) -> dict[int, str]:
+        """How far each shard has been written; a shard that never was is not in it."""
+        with self._engine.connect() as connection:
+            return {row.shard: row.position for row in connection.execute(_OFFSETS)}
+
     def offset(self, shard: int) -> str:
         with self._engine.connect() as connection:
             return _offset(connection, shard)
 
     def write(self, shard: int) -> int:
-        """One batch; the number of entries that were written."""
+        """One batch; the number of entries that were written, or put aside."""
         with self._engine.begin() as connection:
-            after = _offset(connection, shard)
+            after = _locked_offset(connection, shard)
             entries = self._log.read(shard, after, BATCH)
             entries = self._decidable(connection, entries)
             if not entries:
                 return 0
-            self._write(connection, shard, entries)
+            self._write_or_put_aside(connection, shard, entries)
             connection.execute(_SET_OFFSET, {"shard": shard, "position": entries[-1].position})
         return len(entries)
 
@@ -92,13 +108,32 @@ class Writer:
         unknown = {event.post_id for event in events} - _known(connection, events)
         if not unknown:
             return entries
-        with self._engine.connect() as other:
-            waiting = self._log.read(POSTS_SHARD, _offset(other, POSTS_SHARD), BATCH)
-        coming = {entry.body.post_id for entry in waiting if isinstance(entry.body, Published)}
+        coming = self._coming(self.offset(POSTS_SHARD))
         for place, entry in enumerate(entries):
             if isinstance(entry.body, FeedEvent) and entry.body.event.post_id in coming & unknown:
                 return entries[:place]
         return entries
+
+    def _coming(self, after: str) -> set[int]:
+        """Posts that wait in the posts' shard."""
+        coming: set[int] = set()
+        while waiting := self._log.read(POSTS_SHARD, after, BATCH):
+            coming |= {entry.body.post_id for entry in waiting if isinstance(entry.body, Published)}
+            after = waiting[-1].position
+        return coming
+
+    def _write_or_put_aside(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+        """Halves a batch that Postgres refuses until the entry is found that it cannot hold; the others are written."""
+        try:
+            with connection.begin_nested():
+                self._write(connection, shard, entries)
+        except (DataError, IntegrityError, ValueError) as error:  # psycopg2 refuses a NUL by a ValueError
+            if len(entries) == 1:
+                self._log.put_aside(shard, entries[0], f"refused: {str(getattr(error, 'orig', error)).splitlines()[0]}")
+                return
+            middle = len(entries) // 2
+            self._write_or_put_aside(connection, shard, entries[:middle])
+            self._write_or_put_aside(connection, shard, entries[middle:])
 
     def _write(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
         for entry in entries:
@@ -125,30 +160,19 @@ def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) 
         "fates": [COUNTED if body.event.post_id in known else UNKNOWN_POST for _, body in bodies],
     }
     new = set(connection.execute(_LEDGER, ledger).scalars())
-    rows = [_row(body) for position, body in bodies if position in new and body.event.post_id in known]
+    rows = [body for position, body in bodies if position in new and body.event.post_id in known]
     if not rows:
         return
-    connection.execute(_FEED, rows)
-    likes = [row for row in rows if row["action"] == "like"]
-    if likes:
-        connection.execute(
-            _TARGETS,
-            {
-                "users": [row["user_id"] for row in likes],
-                "posts": [row["post_id"] for row in likes],
-                "times": [row["at"] for row in likes],
-            },
-        )
+    connection.execute(_FEED, _columns(rows) | {"actions": [body.event.action for body in rows]})
+    if likes := [body for body in rows if body.event.action == "like"]:
+        connection.execute(_TARGETS, _columns(likes))
 
 
-def _row(body: FeedEvent) -> dict[str, object]:
-    event = body.event
+def _columns(rows: Sequence[FeedEvent]) -> dict[str, list[object]]:
     return {
-        "at": naive(body.at),
-        "user_id": event.user_id,
-        "post_id": event.post_id,
-        "action": event.action,
-        "target": 0 if event.action == "view" else None,
+        "times": [naive(body.at) for body in rows],
+        "users": [body.event.user_id for body in rows],
+        "posts": [body.event.post_id for body in rows],
     }
 
 
@@ -159,3 +183,12 @@ def _known(connection: Connection, events: Sequence[Event]) -> set[int]:
 def _offset(connection: Connection, shard: int) -> str:
     found: str | None = connection.execute(_OFFSET, {"shard": shard}).scalar_one_or_none()
     return found or BEGINNING
+
+
+def _locked_offset(connection: Connection, shard: int) -> str:
+    """The offset, ours until the transaction ends. The row is made first: one that isn't there can't be locked."""
+    position: str | None = connection.execute(_LOCK_OFFSET, {"shard": shard}).scalar_one_or_none()
+    if position is None:
+        connection.execute(_FIRST_OFFSET, {"shard": shard})
+        position = str(connection.execute(_LOCK_OFFSET, {"shard": shard}).scalar_one())
+    return position

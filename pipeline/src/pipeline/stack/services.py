@@ -41,6 +41,7 @@ def services(
     features = {
         "FEATURES_REDIS_URL": redis_url,
         "FEATURES_POSTGRES_URL": postgres_url,
+        "FEATURES_INGEST_HOST": HOST,
         "FEATURES_INGEST_PORT": str(ports["ingest"]),
     }
     ranker = {"RANKER_MODEL_URI": model_uri, "RANKER_FEATURES_URL": url["feature-service"]}

@@ -1,0 +1,231 @@
+"""From one Postgres snapshot into a generation. Memory here does not grow with the feed: Postgres groups, a
+server-side cursor streams, Redis is written in chunks.
+
+What the append script may have written meanwhile is not replaced (`SETNX`, `HSETNX`) but added to (`APPEND`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
+
+import numpy as np
+from contracts.records import AGE_BANDS, Counts, Profile
+from contracts.wire import UserProfile
+from sqlalchemy import Connection, Row, text
+
+from feature_service.client import Client
+from feature_service.database import naive
+from feature_service.experiments import publish_experiments
+from feature_service.layout import BEGINNING, Keys, all_shards
+from feature_service.posts import COUNTER, POST_ID, TOPIC_INDEX, publish_snapshot, text_entry
+
+Progress = Callable[[str, int, int], None]
+"""What is loaded, how much of it, out of how much."""
+
+CHUNK = 5_000
+POPULAR = 50
+MAX_SECONDS = 2**32 - 1
+T = TypeVar("T")
+U = TypeVar("U")
+
+_USERS = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data")
+_POSTS = text("SELECT id, text, topic FROM post_text_df ORDER BY id")
+_POST_COUNTS = text(
+    "SELECT post_id, count(*) FILTER (WHERE action = 'view' AND timestamp < :tick) AS views, "
+    "count(*) FILTER (WHERE action = 'like' AND timestamp < :tick) AS likes, "
+    "min(timestamp) FILTER (WHERE action = 'view') AS first_view FROM feed_data GROUP BY post_id"
+)
+_OPEN_HOURS = text(
+    "SELECT post_id, action, date_trunc('hour', timestamp) AS hour, count(*) AS n FROM feed_data "
+    "WHERE timestamp >= :tick GROUP BY 1, 2, 3"
+)
+_USER_COUNTS = text(
+    "SELECT user_id, topic, count(*) FILTER (WHERE action = 'view') AS views, "
+    "count(*) FILTER (WHERE action = 'like') AS likes, max(timestamp) FILTER (WHERE action = 'view') AS last_view, "
+    "max(timestamp) FILTER (WHERE action = 'like') AS last_like "
+    "FROM feed_data JOIN post_text_df ON id = post_id GROUP BY user_id, topic ORDER BY user_id"
+)
+_LIKES = text(
+    "SELECT user_id, post_id FROM feed_data WHERE action = 'like' GROUP BY user_id, post_id "
+    "ORDER BY user_id, min(timestamp), post_id"
+)
+_POPULAR = text(
+    "SELECT CASE WHEN age IS NULL THEN 'unknown' ELSE width_bucket(age, CAST(:bands AS int[]))::text END AS segment, "
+    "post_id, count(*) FILTER (WHERE action = 'view') AS views, count(*) FILTER (WHERE action = 'like') AS likes "
+    "FROM feed_data LEFT JOIN user_data USING (user_id) JOIN post_text_df ON id = post_id GROUP BY 1, 2"
+)
+_ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'user_data'::regclass")
+
+
+class Loader:
+    """Fills the keys of one generation from what the connection's snapshot shows."""
+
+    def __init__(self, client: Client, connection: Connection, keys: Keys, tick: int, progress: Progress) -> None:
+        self._client, self._connection, self._keys = client, connection, keys
+        self._tick, self._progress = tick, progress
+
+    def load(self, shards: int) -> tuple[int, int]:
+        """Everything, and the shards' offsets in the same snapshot. How many users and posts."""
+        for shard in all_shards(shards):
+            self._client.set(self._keys.offset(shard), _position(self._connection, shard))
+        users = self._profiles()
+        topics, places = self._posts()
+        self._post_counts(places)
+        self._counts(topics)
+        self._hidden()
+        self._popular()
+        publish_experiments(self._connection, self._client, self._keys)
+        publish_snapshot(self._client, self._keys)
+        return users, len(places)
+
+    def _profiles(self) -> int:
+        total = int(self._connection.execute(_ESTIMATE).scalar_one())
+        loaded = 0
+        for rows in _stream(self._connection, _USERS):
+            with self._client.pipeline(transaction=False) as pipe:
+                for row in rows:
+                    pipe.setnx(self._keys.profile(row.user_id), Profile.of(_profile(row)).pack())
+                pipe.execute()
+            loaded += len(rows)
+            self._progress("profiles", loaded, max(total, loaded))
+        return loaded
+
+    def _posts(self) -> tuple[list[str], dict[int, int]]:
+        topics: list[str] = list(
+            self._connection.execute(text("SELECT DISTINCT topic FROM post_text_df ORDER BY topic")).scalars()
+        )
+        place_of = {topic: place for place, topic in enumerate(topics)}
+        ids: list[int] = []
+        topic_of: list[int] = []
+        for rows in _stream(self._connection, _POSTS):
+            with self._client.pipeline(transaction=False) as pipe:
+                for row in rows:
+                    pipe.hsetnx(self._keys.texts, row.id, text_entry(row.id, row.text, row.topic))
+                pipe.execute()
+            ids += [row.id for row in rows]
+            topic_of += [place_of[row.topic] for row in rows]
+            self._progress("posts", len(ids), len(ids))
+        with self._client.pipeline() as pipe:
+            pipe.set(self._keys.posts, np.array(ids, POST_ID).tobytes())
+            pipe.set(self._keys.topic_of, np.array(topic_of, TOPIC_INDEX).tobytes())
+            if topics:
+                pipe.rpush(self._keys.topics, *topics)
+            pipe.execute()
+        return topics, {post: place for place, post in enumerate(ids)}
+
+    def _post_counts(self, places: dict[int, int]) -> None:
+        counts = np.zeros((len(places), 2), COUNTER)
+        first_view = np.zeros(len(places), COUNTER)
+        tick = {"tick": naive(datetime.fromtimestamp(self._tick, UTC))}
+        for row in self._connection.execute(_POST_COUNTS, tick):
+            if (place := places.get(row.post_id)) is not None:
+                counts[place] = row.views, row.likes
+                first_view[place] = _seconds(row.first_view)
+        with self._client.pipeline() as pipe:
+            pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes()).set(
+                self._keys.tick, self._tick
+            )
+            for row in self._connection.execute(_OPEN_HOURS, tick):
+                if (place := places.get(row.post_id)) is not None:
+                    counter = 2 * place + int(row.action == "like")
+                    pipe.hincrby(self._keys.hours, f"{_seconds(row.hour)}:{counter}", row.n)
+            pipe.execute()
+
+    def _counts(self, topics: Sequence[str]) -> None:
+        place_of = {topic: place for place, topic in enumerate(topics)}
+        done = 0
+        users = groupby(
+            (row for rows in _stream(self._connection, _USER_COUNTS) for row in rows), attrgetter("user_id")
+        )
+        for chunk in _chunks(users, lambda pair: (pair[0], _counts(pair[1], place_of))):
+            with self._client.pipeline(transaction=False) as pipe:
+                for user_id, counts in chunk:
+                    pipe.set(self._keys.user_counts(user_id), counts.pack())
+                pipe.execute()
+            done += len(chunk)
+            self._progress("counts", done, done)
+
+    def _hidden(self) -> None:
+        done = 0
+        users = groupby((row for rows in _stream(self._connection, _LIKES) for row in rows), attrgetter("user_id"))
+        for chunk in _chunks(users, lambda pair: (pair[0], [row.post_id for row in pair[1]])):
+            with self._client.pipeline(transaction=False) as pipe:
+                for user_id, posts in chunk:
+                    pipe.append(self._keys.hidden(user_id), np.array(posts, "<u4").tobytes())
+                pipe.execute()
+            done += len(chunk)
+            self._progress("likes", done, done)
+
+    def _popular(self) -> None:
+        """Most liked first: what the gateway falls back on."""
+        by_segment: dict[str, list[tuple[int, int]]] = {}
+        overall: dict[int, int] = {}
+        for row in self._connection.execute(_POPULAR, {"bands": list(AGE_BANDS)}):
+            by_segment.setdefault(row.segment, []).append((row.likes, row.post_id))
+            overall[row.post_id] = overall.get(row.post_id, 0) + row.likes
+        lists = {segment: _top(likes) for segment, likes in by_segment.items()}
+        everyone = _top([(likes, post) for post, likes in overall.items()])
+        if not everyone:
+            everyone = list(
+                self._connection.execute(text("SELECT id FROM post_text_df ORDER BY id LIMIT 50")).scalars()
+            )
+        texts = self._texts({post for posts in [everyone, *lists.values()] for post in posts})
+        popular = {
+            "overall": [texts[post] for post in everyone],
+            "segments": {segment: [texts[post] for post in posts] for segment, posts in sorted(lists.items())},
+        }
+        self._client.set(self._keys.popular, json.dumps(popular, ensure_ascii=False))
+
+    def _texts(self, posts: set[int]) -> dict[int, object]:
+        ordered = sorted(posts)
+        entries = self._client.hmget(self._keys.texts, ordered) if ordered else []
+        return {post: json.loads(entry) for post, entry in zip(ordered, entries, strict=True)}
+
+
+def _stream(connection: Connection, statement: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
+    """Rows in chunks from a server-side cursor."""
+    found = connection.execution_options(yield_per=CHUNK).execute(statement)  # type: ignore[call-overload]
+    yield from found.partitions()
+
+
+def _chunks(items: Iterator[T], make: Callable[[T], U]) -> Iterator[list[U]]:
+    chunk: list[U] = []
+    for item in items:
+        chunk.append(make(item))
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _counts(rows: Iterator[Row[tuple[object, ...]]], place_of: dict[str, int]) -> Counts:
+    views, likes = np.zeros(len(place_of), np.uint32), np.zeros(len(place_of), np.uint32)
+    last_view = last_like = 0
+    for row in rows:
+        views[place_of[row.topic]], likes[place_of[row.topic]] = row.views, row.likes
+        last_view, last_like = max(last_view, _seconds(row.last_view)), max(last_like, _seconds(row.last_like))
+    return Counts(last_view, last_like, views, likes)
+
+
+def _profile(row: Row[tuple[object, ...]]) -> UserProfile:
+    return UserProfile.model_construct(**{name: value for name, value in row._mapping.items() if name != "user_id"})
+
+
+def _top(likes: list[tuple[int, int]]) -> list[int]:
+    return [post for count, post in sorted(likes, key=lambda pair: (-pair[0], pair[1]))[:POPULAR] if count > 0]
+
+
+def _position(connection: Connection, shard: int) -> str:
+    found = connection.execute(text("SELECT position FROM shard_offsets WHERE shard = :shard"), {"shard": shard})
+    return found.scalar_one_or_none() or BEGINNING
+
+
+def _seconds(moment: datetime | None) -> int:
+    """As records hold it, 0 for never; what lies outside of 1970 to 2106 (an import may hold anything) is its end."""
+    return 0 if moment is None else min(max(0, int(moment.replace(tzinfo=UTC).timestamp())), MAX_SECONDS)
