@@ -27,6 +27,11 @@ class Features:
     exposure_status: int = 200
     delay: float = 0.0
     refusal: dict[str, str] | None = None
+    history_status: int = 200
+    row: bytes | None = None
+    """Instead of the right one."""
+    asked: list[dict[str, str]] = field(default_factory=list)
+    """The headers of every row that was asked for."""
     seen: list[bytes] = field(default_factory=list)
 
     def app(self) -> Starlette:
@@ -44,7 +49,10 @@ class Features:
         )
 
     async def _row(self, request: Request) -> Response:
+        self.asked.append(dict(request.headers))
         await asyncio.sleep(self.delay)
+        if self.row is not None:
+            return Response(self.row)
         user = request.path_params["id"]
         if user >= 10_000:
             return Response(pack_row(b"", b"", b""))
@@ -75,7 +83,7 @@ class Features:
 
     async def _feed(self, _: Request) -> Response:
         row = {"timestamp": "2021-12-01T00:00:00Z", "user_id": 1, "post_id": 2, "action": "view", "target": 0}
-        return JSONResponse({"rows": [row], "next_cursor": "more"})
+        return JSONResponse({"rows": [row], "next_cursor": "more"}, self.history_status)
 
 
 @dataclass
@@ -85,6 +93,7 @@ class Ranker:
     status: int = 200
     delay: float = 0.0
     calls: int = 0
+    garbled: bool = False
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/rank", self._rank, methods=["POST"])])
@@ -95,6 +104,8 @@ class Ranker:
         limit, row = int(request.query_params["limit"]), UserRow.unpack(await request.body())
         hidden = set(row.hidden.tolist())
         ids = [post for post in range(self.first, self.first + 30) if post not in hidden][:limit]
+        if self.garbled:
+            return Response('{"posts": "many"}')
         ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[0.0] * len(ids))
         return Response(ranking.model_dump_json(), self.status)
 

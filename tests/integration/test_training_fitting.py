@@ -119,7 +119,7 @@ def test_the_manifest_says_what_was_read(platform: Platform, name: str) -> None:
     assert manifest.name == name
     assert manifest.train_until == CUT
     assert manifest.train_from >= START
-    assert manifest.version.startswith("20260401T000000Z-")
+    assert manifest.version.startswith("20260401T000000.000000Z-")
     assert manifest.data_fingerprint == platform.feed.fingerprint
     assert manifest.metrics["later_auc"] > 0.55
 

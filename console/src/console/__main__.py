@@ -9,7 +9,7 @@ from console.settings import ConsoleSettings
 
 
 def main() -> None:
-    settings = ConsoleSettings.read()
+    settings = ConsoleSettings.read_or_exit()
     uvicorn.run(create(settings), host=settings.host, port=settings.port, access_log=False, log_config=None)
 
 

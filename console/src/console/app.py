@@ -23,7 +23,7 @@ from console.settings import ConsoleSettings
 def create(settings: ConsoleSettings | None = None) -> FastAPI:
     """Ready as soon as it answers: a page that says what cannot be read is worth more than none."""
     configure_logs("console")
-    settings = settings or ConsoleSettings.read()
+    settings = settings or ConsoleSettings.read_or_exit()
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:

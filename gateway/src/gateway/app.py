@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Annotated, TypedDict
+from typing import TypedDict
 
 import structlog
 from chassis.clients import http_client
@@ -15,15 +15,16 @@ from chassis.deadline import Deadline
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.assignment import Group
-from contracts.headers import COLD_START, DEGRADED, MODEL, REQUEST_ID, SHORT
-from contracts.wire import Post, Recommendations, Time, UserId
-from fastapi import APIRouter, FastAPI, Query
+from contracts.headers import COLD_START, DEGRADED, MODEL, SHORT
+from contracts.wire import Post, Recommendations
+from fastapi import APIRouter, FastAPI
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway import reading
+from gateway import reading, writing
 from gateway.access import ApiKeys
+from gateway.describing import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
 from gateway.limits import Limits
 from gateway.memory import Memory
 from gateway.recommend import Answer, Ask, Budget, Recommender, assigned
@@ -35,42 +36,40 @@ log = structlog.get_logger()
 router = APIRouter(tags=["recommendations"])
 
 _posts = TypeAdapter(list[Post])
-At = Annotated[
-    Time | None,
-    Query(alias="time", description="When it is asked for, ISO 8601, UTC where no zone is given; now if missing."),
-]
-Id = Annotated[UserId, Query(alias="id", description="The user's id.", examples=[200])]
-Limit = Annotated[int, Query(ge=1, le=100, description="How many posts.")]
+MEGABYTE = 2**20
 
 
 class State(TypedDict):
+    """features, histories, writes: three ways to feature-service that fail apart from each other."""
+
     recommender: Recommender
     running: Running
     features: Upstream
+    histories: Upstream
+    writes: Upstream
+    rankers: dict[Group, Upstream]
     memory: Memory
     keys: ApiKeys
     deadline_seconds: float
 
 
 def create(settings: Settings | None = None) -> FastAPI:
-    settings = settings or Settings.read()
+    settings = settings or Settings.read_or_exit()
     configure_logs("gateway", settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
-            urls = {
-                "feature-service": settings.features_url,
-                "control": settings.control_url,
-                "test": settings.test_url,
+            to_features, to_control, to_test = [
+                await stack.enter_async_context(http_client(url, timeout=5.0))
+                for url in (settings.features_url, settings.control_url, settings.test_url)
+            ]
+            features = Upstream("feature-service", to_features)
+            rankers: dict[Group, Upstream] = {
+                "control": Upstream("ranker-control", to_control),
+                "test": Upstream("ranker-test", to_test),
             }
-            upstreams = {
-                name: Upstream(name, await stack.enter_async_context(http_client(url, timeout=5.0)))
-                for name, url in urls.items()
-            }
-            features = upstreams["feature-service"]
-            rankers: dict[Group, Upstream] = {"control": upstreams["control"], "test": upstreams["test"]}
-            memory, running = Memory(settings.remembered_users, settings.remembered_texts), Running()
+            memory, running = Memory(settings.memory_mb * MEGABYTE), Running()
             budget = Budget(settings.features_ms / 1000, settings.ranker_ms / 1000)
             task = asyncio.create_task(Refresh(features, memory, running).run())
             stack.callback(task.cancel)
@@ -78,6 +77,9 @@ def create(settings: Settings | None = None) -> FastAPI:
                 recommender=Recommender(features, rankers, memory, budget),
                 running=running,
                 features=features,
+                histories=Upstream("histories", to_features),
+                writes=Upstream("writes", to_features),
+                rankers=rankers,
                 memory=memory,
                 keys=ApiKeys(settings.api_keys),
                 deadline_seconds=settings.deadline_ms / 1000,
@@ -88,8 +90,10 @@ def create(settings: Settings | None = None) -> FastAPI:
         version=version("lenta-gateway"),
         description="Five posts that a user will most likely like, and the split between two models.",
         lifespan=lifespan,
-        routers=[router, reading.router],
+        routers=[router, reading.router, writing.router],
         checks={"fallback": _ready},
+        warnings={"features": _features_trouble, "control": _control_trouble, "test": _test_trouble},
+        public=True,
     )
     app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
     return app
@@ -101,24 +105,43 @@ async def _ready(request: Request) -> str | None:
     return None if memory.popular is not None else "feature-service has not answered yet: nothing to fall back on"
 
 
-@router.get("/post/recommendations/", response_model=Recommendations)
+async def _features_trouble(request: Request) -> str | None:
+    features: Upstream = request.state.features
+    return f"{features.trouble}: last slates and popular posts are given" if features.trouble else None
+
+
+async def _control_trouble(request: Request) -> str | None:
+    return _ranker_trouble(request, "control")
+
+
+async def _test_trouble(request: Request) -> str | None:
+    return _ranker_trouble(request, "test")
+
+
+def _ranker_trouble(request: Request, group: Group) -> str | None:
+    trouble = request.state.rankers[group].trouble
+    return f"{trouble}: its group gets last slates and popular posts" if trouble else None
+
+
+@router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
 async def recommendations(request: Request, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
     running: Running = request.state.running
     assignment, experiment = assigned(running.experiment, id)
     arrived = datetime.now(UTC)
     deadline = Deadline.after(request.state.deadline_seconds)
-    ask = Ask(id, assignment.group, limit, time or arrived, arrived, deadline, experiment)
+    ask = Ask(request.state.request_id, id, assignment.group, limit, time or arrived, arrived, deadline, experiment)
     answer = await _recommender(request).recommend(ask)
     body = Recommendations(exp_group=answer.group, recommendations=answer.posts)
     return Response(body.model_dump_json(), headers=_headers(answer, limit), media_type="application/json")
 
 
-@router.get("/{group}/post/recommendations/", response_model=list[Post])
-async def recommendations_of(request: Request, group: Group, id: Id, time: At = None, limit: Limit = 5) -> Response:
+@router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
+async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
     arrived = datetime.now(UTC)
-    ask = Ask(id, group, limit, time or arrived, arrived, Deadline.after(request.state.deadline_seconds))
+    deadline = Deadline.after(request.state.deadline_seconds)
+    ask = Ask(request.state.request_id, id, group, limit, time or arrived, arrived, deadline)
     answer = await _recommender(request).recommend(ask)
     return Response(_posts.dump_json(answer.posts), headers=_headers(answer, limit), media_type="application/json")
 
@@ -129,7 +152,7 @@ def _recommender(request: Request) -> Recommender:
 
 
 def _headers(answer: Answer, limit: int) -> dict[str, str]:
-    headers = {REQUEST_ID: answer.key, MODEL: f"{answer.model}@{answer.version}" if answer.version else answer.model}
+    headers = {MODEL: f"{answer.model}@{answer.version}" if answer.version else answer.model}
     if answer.degraded:
         headers[DEGRADED] = ",".join(answer.degraded)
     if answer.cold_start:

@@ -17,9 +17,14 @@ class Breaker:
         self._failures = 0
         self._closed_again_at = 0.0
 
+    @property
+    def is_open(self) -> bool:
+        """Whether what is behind it failed too often, and has not answered since."""
+        return self._failures >= self._limit
+
     def allows(self) -> bool:
         """False while resting. After the rest one caller may try; the others wait for how it fares."""
-        if self._failures < self._limit:
+        if not self.is_open:
             return True
         now = self._clock()
         if now < self._closed_again_at:
@@ -32,5 +37,5 @@ class Breaker:
 
     def failed(self) -> None:
         self._failures += 1
-        if self._failures >= self._limit:
+        if self.is_open:
             self._closed_again_at = self._clock() + self._rest

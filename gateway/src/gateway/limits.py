@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from contracts.wire import Problem
 from prometheus_client import Counter
+from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_BODY_BYTES = 2**20
 SHED = Counter("gateway_shed_total", "Requests refused because too many were under way.")
 ALWAYS = ("/livez", "/readyz", "/metrics")
-
-
-class _BodyTooLarge(Exception):
-    pass
+TOO_LARGE = f"a body of more than {MAX_BODY_BYTES} bytes; send smaller batches"
 
 
 class Limits:
@@ -29,9 +27,8 @@ class Limits:
             return
         if self._under_way >= self._max:
             SHED.inc()
-            await _refusal(503, "unavailable", "too many requests; try again", {"Retry-After": "1"})(
-                scope, receive, send
-            )
+            busy = _refusal(503, "unavailable", "too many requests; try again", {"Retry-After": "1"})
+            await busy(scope, receive, send)
             return
         self._under_way += 1
         try:
@@ -40,10 +37,8 @@ class Limits:
             self._under_way -= 1
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
-        size = int(dict(scope["headers"]).get(b"content-length", b"0") or 0)
-        too_large = _refusal(413, "too_large", f"a body of more than {MAX_BODY_BYTES} bytes; send smaller batches", {})
-        if size > MAX_BODY_BYTES:
-            await too_large(scope, receive, send)
+        if _declared(scope) > MAX_BODY_BYTES:
+            await _refusal(413, "too_large", TOO_LARGE, {})(scope, receive, send)
             return
         read = 0
 
@@ -51,14 +46,16 @@ class Limits:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > MAX_BODY_BYTES:
-                raise _BodyTooLarge
+            if read > MAX_BODY_BYTES:  # a body of undeclared length; what reads it hands this very exception on
+                raise HTTPException(413, TOO_LARGE)
             return message
 
-        try:
-            await self._app(scope, counted, send)
-        except _BodyTooLarge:
-            await too_large(scope, receive, send)
+        await self._app(scope, counted, send)
+
+
+def _declared(scope: Scope) -> int:
+    """0 where the length is not declared."""
+    return next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0)
 
 
 def _refusal(status: int, error: str, message: str, headers: dict[str, str]) -> Response:

@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, TypeVar
 
-import numpy as np
-from contracts.records import BadRecordError, Profile, split_row
 from contracts.wire import PopularPosts, Post
+
+from gateway.row import Row, packed_ids, unpacked_ids
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+ENTRY_BYTES = 300
+"""What an entry weighs beside its value: its key, its place, a bytes object's head."""
+POST_BYTES = 700
+"""What a post weighs beside its text."""
 
 
 class Recent(Generic[K, V]):
-    """The values that were last put, at most `size`."""
+    """The values that were put last, as many as weigh at most `capacity` together."""
 
-    def __init__(self, size: int) -> None:
-        self._size, self._held = size, OrderedDict[K, V]()
+    def __init__(self, capacity: int, weigh: Callable[[V], int]) -> None:
+        self._capacity, self._weigh = capacity, weigh
+        self._held = OrderedDict[K, V]()
+        self.weight = 0
 
     def put(self, key: K, value: V) -> None:
+        if (old := self._held.pop(key, None)) is not None:
+            self.weight -= self._weigh(old)
         self._held[key] = value
-        self._held.move_to_end(key)
-        if len(self._held) > self._size:
-            self._held.popitem(last=False)
+        self.weight += self._weigh(value)
+        while self.weight > self._capacity:
+            _, oldest = self._held.popitem(last=False)
+            self.weight -= self._weigh(oldest)
 
     def get(self, key: K) -> V | None:
         return self._held.get(key)
@@ -33,21 +43,22 @@ class Recent(Generic[K, V]):
 class Memory:
     """Last slates, hidden ids and texts that passed by, and the popular posts."""
 
-    def __init__(self, users: int, texts: int) -> None:
-        self._slates: Recent[tuple[int, str], list[int]] = Recent(users)
-        self._hidden: Recent[int, set[int]] = Recent(users)
-        self._texts: Recent[int, Post] = Recent(texts)
+    def __init__(self, capacity: int) -> None:
+        """capacity: bytes; half of it for texts, a quarter each for slates and for hidden ids."""
+        self._slates: Recent[tuple[int, str], bytes] = Recent(capacity // 4, _weigh_ids)
+        self._hidden: Recent[int, bytes] = Recent(capacity // 4, _weigh_ids)
+        self._texts: Recent[int, Post] = Recent(capacity // 2, _weigh_post)
         self.popular: PopularPosts | None = None
 
-    def saw_row(self, user_id: int, row: bytes) -> None:
-        self._hidden.put(user_id, hidden_in(row))
+    def saw_row(self, user_id: int, row: Row) -> None:
+        self._hidden.put(user_id, row.hidden)
 
     def saw_like(self, user_id: int, post_id: int) -> None:
         """Accepted through this gateway: holds even while feature-service is down."""
-        self._hidden.put(user_id, (self._hidden.get(user_id) or set()) | {post_id})
+        self._hidden.put(user_id, (self._hidden.get(user_id) or b"") + packed_ids(post_id))
 
     def saw_slate(self, user_id: int, model: str, posts: Sequence[Post]) -> None:
-        self._slates.put((user_id, model), [post.id for post in posts])
+        self._slates.put((user_id, model), packed_ids(*(post.id for post in posts)))
         for post in posts:
             self._texts.put(post.id, post)
 
@@ -58,34 +69,33 @@ class Memory:
         """Of the posts that are remembered, in order."""
         return [post for post_id in ids if (post := self._texts.get(post_id)) is not None]
 
-    def instead(self, user_id: int, model: str, row: bytes | None, limit: int) -> tuple[str, list[Post]]:
-        """What to answer without a ranking, and what that is: the last slate, else popular posts of the segment, else of all."""
-        hidden = hidden_in(row) if row is not None else (self._hidden.get(user_id) or set())
-        slate = [post for post in self.texts(self._slates.get((user_id, model)) or []) if post.id not in hidden]
-        if len(slate) >= limit:
-            return "last_slate", slate[:limit]
-        segment = _segment(row)
-        if self.popular is None:
-            return "last_slate", slate
-        in_segment = self.popular.segments.get(segment, []) if segment else []
-        name = "popular_in_segment" if in_segment else "popular"
-        chosen: dict[int, Post] = {}
-        for post in [*in_segment, *self.popular.overall]:
-            if post.id not in hidden and len(chosen) < limit:
-                chosen.setdefault(post.id, post)
+    def instead(self, user_id: int, model: str, row: Row | None, limit: int) -> tuple[str, list[Post]]:
+        """What to answer without a ranking, and what that begins with.
+
+        The last slate, filled up with popular posts of the segment, then of all; without what is known to be hidden.
+        """
+        hidden = set(unpacked_ids(row.hidden if row is not None else self._hidden.get(user_id) or b""))
+        sources = {
+            "last_slate": self.texts(unpacked_ids(self._slates.get((user_id, model)) or b"")),
+            "popular_in_segment": self._popular_in_segment(row),
+            "popular": self.popular.overall if self.popular is not None else [],
+        }
+        name, chosen = "popular", dict[int, Post]()
+        for source, posts in sources.items():
+            left = [post for post in posts if post.id not in hidden and post.id not in chosen]
+            if left and not chosen:
+                name = source
+            chosen |= {post.id: post for post in left[: limit - len(chosen)]}
         return name, list(chosen.values())
 
+    def _popular_in_segment(self, row: Row | None) -> list[Post]:
+        segment = row.segment if row is not None else None
+        return self.popular.segments.get(segment, []) if self.popular is not None and segment is not None else []
 
-def hidden_in(row: bytes) -> set[int]:
-    """The post ids that a packed row hides."""
-    return {int(post) for post in np.frombuffer(split_row(row)[2], "<u4")}
+
+def _weigh_ids(ids: bytes) -> int:
+    return ENTRY_BYTES + len(ids)
 
 
-def _segment(row: bytes | None) -> str | None:
-    if row is None:
-        return None
-    try:
-        profile = split_row(row)[0]
-        return Profile.unpack(profile).segment if profile else None
-    except BadRecordError:
-        return None
+def _weigh_post(post: Post) -> int:
+    return ENTRY_BYTES + POST_BYTES + sys.getsizeof(post.text)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 import structlog
 from chassis.deadline import Deadline
+from chassis.errors import Unavailable
 from contracts.assignment import Assignment, Experiment, Group
-from contracts.records import split_row
+from contracts.headers import REQUEST_ID
+from contracts.records import BadRecordError
 from contracts.wire import Exposure, Post, PostIds, Posts, Ranking
 from prometheus_client import Counter
+from pydantic import ValidationError
 
 from gateway.memory import Memory
+from gateway.row import Row
 from gateway.upstream import Down, Refused, Upstream
 
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
@@ -27,6 +30,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Ask:
+    """key: of the request, made by us; an exposure's key."""
+
+    key: str
     user_id: int
     group: Group
     limit: int
@@ -35,12 +41,14 @@ class Ask:
     deadline: Deadline
     experiment: Experiment | None = None
     """None for a preview of one model or a user who is not enrolled: no exposure."""
-    key: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {REQUEST_ID: self.key, "Content-Type": "application/json"}
 
 
 @dataclass(slots=True)
 class Answer:
-    key: str
     group: Group
     posts: list[Post]
     model: str
@@ -62,102 +70,117 @@ class Recommender:
         self._features, self._rankers, self._memory, self._budget = features, rankers, memory, budget
 
     async def recommend(self, ask: Ask) -> Answer:
-        answer = Answer(ask.key, ask.group, [], ask.group, "")
+        """Raises Unavailable when there is neither a ranking nor anything to fall back on."""
+        answer = Answer(ask.group, [], ask.group, "")
         row = await self._row(ask, answer)
         ranking = await self._ranking(ask, row, answer) if row is not None else None
         if ranking is None:
-            answer.model, answer.posts = self._memory.instead(ask.user_id, ask.group, row, ask.limit)
+            answer.model, answer.posts = self._fallback(ask, row)
         else:
             answer.model, answer.version = ranking.model, ranking.version
         ids = ranking.posts if ranking is not None else [post.id for post in answer.posts]
-        answer.posts = await self._record_and_read(ask, ids, answer)
-        if ranking is not None and answer.posts:
+        answer.posts = await self._record_and_read(ask, ids, row, answer)
+        if ranking is not None and answer.version:
             self._memory.saw_slate(ask.user_id, ask.group, answer.posts)
         REQUESTS.labels(ask.group, answer.model).inc()
         for reason in answer.degraded:
             DEGRADED.labels(ask.group, reason).inc()
         return answer
 
-    async def _row(self, ask: Ask, answer: Answer) -> bytes | None:
-        path = f"/users/{ask.user_id}/row"
+    async def _row(self, ask: Ask, answer: Answer) -> Row | None:
         try:
-            response = await self._features.call("GET", path, deadline=ask.deadline, at_most=self._budget.features)
-        except (Down, Refused) as error:
+            response = await self._features.call(
+                "GET",
+                f"/users/{ask.user_id}/row",
+                deadline=ask.deadline,
+                at_most=self._budget.features,
+                headers=ask.headers,
+            )
+            row = Row.of(response.content)
+        except (Down, Refused, BadRecordError) as error:
             answer.degraded.append(_word("features", error))
             return None
-        answer.cold_start = not any(split_row(response.content))
-        self._memory.saw_row(ask.user_id, response.content)
-        return response.content
+        answer.cold_start = not row.known
+        self._memory.saw_row(ask.user_id, row)
+        return row
 
-    async def _ranking(self, ask: Ask, row: bytes, answer: Answer) -> Ranking | None:
+    async def _ranking(self, ask: Ask, row: Row, answer: Answer) -> Ranking | None:
         try:
             response = await self._rankers[ask.group].call(
                 "POST",
                 "/rank",
                 params={"limit": ask.limit, "time": int(ask.time.timestamp())},
-                content=row,
+                content=row.packed,
                 deadline=ask.deadline,
                 at_most=self._budget.ranker,
+                headers={REQUEST_ID: ask.key},
             )
-        except (Down, Refused) as error:
+            return Ranking.model_validate_json(response.content)
+        except (Down, Refused, ValidationError) as error:
             answer.degraded.append(_word("ranker", error))
             return None
-        return Ranking.model_validate_json(response.content)
 
-    async def _record_and_read(self, ask: Ask, ids: Sequence[int], answer: Answer) -> list[Post]:
+    async def _record_and_read(self, ask: Ask, ids: Sequence[int], row: Row | None, answer: Answer) -> list[Post]:
         """Records the exposure of an enrolled user and reads the posts' texts, in one call."""
         path, body = "/posts", PostIds(ids=list(ids)).model_dump_json()
         if ask.experiment is not None:
-            path, body = "/exposures", self._exposure(ask, ids, answer).model_dump_json()
+            path, body = "/exposures", _exposure(ask, ask.experiment, ids, answer).model_dump_json()
         try:
             response = await self._features.call(
-                "POST", path, content=body.encode(), deadline=ask.deadline, at_most=EXPOSURE_SECONDS, headers=_JSON
+                "POST",
+                path,
+                content=body.encode(),
+                deadline=ask.deadline,
+                at_most=EXPOSURE_SECONDS,
+                headers=ask.headers,
             )
-        except (Down, Refused) as error:
-            log.warning("texts_from_memory", reason=str(error))
+            return Posts.model_validate_json(response.content).posts
+        except (Down, Refused, ValidationError) as error:
+            log.warning("texts_from_memory", reason=_word("features", error))
             if ask.experiment is not None:
                 UNLOGGED.labels(ask.group).inc()
                 answer.degraded.append("unlogged")
-            return self._remembered(ask, ids, answer)
-        return Posts.model_validate_json(response.content).posts
+            return self._remembered(ask, ids, row, answer)
 
-    def _remembered(self, ask: Ask, ids: Sequence[int], answer: Answer) -> list[Post]:
+    def _remembered(self, ask: Ask, ids: Sequence[int], row: Row | None, answer: Answer) -> list[Post]:
         """The texts that are at hand; where one is not, popular posts instead."""
         if answer.posts:
             return answer.posts
         posts = self._memory.texts(ids)
         if len(posts) < len(ids):
             answer.degraded.append("texts")
-            answer.model, posts = self._memory.instead(ask.user_id, ask.group, None, ask.limit)
             answer.version = ""
+            answer.model, posts = self._fallback(ask, row)
         return posts
 
-    @staticmethod
-    def _exposure(ask: Ask, ids: Sequence[int], answer: Answer) -> Exposure:
-        assert ask.experiment is not None
-        return Exposure(
-            key=ask.key,
-            user_id=ask.user_id,
-            experiment=ask.experiment.name,
-            group=ask.group,
-            model=answer.model,
-            model_version=answer.version,
-            posts=list(ids),
-            degraded=",".join(answer.degraded) or None,
-            served_at=ask.arrived,
-            weight_period=ask.experiment.weight_period,
-        )
+    def _fallback(self, ask: Ask, row: Row | None) -> tuple[str, list[Post]]:
+        model, posts = self._memory.instead(ask.user_id, ask.group, row, ask.limit)
+        if not posts and self._memory.popular is None:
+            raise Unavailable("nothing can be recommended yet")
+        return model, posts
 
 
-_JSON = {"Content-Type": "application/json"}
+def _exposure(ask: Ask, experiment: Experiment, ids: Sequence[int], answer: Answer) -> Exposure:
+    return Exposure(
+        key=ask.key,
+        user_id=ask.user_id,
+        experiment=experiment.name,
+        group=ask.group,
+        model=answer.model,
+        model_version=answer.version,
+        posts=list(ids),
+        degraded=",".join(answer.degraded) or None,
+        served_at=ask.arrived,
+        weight_period=experiment.weight_period,
+    )
 
 
-def _word(what: str, error: Down | Refused) -> str:
-    """The reason in one word. A 4xx of our own service is a bug, not an outage: it is logged as one."""
-    if isinstance(error, Refused):
-        log.error("own_service_refused", error=str(error))
-        return f"{what}_bug"
-    return f"{what}_{error.reason}"
+def _word(what: str, error: Exception) -> str:
+    """The reason in one word. What our own service says wrongly or refuses is a bug, not an outage: it is logged as one."""
+    if isinstance(error, Down):
+        return f"{what}_{error.reason}"
+    log.error("own_service_misunderstood", what=what, error=str(error))
+    return f"{what}_bug"
 
 
 def assigned(experiment: Experiment, user_id: int) -> tuple[Assignment, Experiment | None]:

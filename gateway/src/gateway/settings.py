@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from chassis.settings import ServiceSettings, prefixed
+from typing import Annotated
+
+from chassis.settings import LogLevel, ServiceSettings, prefixed
+from pydantic import Field
+
+Positive = Annotated[int, Field(ge=1)]
 
 
 class Settings(ServiceSettings):
@@ -11,16 +16,15 @@ class Settings(ServiceSettings):
     features_url: str
     control_url: str
     test_url: str
-    api_keys: str
+    api_keys: Annotated[str, Field(min_length=1, repr=False)]
     """Comma-separated: any of them opens what needs a key."""
-    deadline_ms: int = 300
+    deadline_ms: Positive = 300
     """From arrival to answer."""
-    features_ms: int = 50
+    features_ms: Positive = 50
     """At most this much of it for a user's row."""
-    ranker_ms: int = 120
-    max_concurrent: int = 100
+    ranker_ms: Positive = 120
+    max_concurrent: Positive = 100
     """Requests at once; more are shed with 503."""
-    remembered_users: int = 20_000
-    """Users whose last slate and hidden ids are kept for when something is down."""
-    remembered_texts: int = 20_000
-    log_level: str = "INFO"
+    memory_mb: Positive = 48
+    """For last slates, hidden ids and texts, which are answered with when something is down."""
+    log_level: LogLevel = "INFO"

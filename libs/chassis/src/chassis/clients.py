@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
@@ -12,4 +13,16 @@ def http_client(base_url: str, *, timeout: float) -> httpx.AsyncClient:
         base_url=base_url,
         timeout=timeout,
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=60),
+    )
+
+
+def was_refused(error: httpx.HTTPError) -> bool:
+    """Whether nobody listened, so that nothing was sent. (The transport calls that a timeout while connecting.)"""
+    return isinstance(error, httpx.ConnectError) or isinstance(error.__cause__, aiohttp.ClientConnectorError)
+
+
+def was_cut(error: httpx.HTTPError) -> bool:
+    """Whether a connection ended under the call. (The transport calls that a timeout while connecting, too.)"""
+    return isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError) or isinstance(
+        error.__cause__, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError
     )

@@ -13,7 +13,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import structlog
-from contracts.headers import REQUEST_ID
 from contracts.wire import Problem
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -61,7 +60,7 @@ class Unavailable(ServiceError):
 
 
 def problem(request: Request, status: int, error: str, message: str, field: str | None = None) -> Response:
-    body = Problem(error=error, message=message, field=field, request_id=request.headers.get(REQUEST_ID))
+    body = Problem(error=error, message=message, field=field, request_id=getattr(request.state, "request_id", None))
     return Response(body.model_dump_json(exclude_none=True), status, media_type="application/json")
 
 
@@ -78,13 +77,14 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
-    field = ".".join(place[1:]) or place[0]
+    whole = len(place) == 1 or first["type"] == "json_invalid"  # whose place is a position in the text
+    field = place[0] if whole else ".".join(place[1:])
     return problem(request, 422, "invalid_parameter", f"{field}: {first['msg']}", field)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    word: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed"}
+    word: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 413: TooLarge.error}
     return problem(request, error.status_code, word.get(error.status_code, "http_error"), str(error.detail))
 
 

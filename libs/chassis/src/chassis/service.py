@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from chassis.errors import render_errors
 from chassis.health import Check, health_routes
 from chassis.metrics import RequestMetrics, metrics_endpoint
+from chassis.request_ids import RequestIds
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 """Yields the typed state: a dict whose entries appear on `request.state`."""
@@ -26,12 +27,15 @@ def create_service(
     checks: Mapping[str, Check],
     warnings: Mapping[str, Check] = MappingProxyType({}),
     description: str = "",
+    public: bool = False,
 ) -> FastAPI:
+    """public: callers are not our own services, and their requests are named here."""
     app = FastAPI(
         title=title, version=version, description=description, lifespan=lifespan, redoc_url=None, docs_url="/docs"
     )
     render_errors(app)
     app.add_middleware(RequestMetrics)
+    app.add_middleware(RequestIds, public=public)
     app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
     app.include_router(health_routes(checks, warnings))
     for router in routers:

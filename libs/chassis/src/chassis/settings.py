@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Self
+import sys
+from typing import Literal, Self
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+CANNOT_START = 2
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class SettingsError(RuntimeError):
@@ -34,6 +38,15 @@ class ServiceSettings(BaseSettings):
         if faults:
             raise SettingsError(f"{'; '.join(faults)}. Known: {', '.join(sorted(known))}")
         return settings
+
+    @classmethod
+    def read_or_exit(cls) -> Self:
+        """`read` for a composition root: a process that cannot start says why in one line, and ends with status 2."""
+        try:
+            return cls.read()
+        except SettingsError as error:
+            print(f"cannot start: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
+            raise SystemExit(CANNOT_START) from error
 
 
 def prefixed(prefix: str) -> SettingsConfigDict:

@@ -145,7 +145,9 @@ def pack_row(profile: bytes, counts: bytes, hidden: bytes) -> bytes:
 
 
 def split_row(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """The three records of a row, undecoded."""
+    """The three records of a row, undecoded. Raises BadRecordError."""
+    if len(data) < _ROW.size:
+        raise BadRecordError("a user row that is cut off")
     profile, counts, hidden = _ROW.unpack_from(data)
     if len(data) != _ROW.size + profile + counts + hidden:
         raise BadRecordError("a user row of the wrong length")

@@ -26,9 +26,26 @@ def _utc_if_naive(value: object) -> object:
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_utc_if_naive), AfterValidator(lambda time: time.astimezone(UTC))]
-Text = Annotated[str, Field(max_length=100_000)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+def _in_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:  # the first hours of the year 1, east of Greenwich
+        raise ValueError("out of range") from error
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_utc_if_naive), AfterValidator(_in_utc)]
+
+
+def _without_nul(value: str) -> str:
+    """Postgres holds no NUL in a text: refused at the door, not found out behind it."""
+    if "\0" in value:
+        raise ValueError("holds a NUL character")
+    return value
+
+
+Text = Annotated[str, Field(max_length=100_000), AfterValidator(_without_nul)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_without_nul)]
+Key = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_without_nul)]
 
 
 class Message(BaseModel):
@@ -70,7 +87,7 @@ class PostContent(Message):
 class Event(Message):
     """A view or a like. `key` is the client's idempotency key, unique for the user: the event's identity."""
 
-    key: Annotated[str, Field(min_length=1, max_length=64)]
+    key: Key
     user_id: UserId
     post_id: PostId
     action: Literal["view", "like"]
@@ -104,7 +121,7 @@ class FeedPage(Message):
 class Exposure(Message):
     """An answered recommendation of an enrolled user. `key` is made by the gateway."""
 
-    key: Annotated[str, Field(min_length=1, max_length=64)]
+    key: Key
     user_id: UserId
     experiment: str
     group: Group

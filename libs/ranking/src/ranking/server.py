@@ -91,7 +91,7 @@ def _shed(why: str) -> Unavailable:
 
 def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings | None = None) -> FastAPI:
     """name: of the model in the store."""
-    settings = settings or RankerSettings.read()
+    settings = settings or RankerSettings.read_or_exit()
     configure_logs(f"ranker-{name}", settings.log_level)
 
     @asynccontextmanager

@@ -1,0 +1,92 @@
+"""What the API's description says beside the types: parameters, headers, errors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from chassis.errors import NotFound
+from contracts.assignment import GROUPS, Group
+from contracts.headers import COLD_START, DEGRADED, MODEL, NEXT_CURSOR, REQUEST_ID, SHORT
+from contracts.wire import Problem, Time, UserId
+from fastapi import Depends, Path, Query
+from pydantic import AfterValidator
+
+FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 1, 1, tzinfo=UTC)
+"""Times travel in 32 bits of seconds."""
+
+
+def _within(time: datetime) -> datetime:
+    if not FIRST <= time < LAST:
+        raise ValueError(f"from {FIRST.year} to {LAST.year - 1}")
+    return time
+
+
+Id = Annotated[UserId, Query(alias="id", description="The user's id; nobody has to exist.", examples=[200])]
+Limit = Annotated[int, Query(ge=1, le=100, description="How many posts.", examples=[5])]
+At = Annotated[
+    Annotated[Time, AfterValidator(_within)] | None,
+    Query(
+        alias="time",
+        description="When it is asked for, ISO 8601, UTC where no zone is given; now if missing.",
+        examples=["2021-12-01T10:00:00"],
+    ),
+]
+
+
+def _group(
+    group: Annotated[
+        str, Path(description="Whose posts.", examples=["test"], json_schema_extra={"enum": list(GROUPS)})
+    ],
+) -> Group:
+    """Raises NotFound: a path that names no group is no page of ours."""
+    for known in GROUPS:
+        if group == known:
+            return known
+    raise NotFound(f"there is no group {group[:40]!r}; there are {' and '.join(GROUPS)}")
+
+
+InGroup = Annotated[Group, Depends(_group)]
+Responses = dict[int | str, dict[str, Any]]
+
+_WORDS = {
+    401: "No valid key.",
+    404: "There is none.",
+    413: "The body is too large.",
+    422: "A parameter is malformed; `field` names it.",
+    503: "Not now: too many requests, or a part of the platform is down. `Retry-After` says when to ask again.",
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """All in the one shape of errors."""
+    retry = {"Retry-After": _header("Seconds until it is worth asking again.", "integer")}
+    return {
+        status: {"model": Problem, "description": _WORDS[status]} | ({"headers": retry} if status == 503 else {})
+        for status in statuses
+    }
+
+
+def _header(description: str, kind: str = "string") -> dict[str, Any]:
+    return {"description": description, "schema": {"type": kind}}
+
+
+_SLATE = {
+    REQUEST_ID: _header("The request's key, made by us; the exposure's key where the answer is one."),
+    MODEL: _header(
+        "`name@version` of the model that ranked, or the fallback: `last_slate`, `popular_in_segment`, `popular`."
+    ),
+    DEGRADED: _header(
+        "Why the answer is not the model's own full answer, reasons separated by commas; absent when it is."
+    ),
+    COLD_START: _header("`1` where the platform knows neither profile nor history of the user; absent otherwise."),
+    SHORT: _header("`1` where fewer posts than asked for are left that the user has not liked; absent otherwise."),
+}
+SLATE: Responses = {200: {"headers": _SLATE}, **problems(422, 503)}
+SLATE_OF_GROUP: Responses = {200: {"headers": _SLATE}, **problems(404, 422, 503)}
+PAGE: Responses = {
+    200: {"headers": {NEXT_CURSOR: _header("Where the next page begins; absent on the last.")}},
+    **problems(422, 503),
+}
+ONE = problems(404, 422, 503)
+WRITING = problems(401, 413, 422, 503)

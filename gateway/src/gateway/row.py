@@ -1,0 +1,47 @@
+"""The little that the gateway reads of a user's row on its way to the ranker."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from contracts.records import BadRecordError, Profile, split_row
+
+POST_ID_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """packed: as it came, and as it goes on. hidden: post ids, uint32."""
+
+    packed: bytes
+    profile: bytes
+    hidden: bytes
+    known: bool
+
+    @classmethod
+    def of(cls, packed: bytes) -> Self:
+        """Raises BadRecordError for bytes that are no row."""
+        profile, counts, hidden = split_row(packed)
+        if len(hidden) % POST_ID_BYTES:
+            raise BadRecordError("a user row whose hidden ids are cut off")
+        return cls(packed, profile, hidden, known=bool(profile or counts or hidden))
+
+    @property
+    def segment(self) -> str | None:
+        """The age band, by which popular posts are kept; None without a profile, or with one of another version."""
+        try:
+            return Profile.unpack(self.profile).segment if self.profile else None
+        except (BadRecordError, struct.error):
+            return None
+
+
+def packed_ids(*ids: int) -> bytes:
+    return np.array(ids, "<u4").tobytes()
+
+
+def unpacked_ids(packed: bytes) -> list[int]:
+    ids: list[int] = np.frombuffer(packed, "<u4").tolist()
+    return ids

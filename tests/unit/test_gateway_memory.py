@@ -1,0 +1,95 @@
+"""What the gateway falls back on: never a post that it knows to be hidden, never more than it may hold."""
+
+from __future__ import annotations
+
+import pytest
+from contracts.records import BadRecordError, Counts, Profile, pack_row
+from contracts.wire import PopularPosts, Post
+from gateway.memory import Memory, Recent
+from gateway.row import Row, packed_ids, unpacked_ids
+
+MEGABYTE = 2**20
+
+
+def posts(*ids: int) -> list[Post]:
+    return [Post(id=number, text=f"text {number}", topic="movie") for number in ids]
+
+
+def row(*hidden: int, age: int | None = 30) -> Row:
+    return Row.of(pack_row(Profile(age=age).pack(), Counts().pack(), packed_ids(*hidden)))
+
+
+@pytest.fixture
+def memory() -> Memory:
+    made = Memory(MEGABYTE)
+    made.saw_popular(PopularPosts(overall=posts(1, 2, 3, 4), segments={"3": posts(11, 12, 1)}))
+    return made
+
+
+def ids(answer: tuple[str, list[Post]]) -> tuple[str, list[int]]:
+    return answer[0], [post.id for post in answer[1]]
+
+
+def test_without_anything_else_what_is_popular(memory: Memory) -> None:
+    assert ids(memory.instead(7, "test", None, 3)) == ("popular", [1, 2, 3])
+
+
+def test_with_a_known_row_what_is_popular_at_that_age_then_popular_each_once(memory: Memory) -> None:
+    assert ids(memory.instead(7, "test", row(12), 4)) == ("popular_in_segment", [11, 1, 2, 3])
+
+
+def test_the_last_slate_first_filled_up_where_posts_were_liked_since(memory: Memory) -> None:
+    memory.saw_slate(7, "test", posts(21, 22, 23))
+    assert ids(memory.instead(7, "test", row(22), 3)) == ("last_slate", [21, 23, 11])
+
+
+def test_a_slate_is_of_one_user_and_one_model(memory: Memory) -> None:
+    memory.saw_slate(7, "test", posts(21, 22, 23))
+    assert ids(memory.instead(8, "test", None, 1)) == ("popular", [1])
+    assert ids(memory.instead(7, "control", None, 1)) == ("popular", [1])
+
+
+def test_without_a_row_what_was_hidden_lately_stays_hidden(memory: Memory) -> None:
+    memory.saw_row(7, row(1))
+    memory.saw_like(7, 3)
+    assert ids(memory.instead(7, "test", None, 5)) == ("popular", [2, 4])
+
+
+def test_a_user_without_age_has_no_segment_of_his_own(memory: Memory) -> None:
+    assert ids(memory.instead(7, "test", row(age=None), 1)) == ("popular", [1])
+
+
+def test_before_anything_is_known_there_is_nothing() -> None:
+    assert Memory(MEGABYTE).instead(7, "test", None, 5)[1] == []
+
+
+def test_what_was_put_first_goes_first_and_the_weight_is_kept() -> None:
+    recent: Recent[str, bytes] = Recent(10, len)
+    recent.put("a", b"xxxx")
+    recent.put("b", b"xxxx")
+    recent.put("a", b"xxxxx")
+    recent.put("c", b"xxx")
+    assert [recent.get(key) for key in "abc"] == [b"xxxxx", None, b"xxx"]
+    assert recent.weight == 8
+
+
+def test_a_million_texts_weigh_no_more_than_what_was_given() -> None:
+    recent: Recent[int, bytes] = Recent(1_000, len)
+    for key in range(2_000):
+        recent.put(key, b"x" * (key % 50))
+        assert recent.weight <= 1_000
+
+
+def test_ids_survive_packing() -> None:
+    assert unpacked_ids(packed_ids(0, 5, 2**31 - 1)) == [0, 5, 2**31 - 1]
+
+
+@pytest.mark.parametrize("broken", [b"", b"\x01", pack_row(b"", b"", b"abc"), pack_row(b"", b"", b"")[:-1] + b"\x09"])
+def test_bytes_that_are_no_row_are_refused(broken: bytes) -> None:
+    with pytest.raises(BadRecordError):
+        Row.of(broken)
+
+
+def test_a_profile_of_another_version_has_no_segment() -> None:
+    assert Row.of(pack_row(b"\x09" + Profile(age=30).pack()[1:], b"", b"")).segment is None
+    assert Row.of(pack_row(b"\x01", b"", b"")).segment is None
