@@ -1,0 +1,71 @@
+"""The difference of two rates: right where it can be worked out by hand, and its interval covers what it says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from experiments.ratios import NotEnough, RatioSums, difference
+from hypothesis import given
+from hypothesis import strategies as st
+
+amounts = st.floats(0, 1_000, allow_nan=False)
+users = st.lists(st.tuples(amounts, st.floats(0.1, 1_000)), min_size=2, max_size=30)
+
+
+def sums(pairs: list[tuple[float, float]]) -> RatioSums:
+    return RatioSums.of([y for y, _ in pairs], [x for _, x in pairs])
+
+
+def test_two_proportions_are_the_textbooks() -> None:
+    control, test = RatioSums.of([1] * 20 + [0] * 80), RatioSums.of([1] * 30 + [0] * 70)
+    found = difference(control, test)
+    half = 1.959964 * (0.2 * 0.8 / 99 + 0.3 * 0.7 / 99) ** 0.5
+    assert found.estimate == pytest.approx(0.1)
+    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
+
+
+def test_a_ratio_worked_out_by_hand() -> None:
+    found = RatioSums.of([1, 2], [2, 2])
+    assert found.ratio == 0.75
+    assert found.variance == pytest.approx(0.0625)  # y - r x is -0.5 and 0.5: 0.5 / 1 * 2 / 16
+
+
+@given(users, users)
+def test_sums_add_up(first: list[tuple[float, float]], second: list[tuple[float, float]]) -> None:
+    together, added = sums(first + second), sums(first) + sums(second)
+    assert added.users == together.users
+    assert added.ratio == pytest.approx(together.ratio)
+    assert added.variance == pytest.approx(together.variance, rel=1e-6, abs=1e-9)
+
+
+def test_users_who_do_not_differ_have_no_variance() -> None:
+    assert RatioSums.of([2, 4, 6], [1, 2, 3]).variance == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("few", [RatioSums(), RatioSums.of([1.0])])
+def test_too_few_users_are_not_enough(few: RatioSums) -> None:
+    with pytest.raises(NotEnough):
+        difference(few, RatioSums.of([0, 1]))
+
+
+def test_impossible_input_is_refused() -> None:
+    for impossible in ({"users": -1}, {"x": -1.0}, {"y": float("nan")}):
+        with pytest.raises(ValueError, match="no users can have"):
+            RatioSums(**impossible)
+    with pytest.raises(ValueError, match="confidence"):
+        difference(RatioSums.of([0, 1]), RatioSums.of([0, 1]), confidence=1.0)
+    with pytest.raises(ValueError, match="shorter"):
+        RatioSums.of([1.0, 2.0], [1.0])
+
+
+def test_intervals_of_likes_a_view_cover_what_they_say_although_a_users_views_hang_together() -> None:
+    rng = np.random.default_rng(20_261_124)
+    covered = 0
+    for _ in range(2_000):
+        groups = []
+        for _ in range(2):
+            views = rng.poisson(8, 400) + 1
+            groups.append(RatioSums.of(*(part.tolist() for part in (rng.binomial(views, rng.beta(2, 8, 400)), views))))
+        found = difference(groups[0], groups[1])
+        covered += found.low <= 0 <= found.high
+    assert 0.938 < covered / 2_000 < 0.962  # 0.95, plus or minus 2.5 standard errors
