@@ -81,7 +81,7 @@ def test_posts_have_the_platform_s_topics_and_readable_texts() -> None:
     share = {topic: posts.topic_names.count(topic) / len(posts) for topic in set(posts.topic_names)}
     assert share["movie"] == pytest.approx(3000 / 7023, abs=0.05)
     assert share["covid"] == pytest.approx(1799 / 7023, abs=0.05)
-    assert all(text.endswith((".", "?")) and "{" not in text and len(text.split()) >= 30 for text in posts.text)
+    assert all(text.endswith((".", "?", "!")) and "{" not in text and len(text.split()) >= 30 for text in posts.text)
     assert posts.vector.var(axis=0).sum() == pytest.approx(1.0, abs=0.05)
 
 

@@ -122,8 +122,9 @@ class Postgres:
 
 @contextmanager
 def running_postgres(folder: Path) -> Iterator[str]:
-    """A server for as long as the block lasts; yields its URL."""
+    """A new server for as long as the block lasts; yields its URL. What a killed one left there is removed."""
     postgres = Postgres(folder)
+    shutil.rmtree(postgres.data.parent, ignore_errors=True)
     try:
         yield postgres.start(free_port()).url
     finally:

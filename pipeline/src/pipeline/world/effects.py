@@ -1,4 +1,4 @@
-"""What moves a like beside taste: place in the session, hour of the day, the month, and how fresh the post is."""
+"""What moves a like beside taste: place in the session, hour of the day, and how fresh the post is."""
 
 from __future__ import annotations
 
@@ -15,8 +15,6 @@ _PLACE_RATES = np.concatenate(
     [np.full(9, 0.19), [0.16, 0.152, 0.145, 0.137, 0.13, 0.12, 0.11, 0.10, 0.08], np.full(200, 0.06)]
 )
 _HOUR_RATES = np.interp(np.arange(24), [0, 6, 9, 13, 18, 21, 24], [0.10, 0.09, 0.105, 0.12, 0.14, 0.15, 0.10])
-_MONTH_RATES = (0.094, 0.125, 0.140)
-MONTH_DAYS = (15.0, 45.0, 75.0)
 HOURS = np.arange(6, 24)
 """When sessions begin."""
 
@@ -28,11 +26,6 @@ def _log_odds(rates: npt.ArrayLike) -> Floats:
 
 PLACE = _log_odds(_PLACE_RATES)
 HOUR = _log_odds(_HOUR_RATES)
-
-
-def month(day: Floats) -> Floats:
-    """The drift over the 90 days. day: days from the world's start."""
-    return np.interp(day, MONTH_DAYS, _log_odds(_MONTH_RATES))
 
 
 def freshness(age_days: Floats, spec: WorldSpec) -> Floats:

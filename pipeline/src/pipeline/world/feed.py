@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.world.effects import HOUR, HOURS, PLACE, freshness, month
+from pipeline.world.effects import HOUR, HOURS, PLACE, freshness
 from pipeline.world.posts import Posts
 from pipeline.world.spec import DAYS, WorldSpec
 from pipeline.world.tastes import Tastes
@@ -72,7 +72,6 @@ def log_odds(views: Views, posts: Posts, tastes: Tastes, spec: WorldSpec) -> Flo
         + tastes.level[user]
         + PLACE[views.place]
         + HOUR[views.second % DAY_SECONDS // 3600]
-        + month(day)
     )
 
 

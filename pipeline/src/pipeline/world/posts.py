@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.world.spec import DAYS, FIRST_POST, WorldSpec
-from pipeline.world.vocabulary import OPENINGS, SENTENCES, TOPICS
+from pipeline.world.vocabulary import COMMON, OPENINGS, SENTENCES, TOPICS
 
 Floats = npt.NDArray[np.float64]
 MIXING = 0.35
 """Concentration of a post's mixture of sub-themes: most posts have one or two."""
 OLD_DAYS = 60.0
+TOPIC_SHARE = 0.20
 WORDS = (30, 110)
+_SLOT = re.compile(r"\{(\w)\}")
 
 
 @dataclass(frozen=True)
@@ -45,55 +49,79 @@ def make_posts(spec: WorldSpec, rng: np.random.Generator) -> Posts:
     themes = len(next(iter(TOPICS.values())).themes)
     mixture = rng.dirichlet(np.full(themes, MIXING), spec.posts)
     exposure = np.array([kind.exposure for kind in TOPICS.values()])[topic]
+    quality = rng.normal(0, spec.quality_sd, spec.posts)
     shown = rng.random(spec.posts) >= spec.never_shown_share
     return Posts(
         post_id=np.arange(FIRST_POST, FIRST_POST + spec.posts),
         topic=topic,
         text=[_text(int(kind), weights, spec, rng) for kind, weights in zip(topic, mixture, strict=True)],
         vector=_vectors(topic, mixture, spec, rng),
-        quality=rng.normal(0, spec.quality_sd, spec.posts),
+        quality=quality,
         birth=np.where(
             rng.random(spec.posts) < spec.born_share,
             rng.uniform(0, DAYS, spec.posts),
             -rng.uniform(0, OLD_DAYS, spec.posts),
         ),
-        weight=exposure * shown,
+        weight=exposure * shown * np.exp(spec.exposure_by_quality * quality / spec.quality_sd),
     )
 
 
 def _vectors(topic: npt.NDArray[np.int64], mixture: Floats, spec: WorldSpec, rng: np.random.Generator) -> Floats:
-    """Within a topic mean 0 and variance 1 / dimensions each, so that taste . vector has the taste's spread."""
+    """Mean 0 and variance 1 / dimensions each, so that taste . vector has the taste's spread.
+
+    TOPIC_SHARE of the variance lies between the means of topics: by so much the rate of a topic tells a sub-theme taste.
+    """
     directions = rng.normal(size=(len(TOPICS), mixture.shape[1], spec.dimensions))
     vector = np.einsum("pt,ptd->pd", mixture, directions[topic])
+    mean = np.zeros_like(vector)
     for kind in range(len(TOPICS)):
         own = topic == kind
-        if own.sum() > 1:
-            vector[own] -= vector[own].mean(axis=0)
-            vector[own] /= max(float(np.sqrt((vector[own] ** 2).mean())), 1e-9)
-    return np.asarray(vector / np.sqrt(spec.dimensions))
+        mean[own] = vector[own].mean(axis=0) if own.any() else 0.0
+    parts = (TOPIC_SHARE, mean - vector.mean(axis=0)), (1 - TOPIC_SHARE, vector - mean)
+    scaled = [part * np.sqrt(share / max(float((part**2).mean()), 1e-9)) for share, part in parts]
+    return np.asarray(sum(scaled) / np.sqrt(spec.dimensions))
 
 
 def _text(topic: int, mixture: Floats, spec: WorldSpec, rng: np.random.Generator) -> str:
-    """Sentences until it is long enough. Of the theme's places some hold words of other themes, to keep its share."""
+    """Sentences until it is long enough."""
     kind = list(TOPICS.values())[topic]
-    themes = list(kind.themes.values())
+    words = _Words(kind.words, list(kind.themes.values()), np.cumsum(mixture), spec)
     length = int(rng.integers(*WORDS))
     sentences: list[str] = []
-    words = 0
-    while words < length:
-        sentence = SENTENCES[rng.integers(len(SENTENCES))]
-        while (at := sentence.find("{")) >= 0:
-            sentence = sentence[:at] + _word(sentence[at + 1], kind.words, themes, mixture, rng) + sentence[at + 3 :]
-        sentences.append(sentence)
-        words += sentence.count(" ") + 1
+    count = 0
+    while count < length:
+        parts = _SLOT.split(SENTENCES[rng.integers(len(SENTENCES))])
+        parts[1::2] = [words.draw(slot, rng) for slot in parts[1::2]]
+        sentences.append("".join(parts))
+        count += sentences[-1].count(" ") + 1
     return " ".join(sentences)
 
 
-def _word(slot: str, topic_words: list[str], themes: list[list[str]], mixture: Floats, rng: np.random.Generator) -> str:
-    if slot == "o":
-        return OPENINGS[rng.integers(len(OPENINGS))]
-    words = topic_words
-    if slot in "sS":
-        words = themes[min(int(np.searchsorted(np.cumsum(mixture), rng.random())), len(themes) - 1)]
-    word = words[rng.integers(len(words))]
-    return word.capitalize() if slot.isupper() else word
+class _Words:
+    """Fills the places of a sentence. Some places take a common word instead, so that the shares are the spec's."""
+
+    def __init__(self, topic: list[str], themes: list[list[str]], mixture: Floats, spec: WorldSpec) -> None:
+        """mixture: cumulated."""
+        self._topic, self._themes, self._mixture = topic, themes, mixture
+        self._kept = {"s": spec.theme_word_share / _share("s"), "t": spec.topic_word_share / _share("t")}
+
+    def draw(self, slot: str, rng: np.random.Generator) -> str:
+        if slot == "o":
+            return OPENINGS[rng.integers(len(OPENINGS))]
+        words = COMMON
+        if rng.random() < self._kept[slot.lower()]:
+            words = self._topic if slot in "tT" else self._themes[self._theme(rng)]
+        word = words[rng.integers(len(words))]
+        return word.capitalize() if slot.isupper() else word
+
+    def _theme(self, rng: np.random.Generator) -> int:
+        return min(int(np.searchsorted(self._mixture, rng.random())), len(self._themes) - 1)
+
+
+@cache
+def _share(slot: str) -> float:
+    """Of all words of the sentences those that stand at places of this kind."""
+    opening = np.mean([text.count(" ") for text in OPENINGS])
+    places = sum(sentence.lower().count(f"{{{slot}}}") for sentence in SENTENCES)
+    words = sum(sentence.count(" ") + 1 + opening * sentence.count("{o}") for sentence in SENTENCES)
+    return float(places / words)

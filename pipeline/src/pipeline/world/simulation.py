@@ -32,7 +32,7 @@ from pipeline.world.truth import save_truth
 
 OnProgress = Callable[[int, int], None]
 CHUNK_USERS = 2_000
-PILOT_USERS = 500
+PILOT_USERS = 2_000
 FEED = pa.schema(
     [
         ("timestamp", pa.timestamp("s")),

@@ -17,7 +17,7 @@ class WorldSpec:
     name: str
     users: int
     posts: int
-    like_rate: float = 0.11
+    like_rate: float = 0.112
     sessions_mean: float = 14.7
     sessions_sd: float = 6.0
     session_views_mean: float = 28.8
@@ -37,6 +37,8 @@ class WorldSpec:
     never_shown_share: float = 192 / 7023
     theme_word_share: float = 0.40
     topic_word_share: float = 0.25
+    exposure_by_quality: float = 0.0
+    """How much a standard deviation of quality adds to the logarithm of a post's exposure."""
 
     @property
     def rows(self) -> int:
@@ -56,6 +58,16 @@ SPECS = {
         WorldSpec("demo", 2_000, 1_000),
         WorldSpec("reference", 12_000, 7_023),
         WorldSpec("full", 163_205, 7_023),
+        WorldSpec(
+            "hard",
+            12_000,
+            7_023,
+            dimensions=8,
+            theme_own_sd=0.42,
+            theme_word_share=0.30,
+            quality_sd=0.19,
+            exposure_by_quality=0.5,
+        ),
     )
 }
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LentaError
-from pipeline.world.effects import HOUR, PLACE, freshness, month
+from pipeline.world.effects import HOUR, PLACE, freshness
 from pipeline.world.feed import DAY_SECONDS, sigmoid
 from pipeline.world.posts import Posts
 from pipeline.world.spec import DAYS, FIRST_POST, FIRST_USER, WorldSpec, spec_of
@@ -61,7 +61,6 @@ class Truth:
             + freshness(day - self.birth[post], self.spec)
             + self.level[user]
             + HOUR[int(second % DAY_SECONDS // 3600)]
-            + month(day)
         )
 
     def like_probability(

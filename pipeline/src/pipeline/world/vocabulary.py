@@ -107,16 +107,25 @@ TOPICS: dict[str, Topic] = {
     ),
 }
 
-OPENINGS = ("Today", "This week", "At last", "Once again", "Here", "Now", "Tonight", "Still")
+OPENINGS = ("Today", "Tonight", "Again", "Lately", "Still", "Always")
+COMMON = (
+    "people time days friends home summer morning coffee news questions money weather trouble luck noise plans stories "
+    "memories weekends mistakes answers promises habits tickets"
+).split()
 SENTENCES = (
-    "{o} {s}, {s} and {s} met {s} in one {t} {t}.",
-    "{S}, {s}, {s} and {s}: a {t} about {t}.",
-    "No {t} without {s}, no {t} without {s}, {s} or {s}.",
-    "{o} the {t} had {s}, {s}, {s}, {s} and {t}.",
-    "{S} or {s}? The {t} wants {s}, the {t} {s}.",
-    "First {s}, then {s}, {s} and {s}, says the {t} {t}.",
-    "{T} and {t} brought {s}, {s}, {s} and more {s}.",
-    "{S} {s} for every {t}, {s} {s} for the {t}.",
-    "{o} a {t} of {s}, {s} and {s} changed the {t}.",
-    "{T}, {t}, {s}, {s}, {s}, {s}: remember them all.",
+    "{S}, {s}, {s} and {s}: such {t}, {t}, {t}!",
+    "{T}, {t}, {s}, {s} and {s}: I like them all.",
+    "{S} or {s}? {T} or {t}? {S}!",
+    "{T} with {s}, {s} and {s}, {t} without {s}.",
+    "More {s}, {s} and {s}, less {t}, less {t}.",
+    "{T} and {t}, {s} and {s}, {s} and {s}.",
+    "My {t}: {s}, {s}, {s} and {t}.",
+    "From {s} to {s}, {t} to {t}, then {s}.",
+    "{T}, {t} and {t}: {s}, {s}, {s} and {s}.",
+    "Remember {t}? {S}, {s}, {s}, {t} and {s}!",
+    "No {t} without {s}, {s}, {s}, {s} or {t}.",
+    "{T}, {t}, still {s}, {s}, {s} and {s}.",
+    "{o}: {s}, {s}, {s} and {s}, with {t} and {t}.",
+    "First {t}, then {s}, {s}, {s}, at last {t}.",
 )
+"""{s}: a word of a sub-theme; {t}: of the topic; {o}: an opening. No articles: any noun fits."""
