@@ -16,8 +16,12 @@ class Topic(NamedTuple):
     themes: dict[str, list[str]]
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 def _topic(share: int, exposure: float, age_lean: float, words: str, **themes: str) -> Topic:
-    return Topic(share, exposure, age_lean, words.split(), {name: text.split() for name, text in themes.items()})
+    return Topic(share, exposure, age_lean, _words(words), {name: _words(text) for name, text in themes.items()})
 
 
 TOPICS: dict[str, Topic] = {
@@ -108,10 +112,10 @@ TOPICS: dict[str, Topic] = {
 }
 
 OPENINGS = ("Today", "Tonight", "Again", "Lately", "Still", "Always")
-COMMON = (
+COMMON = _words(
     "people time days friends home summer morning coffee news questions money weather trouble luck noise plans stories "
     "memories weekends mistakes answers promises habits tickets"
-).split()
+)
 SENTENCES = (
     "{S}, {s}, {s} and {s}: such {t}, {t}, {t}!",
     "{T}, {t}, {s}, {s} and {s}: I like them all.",
