@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
-import socket
-import threading
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -15,7 +12,6 @@ from typing import Annotated
 import httpx
 import pytest
 import structlog
-from chassis.clients import http_client, was_cut, was_refused
 from chassis.deadline import Deadline
 from chassis.errors import Unavailable
 from chassis.logs import configure_logs
@@ -176,28 +172,3 @@ def test_a_deadline_travels_and_runs_out() -> None:
     assert Deadline.after(-1).remaining() == 0
     for headers in ({}, {DEADLINE: "soon"}):
         assert Deadline.of(headers, 5).at == pytest.approx(time.time() + 5, abs=1)
-
-
-async def _fault(url: str) -> httpx.HTTPError:
-    async with http_client(url, timeout=2.0) as client:
-        with pytest.raises(httpx.HTTPError) as caught:
-            await client.get("/")
-    return caught.value
-
-
-def _hang_up(listener: socket.socket, times: int) -> None:
-    """The transport itself asks once more on a new connection."""
-    for _ in range(times):
-        listener.accept()[0].close()
-
-
-def test_a_refused_connection_is_told_from_one_that_was_cut() -> None:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        refused = asyncio.run(_fault(url))
-        listener.listen()
-        threading.Thread(target=_hang_up, args=(listener, 2), daemon=True).start()
-        cut = asyncio.run(_fault(url))
-    assert (was_refused(refused), was_cut(refused)) == (True, True)
-    assert (was_refused(cut), was_cut(cut)) == (False, True)

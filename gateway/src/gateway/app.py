@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TypedDict
 
 import structlog
-from chassis.clients import http_client
+from chassis.clients import http_session
 from chassis.deadline import Deadline
 from chassis.logs import configure_logs
 from chassis.service import create_service
@@ -61,7 +61,7 @@ def create(settings: Settings | None = None) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
             to_features, to_control, to_test = [
-                await stack.enter_async_context(http_client(url, timeout=5.0))
+                await stack.enter_async_context(http_session(url))
                 for url in (settings.features_url, settings.control_url, settings.test_url)
             ]
             features = Upstream("feature-service", to_features)

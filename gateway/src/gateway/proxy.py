@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Literal
 
@@ -43,10 +44,10 @@ async def handed_on(
 
 def _in_its_words(error: Refused) -> Exception:
     """The caller's mistake; what is none of the caller's making stays an error of ours."""
-    said = error.response.json() if error.response.headers.get("Content-Type", "").startswith(JSON) else {}
+    said = json.loads(error.reply.content) if error.reply.content_type == JSON else {}
     message, field = str(said.get("message", "refused")), said.get("field")
-    if error.response.status_code == 404:
+    if error.reply.status == 404:
         return NotFound(message)
-    if error.response.status_code == 422:
+    if error.reply.status == 422:
         return InvalidParameter(message, field=field)
     return error

@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-import httpx
-from chassis.clients import was_cut, was_refused
+import aiohttp
 from chassis.deadline import Deadline
 from prometheus_client import Histogram
 
@@ -24,6 +24,13 @@ SECONDS = Histogram(
     ["service", "outcome"],
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.12, 0.3, 1.0),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    status: int
+    content_type: str
+    content: bytes
 
 
 class UpstreamError(Exception):
@@ -39,17 +46,17 @@ class Down(UpstreamError):
 
 
 class Refused(UpstreamError):
-    def __init__(self, service: str, response: httpx.Response) -> None:
-        super().__init__(f"{service} answered {response.status_code}: {response.text[:200]}")
-        self.response = response
+    def __init__(self, service: str, reply: Reply) -> None:
+        super().__init__(f"{service} answered {reply.status}: {reply.content[:200].decode(errors='replace')}")
+        self.reply = reply
 
 
 class Upstream:
     """One kind of calls to one service. What fails together has one breaker: a service that cannot read histories,
     since Postgres is down, still gives rows."""
 
-    def __init__(self, name: str, client: httpx.AsyncClient) -> None:
-        self.name, self._client, self._breaker = name, client, Breaker()
+    def __init__(self, name: str, session: aiohttp.ClientSession) -> None:
+        self.name, self._session, self._breaker = name, session, Breaker()
 
     @property
     def trouble(self) -> str | None:
@@ -65,47 +72,47 @@ class Upstream:
         content: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
+    ) -> Reply:
         """at_most: seconds of the deadline that this call may take. Raises Down or Refused."""
         budget = deadline.remaining(at_most)
         if budget <= 0:  # used up by others: says nothing about this service
             raise Down(self.name, "timeout")
         if not self._breaker.allows():
             raise Down(self.name, "open")
-        request = self._client.build_request(
-            method, path, content=content, params=params, headers={**deadline.header(), **(headers or {})}
-        )
+        sent = {**deadline.header(), **(headers or {})}
         started = time.perf_counter()
         try:
             async with asyncio.timeout(budget):
-                response = await self._send(request)
+                try:
+                    reply = await self._send(method, path, content, params, sent)
+                except aiohttp.ClientConnectorError:  # nobody listened, so nothing was sent
+                    reply = await self._send(method, path, content, params, sent)
         except TimeoutError as error:
             raise self._down("timeout", started) from error
-        except httpx.HTTPError as error:
-            raise self._down(_reason(error), started) from error
-        if response.status_code >= 500:
+        except aiohttp.ClientConnectorError as error:
+            raise self._down("refused", started) from error
+        except aiohttp.ClientError as error:
+            raise self._down("error", started) from error
+        if reply.status >= 500:
             raise self._down("error", started)
         self._breaker.succeeded()
         SECONDS.labels(self.name, "answered").observe(time.perf_counter() - started)
-        if response.status_code >= 400:
-            raise Refused(self.name, response)
-        return response
+        if reply.status >= 400:
+            raise Refused(self.name, reply)
+        return reply
 
-    async def _send(self, request: httpx.Request) -> httpx.Response:
-        try:
-            return await self._client.send(request)
-        except httpx.HTTPError as error:
-            if not was_refused(error):
-                raise
-            return await self._client.send(request)
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        content: bytes | None,
+        params: Mapping[str, str | int] | None,
+        headers: Mapping[str, str],
+    ) -> Reply:
+        async with self._session.request(method, path, data=content, params=params, headers=headers) as response:
+            return Reply(response.status, response.content_type, await response.read())
 
     def _down(self, reason: str, started: float) -> Down:
         self._breaker.failed()
         SECONDS.labels(self.name, reason).observe(time.perf_counter() - started)
         return Down(self.name, reason)
-
-
-def _reason(error: httpx.HTTPError) -> str:
-    if was_refused(error):
-        return "refused"
-    return "timeout" if isinstance(error, httpx.TimeoutException) and not was_cut(error) else "error"

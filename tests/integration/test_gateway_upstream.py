@@ -1,0 +1,42 @@
+"""A call to another service, and what a failure of the connection is called."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+
+import pytest
+from chassis.clients import http_session
+from chassis.deadline import Deadline
+from gateway.upstream import Down, Upstream
+
+
+def test_a_refused_connection_is_told_from_one_that_was_cut() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        assert asyncio.run(_reason(url)) == "refused"
+        listener.listen()
+        threading.Thread(target=_hang_up, args=(listener,), daemon=True).start()
+        assert asyncio.run(_reason(url)) == "error"
+
+
+def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        assert asyncio.run(_reason(f"http://127.0.0.1:{listener.getsockname()[1]}")) == "timeout"
+
+
+async def _reason(url: str) -> str:
+    async with http_session(url) as session:
+        with pytest.raises(Down) as caught:
+            await Upstream("service", session).call("GET", "/", deadline=Deadline.after(1.0), at_most=0.3)
+        return caught.value.reason
+
+
+def _hang_up(listener: socket.socket) -> None:
+    """The session itself asks once more on a new connection."""
+    for _ in range(2):
+        listener.accept()[0].close()
