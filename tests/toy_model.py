@@ -31,6 +31,7 @@ class LengthEncoder:
     """A post's vector is the length of its text and its id; the one column is the likeness to what was liked."""
 
     columns: tuple[str, ...] = ("likeness",)
+    base: tuple[str, ...] = ("post_rate",)
     dimensions: int = 2
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
@@ -90,6 +91,7 @@ def toy_artefact(
         schema_length=len(SCHEMA),
         schema_id=schema_id(),
         encoder_columns=["likeness"],
+        base=["post_rate"],
         topics=TOPICS,
         vocabulary=Vocabulary(os=[3], source=[], country=[], city=[4]),
         train_from=datetime(2021, 10, 1, tzinfo=UTC),

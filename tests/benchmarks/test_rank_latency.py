@@ -38,6 +38,7 @@ class WideEncoder:
     """Of the two models' size: post vectors, some of their coordinates as they are, and the likeness to what was liked."""
 
     columns: tuple[str, ...] = (*(f"text_{place}" for place in range(TEXT_COLUMNS)), "taste")
+    base: tuple[str, ...] = ("post_rate",)
     dimensions: int = DIMENSIONS
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:

@@ -1,8 +1,7 @@
 """How ranker-control sees posts: tf-idf folded onto a few directions, and how near a post is to what the user liked.
 
-A post's vector is its raw text vector, followed by its coordinates within its topic (`ranking.taste`), so that the sum over
-the posts that a user liked is already the sum of coordinates that the taste needs. Last stands the coordinates' length,
-which no request has to compute again.
+A post's vector holds its coordinates within its topic (`ranking.taste`), so that the sum over the posts that a user liked is
+already what the taste needs. Last stands the coordinates' length, which no request has to compute again.
 """
 
 from __future__ import annotations
@@ -15,49 +14,44 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ranking.artefact import ArtefactError
-from ranking.encoder import Matrix, UserState
+from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import topic_places
-from ranking.taste import Taste
+from ranking.taste import Floats, Space, independent_taste
 from ranking.text import TfidfProjection
 
 FILE = "taste.npz"
-TEXT_COLUMNS = 16
-"""How many of the text's directions the trees see as they are."""
 LEAST_NORM = 1e-6
 
 
 @dataclass(frozen=True)
 class TextEncoder:
-    """topics: those of training, in order."""
+    """variance: of users' tastes along each direction, shape (rank,); topics: those of training, in order."""
 
     projection: TfidfProjection
-    taste: Taste
+    space: Space
+    variance: Floats
     topics: list[str]
 
-    @property
-    def columns(self) -> tuple[str, ...]:
-        return (*(f"text_{place}" for place in range(TEXT_COLUMNS)), "text_taste", "text_cosine")
+    columns = ("text_taste", "text_cosine")
+    base = ("user_topic_by_post", "text_taste")
 
     @property
     def dimensions(self) -> int:
-        return self.projection.dimensions + self.taste.rank + 1
+        return self.space.rank + 1
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
-        text = self.projection.vectors(texts)
-        own = self.taste.coordinates(text, topic_places(self.topics, topics))
-        return np.hstack([text, own, np.linalg.norm(own, axis=1, keepdims=True)])
+        own = self.space.coordinates(self.projection.vectors(texts), topic_places(self.topics, topics))
+        return np.hstack([own, np.linalg.norm(own, axis=1, keepdims=True)])
 
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
-        own = slice(self.projection.dimensions, -1)
-        liked, posts = user.liked_sum[:, own], vectors[:, own]
-        out[:, :TEXT_COLUMNS] = vectors[:, :TEXT_COLUMNS]
-        out[:, TEXT_COLUMNS] = dots(self.taste.of(liked, user.liked), posts)
-        norms = np.linalg.norm(liked, axis=1) * vectors[:, -1]
-        out[:, TEXT_COLUMNS + 1] = dots(liked, posts) / np.maximum(norms, LEAST_NORM)
+        liked, posts = user.liked_sum[:, :-1], vectors[:, :-1]
+        out[:, 0] = dots(independent_taste(liked, user.liked, self.variance), posts)
+        out[:, 1] = dots(liked, posts) / np.maximum(np.linalg.norm(liked, axis=1) * vectors[:, -1], LEAST_NORM)
 
     def save(self, folder: Path) -> None:
         self.projection.save(folder)
-        arrays: dict[str, Any] = {"topics": np.array(self.topics, np.str_), **self.taste.arrays("text")}
+        topics = np.array(self.topics, np.str_)
+        arrays: dict[str, Any] = {"topics": topics, "variance": self.variance, **self.space.arrays("text")}
         np.savez(folder / FILE, **arrays)
 
     @classmethod
@@ -65,13 +59,7 @@ class TextEncoder:
         """Raises ArtefactError for a folder without its files."""
         try:
             with np.load(folder / FILE, allow_pickle=False) as arrays:
-                taste, topics = Taste.of_arrays(arrays, "text"), [str(topic) for topic in arrays["topics"]]
+                space, topics = Space.of_arrays(arrays, "text"), [str(topic) for topic in arrays["topics"]]
+                return cls(TfidfProjection.load(folder), space, arrays["variance"], topics)
         except (OSError, ValueError, KeyError) as error:
             raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error
-        return cls(TfidfProjection.load(folder), taste, topics)
-
-
-def dots(users: Matrix, posts: Matrix) -> Matrix:
-    """users . posts, for one user and n posts or row by row; shape (n,)."""
-    product: Matrix = posts @ users[0] if len(users) == 1 else np.einsum("nd,nd->n", users, posts)
-    return product

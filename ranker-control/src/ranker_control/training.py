@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ranking.examples import Examples
-from ranking.taste import isotropic_taste
+from ranking.taste import standard_space, taste_variances
 from ranking.text_fitting import fit_projection
 
 from ranker_control.encoder import TextEncoder
 
-DIMENSIONS = 48
-TASTE_VARIANCE = 0.01
-"""Of a user's taste along one direction of the text: what shrinks a user with few likes."""
+DIMENSIONS = 64
 LEARNS_FROM_LIKES = False
-"""Only texts and which of them are liked at all: nothing that could give a training row away to itself."""
+"""Only texts, and how much users differ along their directions: nothing that could give a training row away to itself."""
 
 
 def train_encoder(examples: Examples, seed: int, on_progress: Callable[[int, int], None]) -> TextEncoder:
-    projection = fit_projection(examples.posts.texts, DIMENSIONS, seed)
+    posts = examples.posts
+    projection = fit_projection(posts.texts, DIMENSIONS, seed)
     on_progress(1, 2)
-    taste = isotropic_taste(projection.vectors(examples.posts.texts), examples, TASTE_VARIANCE)
+    vectors = projection.vectors(posts.texts)
+    space = standard_space(vectors, examples)
+    variance = taste_variances(space.coordinates(vectors, posts.topic), examples)
     on_progress(2, 2)
-    return TextEncoder(projection, taste, examples.posts.topics)
+    return TextEncoder(projection, space, variance, posts.topics)

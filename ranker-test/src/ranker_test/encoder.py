@@ -1,4 +1,4 @@
-"""How ranker-test sees users and posts: a two-tower network and closed-form tastes, in numpy alone.
+"""How ranker-test sees users and posts: a two-tower network over closed-form leanings, in numpy alone.
 
 A post's vector has three parts, so that one sum over the posts that a user liked serves all:
 `text`, its coordinates in the directions of its text along which users' tastes differ; `tower`, what the network's post
@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from ranking.artefact import ArtefactError
-from ranking.encoder import Matrix, UserState
+from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import Index, topic_places
-from ranking.taste import Taste
+from ranking.leaning import Leaning
+from ranking.taste import Space
 from ranking.text import TfidfProjection
 
 from ranker_test.towers import Towers, user_inputs
@@ -31,13 +32,17 @@ class TowerEncoder:
     """known: ids of the posts that the towers were trained on, ascending."""
 
     projection: TfidfProjection
-    text: Taste
+    text: Space
+    text_leaning: Leaning
     towers: Towers
-    shared: Taste
+    shared: Space
+    shared_leaning: Leaning
     topics: list[str]
     known: Index
 
-    columns = ("text_taste", "tower", "shared_taste")
+    columns = ("topic_taste", "text_taste", "tower", "shared_topic_taste", "shared_taste", "taste")
+    """Last stands the mean of what the network and the shared space say: they err apart."""
+    base = ("post_rate", "taste")
 
     @property
     def dimensions(self) -> int:
@@ -52,10 +57,14 @@ class TowerEncoder:
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         text, tower, shared = np.split(vectors, self._ends, axis=1)
         liked_text, _, liked_shared = np.split(user.liked_sum, self._ends, axis=1)
-        taste = self.text.of(liked_text, user.liked)
-        out[:, 0] = _dots(taste, text)
-        out[:, 1] = _dots(self.towers.users(user_inputs(user, taste)), tower)
-        out[:, 2] = _dots(self.shared.of(liked_shared, user.liked), shared)
+        theta = self.text_leaning.of(user, liked_text)
+        out[:, 0] = self.text_leaning.to_topics(theta, topic)
+        out[:, 1] = dots(self.text_leaning.tastes(theta), text)
+        out[:, 2] = dots(self.towers.users(user_inputs(user, theta)), tower)
+        theta = self.shared_leaning.of(user, liked_shared)
+        out[:, 3] = self.shared_leaning.to_topics(theta, topic)
+        out[:, 4] = dots(self.shared_leaning.tastes(theta), shared)
+        out[:, 5] = (out[:, 0] + out[:, 2] + out[:, 3] + out[:, 4]) / 2
 
     def save(self, folder: Path) -> None:
         self.projection.save(folder)
@@ -63,7 +72,9 @@ class TowerEncoder:
             "topics": np.array(self.topics, np.str_),
             "known": self.known,
             **self.text.arrays("text"),
+            **self.text_leaning.arrays("text"),
             **self.shared.arrays("shared"),
+            **self.shared_leaning.arrays("shared"),
             **self.towers.arrays(),
         }
         np.savez(folder / FILE, **arrays)
@@ -75,9 +86,11 @@ class TowerEncoder:
             with np.load(folder / FILE, allow_pickle=False) as arrays:
                 return cls(
                     projection=TfidfProjection.load(folder),
-                    text=Taste.of_arrays(arrays, "text"),
+                    text=Space.of_arrays(arrays, "text"),
+                    text_leaning=Leaning.of_arrays(arrays, "text"),
                     towers=Towers.of_arrays(arrays),
-                    shared=Taste.of_arrays(arrays, "shared"),
+                    shared=Space.of_arrays(arrays, "shared"),
+                    shared_leaning=Leaning.of_arrays(arrays, "shared"),
                     topics=[str(topic) for topic in arrays["topics"]],
                     known=arrays["known"],
                 )
@@ -92,9 +105,3 @@ class TowerEncoder:
         """Index among the known posts; their number, which stands for none, for another."""
         place = np.minimum(np.searchsorted(self.known, ids), len(self.known) - 1)
         return np.where(self.known[place] == ids, place, len(self.known)).astype(np.int64)
-
-
-def _dots(users: Matrix, posts: Matrix) -> Matrix:
-    """For one user and n posts, or row by row; shape (n,)."""
-    product: Matrix = posts @ users[0] if len(users) == 1 else np.einsum("nd,nd->n", users, posts)
-    return product

@@ -1,8 +1,8 @@
 """The two towers, in numpy: what a trained network computes while serving.
 
 user = taste padded with zeros + relu(inputs W1 + b1) W2 + inputs W3;  post = text padded with zeros + text W4 + topic + own.
-A like's log-odds are those that the counts alone give, plus user . post. Both sides start from the closed-form taste, so that
-the network learns what that leaves out.
+A like's log-odds are those of the post's counts and of the user's taste for its topic, plus user . post. Both sides start
+from the closed-form taste, so that the network learns what that leaves out.
 """
 
 from __future__ import annotations
@@ -11,16 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-import numpy.typing as npt
-from contracts.features import logit, rate
-from contracts.records import AGE_BANDS
-from ranking.encoder import Column, Matrix, UserState
+from ranking.encoder import Matrix, UserState
 from ranking.examples import Index
-
-PRIOR_RATE = 0.1
-TOPIC_TRUST = 30.0
-LEVELS = (("gender", 1, 2), ("exp_group", 2, 5), ("os", 3, 2), ("source", 4, 2), ("country", 5, 6), ("city", 6, 6))
-"""Name, place in the profile, and how many values have an input of their own; others share the last."""
+from ranking.profiles import profile_inputs
+from ranking.taste import Floats
 
 
 @dataclass(frozen=True)
@@ -62,31 +56,7 @@ class Towers:
         return cls(**{part.name: arrays[f"tower_{part.name}"] for part in fields(cls)})
 
 
-def user_inputs(user: UserState, taste: Matrix) -> Matrix:
-    """Profile in levels, leanings to topics, experience, and last the taste. Shape (m, inputs)."""
+def user_inputs(user: UserState, theta: Floats) -> Matrix:
+    """Profile in levels, experience, and last what the user leans to. Shape (m, inputs)."""
     experience = np.log1p(user.liked)[:, None] / 4.0
-    parts: list[Column] = [*_profile(user.profile), _leanings(user), experience, taste.astype(np.float64)]
-    return np.hstack(parts).astype(np.float32)
-
-
-def _profile(profile: Column) -> list[Column]:
-    bands = np.where(np.isnan(profile[:, 0]), -1, np.searchsorted(AGE_BANDS, profile[:, 0], side="right"))
-    parts = [_one_hot(bands, len(AGE_BANDS) + 1)]
-    for _, place, levels in LEVELS:
-        value = profile[:, place]
-        parts.append(_one_hot(np.where(np.isnan(value), -1, np.minimum(value, levels)).astype(np.int64), levels + 1))
-    return parts
-
-
-def _one_hot(place: npt.NDArray[np.integer], size: int) -> Column:
-    """All zeros for -1."""
-    hot: Column = (place[:, None] == np.arange(size)).astype(np.float64)
-    return hot
-
-
-def _leanings(user: UserState) -> Column:
-    """How much more the user likes each topic than posts at large, in shrunk log-odds. Shape (m, topics)."""
-    views, likes = user.topic_views.sum(axis=1)[:, None], user.topic_likes.sum(axis=1)[:, None]
-    own = np.clip(rate(likes, views, PRIOR_RATE, TOPIC_TRUST), 1e-3, 1 - 1e-3)
-    by_topic = np.clip(rate(user.topic_likes, user.topic_views, own, TOPIC_TRUST), 1e-3, 1 - 1e-3)
-    return logit(by_topic) - logit(own)
+    return np.hstack([profile_inputs(user.profile), experience, theta]).astype(np.float32)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 import optax
 from ranking.encoder import Matrix
 from ranking.examples import Examples
-from ranking.taste import fit_taste
+from ranking.leaning import fit_leaning
+from ranking.taste import Floats, taste_space
 from ranking.text_fitting import fit_projection
 
 from ranker_test.encoder import TowerEncoder
@@ -29,7 +30,7 @@ Weights = dict[str, jax.Array]
 class Plan:
     """What was chosen on tuning worlds; see docs/models.md."""
 
-    text_dimensions: int = 64
+    text_dimensions: int = 128
     text_rank: int = 16
     extra_dimensions: int = 8
     """Of the towers, beyond those of the text."""
@@ -37,10 +38,10 @@ class Plan:
     hidden: int = 48
     epochs: int = 4
     batch: int = 4096
-    rate: float = 3e-3
+    rate: float = 2e-3
     own_spread: float = 0.15
     """Prior standard deviation of what a post has beyond its text, in each dimension."""
-    weight_decay: float = 1e-5
+    weight_decay: float = 3e-5
     dropout: float = 0.3
     """How often a post is shown without its own vector: so that new posts work."""
 
@@ -49,27 +50,33 @@ def train_encoder(examples: Examples, seed: int, on_progress: OnProgress, plan: 
     posts = examples.posts
     projection = fit_projection(posts.texts, plan.text_dimensions, seed)
     embedded = projection.vectors(posts.texts)
-    text = fit_taste(embedded, examples, plan.text_rank)
+    text = taste_space(embedded, examples, plan.text_rank)
     coordinates = text.coordinates(embedded, posts.topic)
+    leaning = fit_leaning(coordinates, examples)
     state = examples.state(coordinates)
-    inputs = user_inputs(state, text.of(state.liked_sum, state.liked))
-    towers = _train_towers(examples, inputs, coordinates, seed, on_progress, plan)
-    places = np.arange(len(posts.ids))
-    shared = fit_taste(towers.posts(coordinates, posts.topic, places), examples, plan.shared_rank)
-    return TowerEncoder(projection, text, towers, shared, posts.topics, posts.ids)
+    theta = leaning.of(state, state.liked_sum)
+    known = examples.post_odds + leaning.to_topics(theta, posts.topic[examples.post])
+    towers = _train_towers(examples, user_inputs(state, theta), known, coordinates, seed, on_progress, plan)
+    learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
+    shared = taste_space(learned, examples, plan.shared_rank)
+    shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)
+    return TowerEncoder(projection, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
 
 
 def _train_towers(
-    examples: Examples, inputs: Matrix, text: Matrix, seed: int, on_progress: OnProgress, plan: Plan
+    examples: Examples, inputs: Matrix, known: Floats, text: Matrix, seed: int, on_progress: OnProgress, plan: Plan
 ) -> Towers:
-    """Log loss of a like by Adam with a cosine rate; all rows `plan.epochs` times, in a new order each."""
+    """Log loss of a like by Adam with a cosine rate; all rows `plan.epochs` times, in a new order each.
+
+    known: log-odds that the towers add to, shape (n,).
+    """
     rng = np.random.default_rng(seed)
     topics = len(examples.posts.topics)
     weights = _initial(rng, inputs.shape[1], text, topics, plan)
     batch = min(plan.batch, len(examples))
     steps = len(examples) // batch
     optimiser = optax.adam(optax.cosine_decay_schedule(plan.rate, steps * plan.epochs))
-    rows = [jnp.asarray(part) for part in _rows(examples, inputs)]
+    rows = [jnp.asarray(part) for part in _rows(examples, inputs, known)]
     step = partial(_step, optimiser, jnp.asarray(text), jnp.asarray(examples.posts.topic), rows, plan)
     epoch = jax.jit(lambda carry, order, keys: jax.lax.scan(step, carry, (order, keys)))
     carry = (weights, optimiser.init(weights))
@@ -81,11 +88,11 @@ def _train_towers(
     return _towers(carry[0])
 
 
-def _rows(examples: Examples, inputs: Matrix) -> list[npt.NDArray[np.generic]]:
+def _rows(examples: Examples, inputs: Matrix, known: Floats) -> list[npt.NDArray[np.generic]]:
     return [
         inputs,
         examples.post.astype(np.int32),
-        examples.expected.astype(np.float32),
+        known.astype(np.float32),
         examples.clicked.astype(np.float32),
     ]
 
@@ -104,7 +111,6 @@ def _initial(rng: np.random.Generator, inputs: int, text: Matrix, topics: int, p
         "text": drawn(0.01, (rank, size)),
         "topic": drawn(0.05, (topics, size)),
         "own": drawn(0.02, (len(text), size)),
-        "scale": jnp.ones((), jnp.float32),
         "bias": jnp.zeros((), jnp.float32),
     }
 
@@ -134,7 +140,7 @@ def _loss(
     plan: Plan,
     rows: int,
 ) -> jax.Array:
-    inputs, post, expected, clicked = batch
+    inputs, post, known, clicked = batch
     shown = jax.random.bernoulli(key, 1.0 - plan.dropout, (len(post), 1))
     rank = text.shape[1]
     z = text[post]
@@ -142,7 +148,7 @@ def _loss(
     user = (user + inputs @ weights["direct"]).at[:, :rank].add(inputs[:, inputs.shape[1] - rank :])
     seen = z @ weights["text"] + weights["topic"][topic[post]] + shown * weights["own"][post]
     seen = seen.at[:, :rank].add(z)
-    score = weights["scale"] * expected + weights["bias"] + (user * seen).sum(axis=1)
+    score = known + weights["bias"] + (user * seen).sum(axis=1)
     loss = optax.sigmoid_binary_cross_entropy(score, clicked).mean()
     own = (weights["own"] ** 2).sum() / (2 * plan.own_spread**2 * rows)
     rest = sum((weights[name] ** 2).sum() for name in ("hidden", "outer", "direct", "text", "topic"))
@@ -152,7 +158,7 @@ def _loss(
 
 def _towers(weights: Weights) -> Towers:
     """With a row of zeros for an unknown topic, and for a post that training never saw."""
-    plain = {name: np.asarray(values) for name, values in weights.items() if name not in {"scale", "bias"}}
+    plain = {name: np.asarray(values) for name, values in weights.items() if name != "bias"}
     for name in ("topic", "own"):
         plain[name] = np.vstack([plain[name], np.zeros((1, plain[name].shape[1]), np.float32)])
     return Towers(**plain)

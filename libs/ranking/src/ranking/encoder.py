@@ -42,6 +42,11 @@ class Encoder(Protocol):
         ...
 
     @property
+    def base(self) -> tuple[str, ...]:
+        """Columns, of the schema's or its own, whose sum is log-odds of a like already: what the trees start from."""
+        ...
+
+    @property
     def dimensions(self) -> int:
         """Length of a post's vector."""
         ...
@@ -61,3 +66,9 @@ class Encoder(Protocol):
 
     @classmethod
     def load(cls, folder: Path) -> Self: ...
+
+
+def dots(users: Matrix, posts: Matrix) -> Matrix:
+    """users . posts, for one user and n posts or row by row; shape (n,)."""
+    product: Matrix = posts @ users[0] if len(users) == 1 else np.einsum("nd,nd->n", users, posts)
+    return product

@@ -70,6 +70,8 @@ class Examples:
 
     posts: Posts
     all_liked: Liked
+    user: Index
+    """User ids, shape (n,)."""
     post: Index
     """Index in `posts`, shape (n,)."""
     profile: Column
@@ -80,8 +82,8 @@ class Examples:
     """Where the user's likes start in `all_liked`, shape (n,)."""
     liked: Index
     """How many of them came before the row, shape (n,)."""
-    expected: Column
-    """Log-odds of a like by the counts alone: the user's rate of the topic and the post's own, shape (n,)."""
+    post_odds: Column
+    """Log-odds of a like by the post's own counts, shape (n,)."""
     clicked: Column
     """1 where a like followed, else 0, shape (n,)."""
     time: Index
@@ -90,17 +92,18 @@ class Examples:
     def __len__(self) -> int:
         return len(self.post)
 
-    def where(self, rows: npt.NDArray[np.bool_] | slice) -> Examples:
+    def where(self, rows: npt.NDArray[np.bool_] | Index | slice) -> Examples:
         return Examples(
             posts=self.posts,
             all_liked=self.all_liked,
+            user=self.user[rows],
             post=self.post[rows],
             profile=self.profile[rows],
             topic_views=self.topic_views[rows],
             topic_likes=self.topic_likes[rows],
             liked_from=self.liked_from[rows],
             liked=self.liked[rows],
-            expected=self.expected[rows],
+            post_odds=self.post_odds[rows],
             clicked=self.clicked[rows],
             time=self.time[rows],
         )
@@ -115,14 +118,11 @@ class Examples:
             liked=self.liked.astype(np.float64),
         )
 
-    def last_of_each_user(self) -> tuple[Index, Index]:
-        """Start and count of the likes of each user who has any, as of the user's last row."""
-        order = np.lexsort((self.liked, self.liked_from))
-        start, count = self.liked_from[order], self.liked[order]
-        last = np.append(start[1:] != start[:-1], True) if len(start) else np.zeros(0, bool)
-        chosen = last & (count > 0)
-        return start[chosen], count[chosen]
+    def last_rows(self) -> Index:
+        """Each user's last row, by which the most is known of the user."""
+        _, from_the_end = np.unique(self.user[::-1], return_index=True)
+        return np.asarray(len(self) - 1 - from_the_end, np.int64)
 
-    def post_likes(self) -> Column:
-        """How often each post was liked in the rows, shape (posts,)."""
-        return np.bincount(self.post, self.clicked, len(self.posts.ids)).astype(np.float64)
+    def post_views(self) -> Column:
+        """How often each post is shown in the rows, shape (posts,)."""
+        return np.bincount(self.post, minlength=len(self.posts.ids)).astype(np.float64)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from catboost import CatBoost, CatBoostError
 from contracts.catalogue import Catalogue
+from contracts.features import SCHEMA
 from contracts.records import UserRow
 
 from ranking.artefact import MANIFEST, ArtefactError, Manifest
@@ -27,6 +28,7 @@ class Scorer:
 
     def __init__(self, model: CatBoost, encoder: Encoder, vectors: PostVectors, manifest: Manifest) -> None:
         self._model, self.encoder, self.vectors, self.manifest = model, encoder, vectors, manifest
+        self._base = base_places(manifest.base, manifest.schema_length, manifest.encoder_columns)
         self.retrieval = Retrieval.of(manifest.retrieval, manifest.fill)
 
     @classmethod
@@ -46,16 +48,29 @@ class Scorer:
         return cls(model, encoder, PostVectors.load(folder), manifest)
 
     def scores(self, matrix: Matrix) -> Scores:
-        """Raw log-odds, shape (n,). matrix: shape (n, columns)."""
+        """Raw log-odds, shape (n,): the base, and what the trees add to it. matrix: shape (n, columns)."""
         if not len(matrix):
             return np.zeros(0)
         raw = self._model.predict(matrix.view(), prediction_type="RawFormulaVal", thread_count=1)
-        return np.asarray(raw, np.float64)
+        return np.asarray(raw, np.float64) + base_of(matrix, self._base)
 
     def bind(self, catalogue: Catalogue, vectors: PostVectors | None = None) -> BoundScorer:
         """vectors: where more posts are known than the model's own."""
         rows = (vectors or self.vectors).rows(catalogue.post_id)
         return BoundScorer(self, Candidates(catalogue, rows, self.manifest, self.encoder))
+
+
+def base_places(base: Sequence[str], schema_length: int, encoder_columns: Sequence[str]) -> list[int]:
+    """Where the columns stand whose sum the trees start from. Raises ArtefactError for a column that is none."""
+    names = [*SCHEMA[:schema_length], *encoder_columns]
+    if missing := set(base) - set(names):
+        raise ArtefactError(f"the model starts from {', '.join(sorted(missing))}, which it has no column for")
+    return [names.index(name) for name in base]
+
+
+def base_of(matrix: Matrix, places: list[int]) -> Scores:
+    """Log-odds before any tree, shape (n,)."""
+    return np.asarray(matrix[:, places].sum(axis=1, dtype=np.float64))
 
 
 class BoundScorer:

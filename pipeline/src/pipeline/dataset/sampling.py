@@ -62,19 +62,20 @@ def learn_from(
         features[low:high] = batch.features()
         parts.append(batch)
         low = high
-    return _examples(history, parts, features[:, SCHEMA.index("user_topic_by_post")], clicked), features
+    return _examples(history, parts, features[:, SCHEMA.index("post_rate")], clicked), features
 
 
 def _examples(
-    history: History, parts: list[Batch], expected: npt.NDArray[np.float32], clicked: npt.NDArray[np.float64]
+    history: History, parts: list[Batch], post_odds: npt.NDArray[np.float32], clicked: npt.NDArray[np.float64]
 ) -> Examples:
     joined: dict[str, npt.NDArray[np.generic]] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("post", "profile", "topic_views", "topic_likes", "liked_from", "liked", "time")
+        for name in ("user_id", "post", "profile", "topic_views", "topic_likes", "liked_from", "liked", "time")
     }
     return Examples(
         posts=history.feed.posts,
         all_liked=history.liked,
+        user=joined["user_id"].astype(np.int64),
         post=joined["post"].astype(np.int64),
         profile=joined["profile"].astype(np.float64),
         topic_views=joined["topic_views"].astype(np.float64),
@@ -82,7 +83,7 @@ def _examples(
         liked_from=joined["liked_from"].astype(np.int64),
         liked=joined["liked"].astype(np.int64),
         time=joined["time"].astype(np.int64),
-        expected=expected.astype(np.float64),
+        post_odds=post_odds.astype(np.float64),
         clicked=clicked,
     )
 

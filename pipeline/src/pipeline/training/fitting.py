@@ -19,7 +19,8 @@ from ranking.encoder import Encoder, Matrix
 from ranking.examples import Examples
 from ranking.golden import excerpt, make_golden, save_golden
 from ranking.retrieval import fit_retrieval
-from ranking.scorer import MODEL, Scorer
+from ranking.scorer import MODEL, Scorer, base_of, base_places
+from ranking.taste import Floats
 from ranking.vectors import PostVectors
 
 from pipeline.dataset.feed import Feed, microseconds
@@ -30,7 +31,7 @@ from pipeline.dataset.tables import OnProgress, silent
 from pipeline.training.measures import area_under_curve, log_loss
 from pipeline.training.models import Model
 from pipeline.training.progress import share_of
-from pipeline.training.trees import train_trees
+from pipeline.training.trees import Rows, train_trees
 
 STOP_SHARE = 0.1
 """The latest views, by which the trees stop growing."""
@@ -78,11 +79,15 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
     vectors = encode_posts(encoder, examples)
     columns = [*SCHEMA, *encoder.columns]
-    parts = [(matrix_of(features, encoder, vectors, examples, rows), clicked[rows]) for rows in split.both]
+    base = base_places(encoder.base, len(SCHEMA), encoder.columns)
+    parts: list[Rows] = []
+    for rows in split.both:
+        matrix = matrix_of(features, encoder, vectors, examples, rows)
+        parts.append(Rows(matrix, clicked[rows], base_of(matrix, base)))
     trees = train_trees(columns, parts[0], parts[1] if split.stops else None, seed, share_of(on_progress, 45, 75))
     metrics = {
-        f"{part}_{name}": measure(trees.predict(matrix, prediction_type="Probability")[:, 1], target)
-        for part, (matrix, target) in zip(("train", "later"), parts, strict=True)
+        f"{part}_{name}": measure(_probability(trees, rows), rows.clicked)
+        for part, rows in zip(("train", "later"), parts, strict=True)
         for name, measure in (("log_loss", log_loss), ("auc", area_under_curve))
     }
     if model.learns_from_likes:  # the trees know what its columns are worth on new rows; now it may learn from all
@@ -92,6 +97,11 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     fitted = _finish(trees, Scorer(trees, encoder, PostVectors.of(feed.posts.ids, vectors), manifest), feed, seed)
     on_progress(100, 100)
     return fitted
+
+
+def _probability(trees: CatBoost, rows: Rows) -> Floats:
+    odds = trees.predict(rows.matrix, prediction_type="RawFormulaVal") + rows.base
+    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
 
 
 @dataclass(frozen=True)
@@ -152,6 +162,7 @@ def _manifest(
         schema_length=len(SCHEMA),
         schema_id=schema_id(),
         encoder_columns=list(encoder.columns),
+        base=list(encoder.base),
         topics=history.topics,
         vocabulary=history.vocabulary,
         train_from=feed.first,

@@ -13,7 +13,7 @@ from rich.console import Console
 from pipeline.errors import LentaError
 from pipeline.stack.steps import Steps
 
-World = Annotated[str, typer.Option(help="tiny, demo, reference or full.")]
+World = Annotated[str, typer.Option(help="tiny, demo, reference, hard or full.")]
 Seed = Annotated[int, typer.Option(help="Seeds up to 7 are for tuning, 8 and up for reporting.")]
 Out = Annotated[Path, typer.Option(help="The folder to write.")]
 End = Annotated[str | None, typer.Option(help="The day on which the world ends, at 00:00 UTC; today if not given.")]
