@@ -7,7 +7,16 @@ import pytest
 from pipeline.dataset.sampling import Viewed
 from pipeline.errors import LentaError
 from pipeline.training.evaluation import POPULAR, Ladder, ladder
-from pipeline.training.measures import area_under_curve, bootstrap, hit_rate, log_loss, paired_bootstrap
+from pipeline.training.measures import (
+    area_under_curve,
+    auc_by_user,
+    auc_error,
+    bootstrap,
+    hit_rate,
+    log_loss,
+    ndcg,
+    paired_bootstrap,
+)
 from pipeline.training.reporting import as_json, as_table
 
 
@@ -42,6 +51,29 @@ def test_auc_counts_pairs_in_order_and_ties_half() -> None:
 
 def test_auc_of_one_class_says_nothing() -> None:
     assert area_under_curve(np.array([1.0, 2.0]), np.ones(2)) == 0.5
+
+
+def test_ndcg_gives_the_whole_for_likes_on_top_and_less_below() -> None:
+    users, scores = np.array([1, 1, 1, 2, 2, 3]), np.array([3.0, 2.0, 1.0, 1.0, 2.0, 1.0])
+    liked = np.array([True, True, False, True, False, False])
+    assert ndcg(scores, users, liked, k=2) == pytest.approx([1.0, 1 / np.log2(3), 0.0])
+
+
+def test_auc_by_user_is_the_auc_of_each_user_who_has_both_kinds() -> None:
+    rng = np.random.default_rng(3)
+    users, scores = rng.integers(0, 20, 400), rng.integers(0, 9, 400).astype(np.float64)
+    liked = (rng.random(400) < 0.2) & (users != 7)
+    own = [
+        area_under_curve(scores[users == user], liked[users == user].astype(float)) for user in range(20) if user != 7
+    ]
+    np.testing.assert_allclose(auc_by_user(scores, users, liked), own)
+
+
+def test_the_error_of_an_auc_is_what_repeated_samples_show() -> None:
+    rng = np.random.default_rng(6)
+    liked = np.arange(600) < 100
+    found = [area_under_curve(rng.normal(size=600) + 0.5 * liked, liked.astype(float)) for _ in range(300)]
+    assert auc_error(float(np.mean(found)), 100, 500) == pytest.approx(np.std(found), rel=0.15)
 
 
 def test_log_loss_of_an_even_guess_is_log_two() -> None:

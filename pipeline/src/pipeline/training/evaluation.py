@@ -17,7 +17,15 @@ from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import Batch, History, Requests
 from pipeline.dataset.sampling import Viewed
 from pipeline.errors import LentaError
-from pipeline.training.measures import Estimate, Floats, bootstrap, hit_rate, paired_bootstrap
+from pipeline.training.measures import (
+    Estimate,
+    Floats,
+    bootstrap,
+    hit_rate,
+    paired_bootstrap,
+    percentiles,
+    resampled_means,
+)
 from pipeline.training.scoring import scores_of
 
 __all__ = [
@@ -65,24 +73,39 @@ def baseline_scores(feed: Feed, viewed: Viewed, cut: datetime, rng: np.random.Ge
 
 def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> Floats:
     """Raises LentaError for a model that has seen the window."""
+    check_unseen(scorer, cut)
+    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history.ask(requests_at(viewed, cut))
+    return scores_of(history, scorer)
+
+
+def check_unseen(scorer: Scorer, cut: datetime) -> None:
+    """Raises LentaError for a model that learned from the window."""
     if scorer.manifest.train_until > cut:
         raise LentaError(
             f"{scorer.manifest.name}@{scorer.manifest.version} learned from the feed until "
             f"{scorer.manifest.train_until:%Y-%m-%d %H:%M}, past the window's start at {cut:%Y-%m-%d %H:%M}: "
             "judged there it would only remember; train it with --until, or take a later window"
         )
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
-    history.ask(requests_at(viewed, cut))
-    return scores_of(history, scorer)
 
 
 def requests_at(viewed: Viewed, cut: datetime) -> Requests:
     return Requests(viewed.user_id, viewed.post_id, np.full(len(viewed.user_id), microseconds(cut), np.int64))
 
 
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """captured: None without an oracle above most popular."""
+
+    own: Estimate
+    gain: Estimate
+    """Over most popular, paired."""
+    captured: Estimate | None
+
+
 @dataclass(frozen=True)
 class Ladder:
-    """Hits by user, in the same order of users for every rung; shape (users,) each."""
+    """Hits, or another measure, by user, in the same order of users for every rung; shape (users,) each."""
 
     hits: Mapping[str, Floats]
 
@@ -95,6 +118,24 @@ class Ladder:
 
     def against(self, name: str, base: str, rng: np.random.Generator) -> Estimate:
         return paired_bootstrap(self.hits[name], self.hits[base], rng)
+
+    def estimates(self, rng: np.random.Generator) -> dict[str, Rung]:
+        """Every rung by the same draws of users."""
+        names = list(self.hits)
+        values = np.column_stack(list(self.hits.values()))
+        means, drawn = values.mean(axis=0), resampled_means(values, rng)
+        base, top = names.index(POPULAR), names.index("oracle") if "oracle" in names else None
+        found: dict[str, Rung] = {}
+        for place, name in enumerate(names):
+            lift = None
+            if top is not None and means[top] > means[base]:
+                way = np.maximum(drawn[:, top] - drawn[:, base], 1e-9)
+                share = float((means[place] - means[base]) / (means[top] - means[base]))
+                lift = percentiles(share, (drawn[:, place] - drawn[:, base]) / way)
+            own = percentiles(float(means[place]), drawn[:, place])
+            gain = percentiles(float(means[place] - means[base]), drawn[:, place] - drawn[:, base])
+            found[name] = Rung(own, gain, lift)
+        return found
 
     def captured(self, name: str) -> float | None:
         """(model - popular) / (oracle - popular); None without an oracle above popular."""

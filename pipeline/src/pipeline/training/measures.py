@@ -30,6 +30,31 @@ def area_under_curve(scores: npt.NDArray[np.floating], clicked: Floats) -> float
     return float((rank[clicked > 0].sum() - liked * (liked + 1) / 2) / (liked * others))
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows of many users, each user's best-scored first. order: row numbers; place: in the user's list, from 0; shape (n,) both.
+    starts: where each user's rows begin in `order`, shape (distinct users,), users ascending. Ties go to the earlier row."""
+
+    order: npt.NDArray[np.intp]
+    place: npt.NDArray[np.intp]
+    starts: npt.NDArray[np.intp]
+
+    @classmethod
+    def of(cls, scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer]) -> Ranking:
+        order = np.lexsort((-np.asarray(scores, np.float64), users))
+        first = np.concatenate([[True], np.diff(users[order]) != 0]) if len(order) else np.zeros(0, bool)
+        starts = np.flatnonzero(first)
+        return cls(order, np.arange(len(order)) - starts[np.cumsum(first) - 1], starts)
+
+    def by_user(self, values: npt.NDArray[np.generic]) -> Floats:
+        """Sums over each user's rows of `values`, which stand in `order`; shape (distinct users, ...)."""
+        return np.add.reduceat(values, self.starts, axis=0, dtype=np.float64) if len(self.starts) else np.zeros(0)
+
+    @property
+    def lengths(self) -> Floats:
+        return self.by_user(np.ones(len(self.order)))
+
+
 def hit_rate(
     scores: npt.NDArray[np.floating],
     users: npt.NDArray[np.integer],
@@ -40,12 +65,50 @@ def hit_rate(
 
     All of shape (n,); the result is of shape (distinct users,), users ascending. Ties go to the earlier row.
     """
-    order = np.lexsort((-np.asarray(scores, np.float64), users))
-    first = np.concatenate([[True], np.diff(users[order]) != 0]) if len(order) else np.zeros(0, bool)
-    starts = np.flatnonzero(first)
-    place = np.arange(len(order)) - starts[np.cumsum(first) - 1]
-    hits = liked[order] & (place < k)
-    return np.logical_or.reduceat(hits, starts).astype(np.float64) if len(starts) else np.zeros(0)
+    ranking = Ranking.of(scores, users)
+    return np.minimum(ranking.by_user(liked[ranking.order] & (ranking.place < k)), 1.0)
+
+
+def ndcg(
+    scores: npt.NDArray[np.floating],
+    users: npt.NDArray[np.integer],
+    liked: npt.NDArray[np.bool_],
+    k: int = K,
+) -> Floats:
+    """nDCG@k by user with gain 1 for a like (Järvelin & Kekäläinen 2002); 0 for a user who liked nothing. Shapes as of `hit_rate`."""
+    ranking = Ranking.of(scores, users)
+    discount = 1.0 / np.log2(np.arange(k) + 2.0)
+    worth = np.append(discount, 0.0)[np.minimum(ranking.place, k)]
+    best = np.append(0.0, np.cumsum(discount))
+    likes = ranking.by_user(liked[ranking.order])
+    ideal = best[np.minimum(likes, k).astype(np.intp)]
+    return np.asarray(ranking.by_user(worth * liked[ranking.order]) / np.where(likes > 0, ideal, 1.0))
+
+
+def auc_by_user(
+    scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer], liked: npt.NDArray[np.bool_]
+) -> Floats:
+    """`area_under_curve` of each user who liked some and not all, in the order of users; others have none."""
+    ranking = Ranking.of(scores, users)
+    own, chosen = np.asarray(scores, np.float64)[ranking.order], liked[ranking.order]
+    new = np.concatenate([[True], (np.diff(own) != 0) | (ranking.place[1:] == 0)]) if len(own) else np.zeros(0, bool)
+    tie = np.cumsum(new) - 1
+    size = np.bincount(tie)
+    place = ranking.place[np.flatnonzero(new)[tie]] + (size[tie] - 1) / 2.0
+    length = ranking.lengths
+    likes = ranking.by_user(chosen)
+    others = length - likes
+    # Places count from the best: the sum of the liked rows' places is least where all of them stand first.
+    above = likes * (length - 1) - ranking.by_user(place * chosen) - likes * (likes - 1) / 2
+    mixed = (likes > 0) & (others > 0)
+    return np.asarray(above[mixed] / (likes * others)[mixed])
+
+
+def auc_error(auc: float, liked: float, others: float) -> float:
+    """Standard error of an area under the curve of `liked` and `others` rows (Hanley & McNeil 1982, eq. 2)."""
+    both_liked, both_others = auc / (2 - auc), 2 * auc**2 / (1 + auc)
+    variance = auc * (1 - auc) + (liked - 1) * (both_liked - auc**2) + (others - 1) * (both_others - auc**2)
+    return float(np.sqrt(max(variance, 0.0) / (liked * others)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +123,28 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-def bootstrap(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:
-    """Percentile bootstrap of the mean (Efron 1979). values: one a user, at least one."""
-    if not len(values):
+def resampled_means(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
+    """Means over users drawn with replacement (Efron 1979). values: shape (users, columns), at least one user; result: (draws, columns).
+
+    All columns meet the same users, so that their differences and ratios are paired.
+    """
+    users = len(values)
+    if not users:
         raise ValueError("no users to resample")
-    means = np.array([values[rng.integers(0, len(values), len(values))].mean() for _ in range(draws)])
-    low, high = np.percentile(means, [2.5, 97.5])
-    return Estimate(float(values.mean()), float(low), float(high))
+    drawn = (np.bincount(rng.integers(0, users, users), minlength=users) for _ in range(draws))
+    return np.array([counts @ values for counts in drawn]) / users
+
+
+def percentiles(value: float, draws: Floats) -> Estimate:
+    """The percentile interval of a figure by its draws, shape (draws,)."""
+    low, high = np.percentile(draws, [2.5, 97.5])
+    return Estimate(value, float(low), float(high))
+
+
+def bootstrap(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:
+    """Percentile bootstrap of the mean. values: one a user, at least one."""
+    drawn = resampled_means(values[:, None], rng, draws)[:, 0]
+    return percentiles(float(values.mean()), drawn)
 
 
 def paired_bootstrap(better: Floats, worse: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:

@@ -19,11 +19,17 @@ def scores_of(history: History, scorer: Scorer) -> npt.NDArray[np.float64]:
 
 
 def scored(history: History, scorer: Scorer, chunk: int = CHUNK) -> Iterator[tuple[Batch, npt.NDArray[np.float64]]]:
-    """Chunk by chunk. Posts that training never saw are seen by their text."""
+    """Chunk by chunk."""
+    for batch, matrix in matrices(history, scorer, chunk):
+        yield batch, scorer.scores(matrix)
+
+
+def matrices(history: History, scorer: Scorer, chunk: int = CHUNK) -> Iterator[tuple[Batch, Matrix]]:
+    """All columns of the model, chunk by chunk. Posts that training never saw are seen by their text."""
     vectors = post_vectors(history, scorer)
     topic = topic_places(scorer.manifest.topics, history.feed.posts.topic_names)
     for batch in history.batches(chunk):
-        yield batch, scorer.scores(_matrix(batch, history, scorer, vectors, topic))
+        yield batch, _matrix(batch, history, scorer, vectors, topic)
 
 
 def post_vectors(history: History, scorer: Scorer) -> Matrix:
