@@ -67,13 +67,13 @@ def test_a_users_taste_is_recovered_from_likes_and_shrunk_by_how_few_they_are() 
     z = space.coordinates(vectors, examples.posts.topic)
     leaning = fit_leaning(z, examples)
     last = examples.where(examples.last_rows()).state(z)
-    theta = leaning.of(last, last.liked_sum)
+    theta = leaning.of(last, last.liked_sum, profile_inputs(last.profile))
     sign = np.sign(space.turn[0, 0])
     assert np.corrcoef(sign * leaning.tastes(theta)[:, 0], taste)[0, 1] > 0.75
     nobody = UserState(
         np.full((1, 7), np.nan), np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 1), np.float32), np.zeros(1)
     )
-    assert np.abs(leaning.of(nobody, nobody.liked_sum)).max() < 0.2
+    assert np.abs(leaning.of(nobody, nobody.liked_sum, profile_inputs(nobody.profile))).max() < 0.2
 
 
 def test_the_posterior_is_that_of_the_formula_for_one_and_for_many_users() -> None:
@@ -88,7 +88,7 @@ def test_the_posterior_is_that_of_the_formula_for_one_and_for_many_users() -> No
     views, likes = rng.integers(10, 60, (5, 2)).astype(float), rng.integers(0, 9, (5, 2)).astype(float)
     sums, liked = rng.normal(size=(5, 1)).astype(np.float32), rng.integers(0, 9, 5).astype(float)
     user = UserState(np.full((5, 7), np.nan), views, likes, sums, liked)
-    found = leaning.of(user, sums)
+    found = leaning.of(user, sums, profile_inputs(user.profile))
     for row in range(5):
         h = np.diag([views[row, 0] * 0.09, views[row, 1] * 0.16, liked[row] * 0.85**2])
         s = np.array([likes[row, 0] - 0.1 * views[row, 0], likes[row, 1] - 0.2 * views[row, 1], 0.85 * sums[row, 0]])
@@ -102,8 +102,11 @@ def test_rows_that_share_what_is_known_share_the_posterior() -> None:
     leaning = fit_leaning(z, examples)
     rows = np.array([7, 7, 7, 300, 300, 8])
     state = examples.where(rows).state(z)
-    one_by_one = [leaning.of(examples.where(rows[[at]]).state(z), state.liked_sum[[at]])[0] for at in range(len(rows))]
-    np.testing.assert_allclose(leaning.of(state, state.liked_sum), one_by_one, rtol=1e-9)
+    one_by_one = [
+        leaning.of(examples.where(rows[[at]]).state(z), state.liked_sum[[at]], profile_inputs(state.profile[[at]]))[0]
+        for at in range(len(rows))
+    ]
+    np.testing.assert_allclose(leaning.of(state, state.liked_sum, profile_inputs(state.profile)), one_by_one, rtol=1e-9)
 
 
 def test_an_unknown_topic_takes_the_mean_of_the_known_ones() -> None:

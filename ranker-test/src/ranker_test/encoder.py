@@ -19,6 +19,7 @@ from ranking.artefact import ArtefactError
 from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import Index, topic_places
 from ranking.leaning import Leaning
+from ranking.profiles import profile_inputs
 from ranking.taste import Space
 from ranking.text import TfidfProjection
 
@@ -57,11 +58,12 @@ class TowerEncoder:
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         text, tower, shared = np.split(vectors, self._ends, axis=1)
         liked_text, _, liked_shared = np.split(user.liked_sum, self._ends, axis=1)
-        theta = self.text_leaning.of(user, liked_text)
+        inputs = profile_inputs(user.profile)
+        theta = self.text_leaning.of(user, liked_text, inputs)
         out[:, 0] = self.text_leaning.to_topics(theta, topic)
         out[:, 1] = dots(self.text_leaning.tastes(theta), text)
-        out[:, 2] = dots(self.towers.users(user_inputs(user, theta)), tower)
-        theta = self.shared_leaning.of(user, liked_shared)
+        out[:, 2] = dots(self.towers.users(user_inputs(inputs, user.liked, theta)), tower)
+        theta = self.shared_leaning.of(user, liked_shared, inputs)
         out[:, 3] = self.shared_leaning.to_topics(theta, topic)
         out[:, 4] = dots(self.shared_leaning.tastes(theta), shared)
         out[:, 5] = (out[:, 0] + out[:, 2] + out[:, 3] + out[:, 4]) / 2

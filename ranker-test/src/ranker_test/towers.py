@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
-from ranking.encoder import Matrix, UserState
+from ranking.encoder import Column, Matrix
 from ranking.examples import Index
-from ranking.profiles import profile_inputs
 from ranking.taste import Floats
 
 
@@ -56,7 +55,6 @@ class Towers:
         return cls(**{part.name: arrays[f"tower_{part.name}"] for part in fields(cls)})
 
 
-def user_inputs(user: UserState, theta: Floats) -> Matrix:
-    """Profile in levels, experience, and last what the user leans to. Shape (m, inputs)."""
-    experience = np.log1p(user.liked)[:, None] / 4.0
-    return np.hstack([profile_inputs(user.profile), experience, theta]).astype(np.float32)
+def user_inputs(profile: Column, liked: Column, theta: Floats) -> Matrix:
+    """Profile in levels (`profile_inputs`), experience, and last what the user leans to. Shape (m, inputs)."""
+    return np.hstack([profile, np.log1p(liked)[:, None] / 4.0, theta]).astype(np.float32)

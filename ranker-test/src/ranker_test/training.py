@@ -14,6 +14,7 @@ import optax
 from ranking.encoder import Matrix
 from ranking.examples import Examples
 from ranking.leaning import fit_leaning
+from ranking.profiles import profile_inputs
 from ranking.taste import Floats, taste_space
 from ranking.text_fitting import fit_projection
 
@@ -54,9 +55,12 @@ def train_encoder(examples: Examples, seed: int, on_progress: OnProgress, plan: 
     coordinates = text.coordinates(embedded, posts.topic)
     leaning = fit_leaning(coordinates, examples)
     state = examples.state(coordinates)
-    theta = leaning.of(state, state.liked_sum)
+    profile = profile_inputs(state.profile)
+    theta = leaning.of(state, state.liked_sum, profile)
     known = examples.post_odds + leaning.to_topics(theta, posts.topic[examples.post])
-    towers = _train_towers(examples, user_inputs(state, theta), known, coordinates, seed, on_progress, plan)
+    towers = _train_towers(
+        examples, user_inputs(profile, state.liked, theta), known, coordinates, seed, on_progress, plan
+    )
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples, plan.shared_rank)
     shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)

@@ -64,6 +64,11 @@ class Manifest(_Part):
     """What the first stage puts for a missing value, one a column."""
     golden: list[GoldenRequest]
 
+    @property
+    def columns(self) -> list[str]:
+        """Names of the candidate matrix' columns, in order."""
+        return [*SCHEMA[: self.schema_length], *self.encoder_columns]
+
     def check_schema(self) -> None:
         """Raises ArtefactError unless this build's schema holds the prefix that the model needs."""
         have = schema_id(SCHEMA[: self.schema_length])

@@ -42,10 +42,13 @@ class Leaning:
     def topics(self) -> int:
         return len(self.rates) - 1
 
-    def of(self, user: UserState, coordinate_sum: Matrix) -> Floats:
-        """theta, shape (m, size). coordinate_sum: of the posts that each user liked, shape (m, rank)."""
+    def of(self, user: UserState, coordinate_sum: Matrix, inputs: Floats) -> Floats:
+        """theta, shape (m, size). coordinate_sum: of the posts that each user liked, shape (m, rank); inputs: of the users'
+        profiles (`profile_inputs`)."""
         s, h = _evidence(user, coordinate_sum, self.rates)
-        s += profile_inputs(user.profile) @ self.by_profile @ self.precision
+        s += inputs @ (self.by_profile @ self.precision)
+        if len(s) == 1:
+            return self._solved(s, h)
         first = np.append(True, (s[1:] != s[:-1]).any(axis=1) | (h[1:] != h[:-1]).any(axis=1))
         theta: Floats = self._solved(s[first], h[first])[
             np.cumsum(first) - 1

@@ -9,7 +9,6 @@ import numpy as np
 import numpy.typing as npt
 from catboost import CatBoost, CatBoostError
 from contracts.catalogue import Catalogue
-from contracts.features import SCHEMA
 from contracts.records import UserRow
 
 from ranking.artefact import MANIFEST, ArtefactError, Manifest
@@ -28,7 +27,7 @@ class Scorer:
 
     def __init__(self, model: CatBoost, encoder: Encoder, vectors: PostVectors, manifest: Manifest) -> None:
         self._model, self.encoder, self.vectors, self.manifest = model, encoder, vectors, manifest
-        self._base = base_places(manifest.base, manifest.schema_length, manifest.encoder_columns)
+        self._base = base_places(manifest.base, manifest.columns)
         self.retrieval = Retrieval.of(manifest.retrieval, manifest.fill)
 
     @classmethod
@@ -60,12 +59,11 @@ class Scorer:
         return BoundScorer(self, Candidates(catalogue, rows, self.manifest, self.encoder))
 
 
-def base_places(base: Sequence[str], schema_length: int, encoder_columns: Sequence[str]) -> list[int]:
+def base_places(base: Sequence[str], columns: Sequence[str]) -> list[int]:
     """Where the columns stand whose sum the trees start from. Raises ArtefactError for a column that is none."""
-    names = [*SCHEMA[:schema_length], *encoder_columns]
-    if missing := set(base) - set(names):
+    if missing := set(base) - set(columns):
         raise ArtefactError(f"the model starts from {', '.join(sorted(missing))}, which it has no column for")
-    return [names.index(name) for name in base]
+    return [columns.index(name) for name in base]
 
 
 def base_of(matrix: Matrix, places: list[int]) -> Scores:

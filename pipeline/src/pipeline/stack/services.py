@@ -27,10 +27,18 @@ class Service:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Ours, without the port variables: a service refuses a variable with its prefix that it doesn't know."""
+        """Ours, without the port variables: a service refuses a variable with its prefix that it doesn't know.
+
+        One thread for linear algebra: a request's matrices are small, and threads would wait for each other."""
         ports = {variable(name) for name in DEFAULTS}
         inherited = {name: value for name, value in os.environ.items() if name not in ports}
-        return {**inherited, "PYTHONUNBUFFERED": "1", **self.settings}
+        return {
+            **inherited,
+            "PYTHONUNBUFFERED": "1",
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+            **self.settings,
+        }
 
 
 def services(

@@ -79,7 +79,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
     vectors = encode_posts(encoder, examples)
     columns = [*SCHEMA, *encoder.columns]
-    base = base_places(encoder.base, len(SCHEMA), encoder.columns)
+    base = base_places(encoder.base, columns)
     parts: list[Rows] = []
     for rows in split.both:
         matrix = matrix_of(features, encoder, vectors, examples, rows)

@@ -1,0 +1,63 @@
+"""Baselines of one evening: popular posts of the user's segment, and matrix factorisation by the library `implicit`."""
+
+from __future__ import annotations
+
+import numpy as np
+from contracts.features import POST_SMOOTHING, logit
+from contracts.records import AGE_BANDS
+from ranking.examples import Index
+
+from pipeline.dataset.feed import Feed, fetch, load, places
+from pipeline.dataset.sampling import Viewed
+from pipeline.training.measures import Floats
+
+FACTORS = 32
+SEGMENT_POPULAR, ALS = "segment popular", "ALS"
+
+
+def age_band(feed: Feed, users: Index) -> Index:
+    """The index of each user's age band in AGE_BANDS, and beyond: its length for the oldest, one more for an unknown age."""
+    age = np.append(feed.people.plain[:, 0], np.nan)[feed.people.places(users)]
+    band = np.searchsorted(AGE_BANDS, age, side="right")
+    return np.where(np.isnan(age), len(AGE_BANDS) + 1, band).astype(np.int64)
+
+
+def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Floats:
+    """A post's like rate among users of the same age band, shrunk towards `popular`, the log-odds of its rate among all. Shape (n,)."""
+    users = fetch(feed.database, "SELECT DISTINCT user_id FROM feed")["user_id"].astype(np.int64)
+    load(feed.database, "bands", {"user_id": users, "band": age_band(feed, users)})
+    asked = {"row": np.arange(len(popular)), "post_id": viewed.post_id, "band": age_band(feed, viewed.user_id)}
+    load(feed.database, "asked_bands", asked)
+    found = fetch(
+        feed.database,
+        """
+        WITH counts AS (
+            SELECT post_id, band, count(*) FILTER (WHERE NOT is_like) AS views, count(*) FILTER (WHERE is_like) AS likes
+            FROM feed JOIN bands USING (user_id) GROUP BY ALL
+        )
+        SELECT coalesce(views, 0)::DOUBLE AS views, coalesce(likes, 0)::DOUBLE AS likes
+        FROM asked_bands LEFT JOIN counts USING (post_id, band) ORDER BY row
+        """,
+    )
+    prior = 1.0 / (1.0 + np.exp(-popular))
+    views, likes = (found[name].astype(np.float64) for name in ("views", "likes"))
+    return logit(np.clip((likes + POST_SMOOTHING * prior) / (views + POST_SMOOTHING), 1e-4, 1 - 1e-4))
+
+
+def als_scores(feed: Feed, viewed: Viewed, seed: int) -> Floats:
+    """Alternating least squares on all likes before the feed's end (Hu, Koren & Volinsky 2008). Shape (n,); 0 where nothing is known."""
+    from implicit.als import AlternatingLeastSquares
+    from scipy.sparse import csr_matrix
+    from threadpoolctl import threadpool_limits
+
+    liked, users, starts = feed.liked()
+    ends = np.append(starts, len(liked.posts))
+    size = (len(users), len(feed.posts.ids))
+    likes = csr_matrix((np.ones(len(liked.posts), np.float32), liked.posts, ends), shape=size)
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(factors=FACTORS, random_state=seed, num_threads=1)
+        model.fit(likes, show_progress=False)
+    of_users, of_posts = (np.vstack([part, np.zeros((1, FACTORS))]) for part in (model.user_factors, model.item_factors))
+    user = places(users, viewed.user_id, missing=len(users))
+    post = places(feed.posts.ids, viewed.post_id, missing=size[1])
+    return np.einsum("nd,nd->n", of_users[user], of_posts[post], dtype=np.float64)
