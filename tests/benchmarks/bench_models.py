@@ -7,8 +7,9 @@ from datetime import date
 import numpy as np
 import pytest
 from contracts.assignment import GROUPS
+from pipeline.evaluation.judgement import pooled
 from pipeline.training.evaluation import POPULAR, Ladder
-from pipeline.training.judging import judge_fresh, pooled
+from pipeline.training.judging import judge_fresh
 from pipeline.training.reporting import as_table
 from rich.console import Console
 
@@ -18,7 +19,7 @@ END = date(2026, 11, 24)
 
 @pytest.fixture(scope="module")
 def all_users() -> Ladder:
-    found = pooled([ladder for _, ladder in judge_fresh("demo", SEEDS, END)])
+    found = pooled([judgement for _, judgement in judge_fresh("demo", SEEDS, END)]).ladder
     Console(width=140).print(as_table(found, f"demo worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}"))
     return found
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-import numpy as np
 import pytest
-from pipeline.training.evaluation import WINDOW
+from pipeline.training.evaluation import CEILING, WINDOW
 from pipeline.training.judging import judge
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of
@@ -26,7 +25,8 @@ TOLERANCE = 0.015
 @pytest.mark.parametrize("seed", [8, 9])
 def test_the_ladder_of_the_reference_world_is_the_platform_s(seed: int, tmp_path: Path) -> None:
     summary = simulate(spec_of("reference"), seed, END, tmp_path)
-    ladder = judge(tmp_path, CUT, {}, np.random.default_rng(seed))
+    ladder = judge(tmp_path, CUT, {}, seed).ladder
     assert summary.likes / summary.views == pytest.approx(0.11, abs=0.005)
     for rung, (low, high) in LADDER.items():
         assert low - TOLERANCE <= ladder.hits[rung].mean() <= high + TOLERANCE, rung
+    assert ladder.captured(CEILING) == pytest.approx(0.75, abs=0.05)

@@ -53,6 +53,11 @@ class Scorer:
         raw = self._model.predict(matrix.view(), prediction_type="RawFormulaVal", thread_count=1)
         return np.asarray(raw, np.float64) + base_of(matrix, self._base)
 
+    def importance(self) -> dict[str, float]:
+        """By how many per cent each column moves what the trees add to the base (CatBoost's PredictionValuesChange)."""
+        shares = (float(share) for share in self._model.get_feature_importance())
+        return dict(zip(self.manifest.columns, shares, strict=True))
+
     def bind(self, catalogue: Catalogue, vectors: PostVectors | None = None) -> BoundScorer:
         """vectors: where more posts are known than the model's own."""
         rows = (vectors or self.vectors).rows(catalogue.post_id)

@@ -41,7 +41,8 @@ def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Float
     )
     prior = 1.0 / (1.0 + np.exp(-popular))
     views, likes = (found[name].astype(np.float64) for name in ("views", "likes"))
-    return logit(np.clip((likes + POST_SMOOTHING * prior) / (views + POST_SMOOTHING), 1e-4, 1 - 1e-4))
+    rate = (likes + POST_SMOOTHING * prior) / (views + POST_SMOOTHING)
+    return np.asarray(logit(np.clip(rate, 1e-4, 1 - 1e-4)))
 
 
 def als_scores(feed: Feed, viewed: Viewed, seed: int) -> Floats:
@@ -57,7 +58,9 @@ def als_scores(feed: Feed, viewed: Viewed, seed: int) -> Floats:
     with threadpool_limits(1, "blas"):
         model = AlternatingLeastSquares(factors=FACTORS, random_state=seed, num_threads=1)
         model.fit(likes, show_progress=False)
-    of_users, of_posts = (np.vstack([part, np.zeros((1, FACTORS))]) for part in (model.user_factors, model.item_factors))
+    of_users, of_posts = (
+        np.vstack([part, np.zeros((1, FACTORS))]) for part in (model.user_factors, model.item_factors)
+    )
     user = places(users, viewed.user_id, missing=len(users))
     post = places(feed.posts.ids, viewed.post_id, missing=size[1])
-    return np.einsum("nd,nd->n", of_users[user], of_posts[post], dtype=np.float64)
+    return np.asarray(np.einsum("nd,nd->n", of_users[user], of_posts[post]), np.float64)

@@ -85,7 +85,9 @@ def posterior_mean(inputs: Floats, offset: Floats, liked: Floats, mean: Floats, 
 def profile_cells(feed: Feed) -> Floats:
     """Indicators of what tastes depend on in a profile, and the age; the last row is of a user without profile. Shape (users + 1, cells)."""
     age, gender, group = feed.people.plain.T
-    cities = fetch(feed.database, f"SELECT coalesce(city IN {tuple(BIG_CITIES)}, false) AS big FROM people ORDER BY user_id")
+    cities = fetch(
+        feed.database, f"SELECT coalesce(city IN {tuple(BIG_CITIES)}, false) AS big FROM people ORDER BY user_id"
+    )
     city = cities["big"].astype(np.int64)
     band = np.searchsorted(AGE_BANDS, age, side="right")
     gender, group = (np.nan_to_num(values).astype(np.int64) for values in (gender, group))

@@ -26,7 +26,7 @@ from pipeline.training.measures import (
     percentiles,
     resampled_means,
 )
-from pipeline.training.scoring import scores_of
+from pipeline.training.scoring import matrices, scores_of
 
 __all__ = [
     "WINDOW",
@@ -42,7 +42,12 @@ __all__ = [
 ]
 
 WINDOW = timedelta(days=15)
-POPULAR = "most popular"
+RANDOM, POPULAR = "random", "most popular"
+CEILING, ORACLE = "attainable ceiling", "oracle"
+TOWER = "tower"
+TOWER_BASE = ("post_rate", "topic_taste")
+"""What the network's column adds to while it is trained."""
+TOWER_ALONE = "two-tower alone"
 
 
 def popular_scores(batch: Batch) -> Floats:
@@ -63,9 +68,9 @@ def baseline_scores(feed: Feed, viewed: Viewed, cut: datetime, rng: np.random.Ge
     """Of each viewed (user, post) as of `cut`, by baseline."""
     history = History(feed)
     history.ask(requests_at(viewed, cut))
-    scores: dict[str, list[Floats]] = {"random": [], POPULAR: [], "user-topic x popular": []}
+    scores: dict[str, list[Floats]] = {RANDOM: [], POPULAR: [], "user-topic x popular": []}
     for batch in history.batches():
-        scores["random"].append(rng.random(len(batch.user_id)))
+        scores[RANDOM].append(rng.random(len(batch.user_id)))
         scores[POPULAR].append(popular_scores(batch))
         scores["user-topic x popular"].append(user_topic_popular_scores(batch))
     return {name: np.concatenate([*parts, np.zeros(0)]) for name, parts in scores.items()}
@@ -77,6 +82,17 @@ def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> F
     history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
     history.ask(requests_at(viewed, cut))
     return scores_of(history, scorer)
+
+
+def tower_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> dict[str, Floats]:
+    """What the network of a model says by itself, with no trees; nothing for a model without one."""
+    if TOWER not in scorer.encoder.columns:
+        return {}
+    names = scorer.manifest.columns
+    chosen = [names.index(name) for name in (*TOWER_BASE, TOWER) if name in names]
+    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history.ask(requests_at(viewed, cut))
+    return {TOWER_ALONE: np.concatenate([matrix[:, chosen].sum(axis=1) for _, matrix in matrices(history, scorer)])}
 
 
 def check_unseen(scorer: Scorer, cut: datetime) -> None:
@@ -124,7 +140,7 @@ class Ladder:
         names = list(self.hits)
         values = np.column_stack(list(self.hits.values()))
         means, drawn = values.mean(axis=0), resampled_means(values, rng)
-        base, top = names.index(POPULAR), names.index("oracle") if "oracle" in names else None
+        base, top = names.index(POPULAR), names.index(ORACLE) if ORACLE in names else None
         found: dict[str, Rung] = {}
         for place, name in enumerate(names):
             lift = None
@@ -139,14 +155,19 @@ class Ladder:
 
     def captured(self, name: str) -> float | None:
         """(model - popular) / (oracle - popular); None without an oracle above popular."""
-        if "oracle" not in self.hits:
+        if ORACLE not in self.hits:
             return None
-        popular, oracle = self.hits[POPULAR].mean(), self.hits["oracle"].mean()
+        popular, oracle = self.hits[POPULAR].mean(), self.hits[ORACLE].mean()
         return float((self.hits[name].mean() - popular) / (oracle - popular)) if oracle > popular else None
 
 
 def ladder(viewed: Viewed, scores: Mapping[str, Floats]) -> Ladder:
     """Raises LentaError when nobody can be judged."""
+    check_judged(viewed)
+    return Ladder({name: hit_rate(values, viewed.user_id, viewed.liked) for name, values in scores.items()})
+
+
+def check_judged(viewed: Viewed) -> None:
+    """Raises LentaError when nobody can be judged."""
     if not len(viewed.user_id):
         raise LentaError("no user has six views in the test window: there is nobody to judge by")
-    return Ladder({name: hit_rate(values, viewed.user_id, viewed.liked) for name, values in scores.items()})

@@ -12,10 +12,23 @@ from typing import TYPE_CHECKING
 import numpy as np
 from contracts.assignment import GROUPS
 
-from pipeline.dataset.feed import opened
+from pipeline.dataset.feed import Feed, opened
 from pipeline.dataset.sampling import Viewed, viewed_in
 from pipeline.dataset.tables import OnProgress, Tables, silent
-from pipeline.training.evaluation import WINDOW, Ladder, baseline_scores, ladder, model_scores
+from pipeline.evaluation.alarm import Alarm, Auc, training_auc
+from pipeline.evaluation.baselines import ALS, SEGMENT_POPULAR, als_scores, segment_popular_scores
+from pipeline.evaluation.judgement import Judgement, curves_of, measures_of
+from pipeline.evaluation.segments import known_at_the_cut, ladder_of, segments
+from pipeline.training.evaluation import (
+    CEILING,
+    ORACLE,
+    POPULAR,
+    WINDOW,
+    baseline_scores,
+    check_judged,
+    model_scores,
+    tower_scores,
+)
 from pipeline.training.measures import Floats
 
 if TYPE_CHECKING:
@@ -33,7 +46,7 @@ def unwatched(step: str) -> OnProgress:
     return silent
 
 
-def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Ladder:
+def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Judgement:
     """The published models on the 15 days from `until` on, of the tables in `folder`.
 
     Raises LentaError when a model is missing or has seen these days, or nobody can be judged.
@@ -42,25 +55,57 @@ def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int 
 
     with ExitStack() as stack:
         scorers: dict[str, Scorer] = {name: stack.enter_context(scorer_of(store, name)) for name in GROUPS}
-        return judge(folder, until, scorers, np.random.default_rng(seed))
+        return judge(folder, until, scorers, seed)
 
 
-def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], rng: np.random.Generator) -> Ladder:
-    """Baselines, models, and where `folder` is a simulated world its oracle."""
+def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int) -> Judgement:
+    """Baselines, models, and where `folder` is a simulated world its ceiling and oracle. seed: of whatever is drawn."""
     tables = Tables.of_folder(folder)
     with opened(tables, cut + WINDOW) as whole:
         viewed = viewed_in(whole, cut, cut + WINDOW)
+    check_judged(viewed)
     with opened(tables, cut) as feed:
-        scores = baseline_scores(feed, viewed, cut, rng)
-        scores |= {name: model_scores(feed, viewed, cut, scorer) for name, scorer in scorers.items()}
+        scores = all_scores(folder, feed, viewed, cut, scorers, seed)
+        known = known_at_the_cut(feed, viewed)
+        parts = {part: ladder_of(viewed, scores, rows) for part, rows in segments(feed, viewed, known, cut)}
+        lift, calibration = curves_of(viewed, scores, list(scorers))
+        return Judgement(
+            measures=measures_of(viewed, scores, feed, known),
+            segments={part: found for part, found in parts.items() if found},
+            lift=lift,
+            calibration=calibration,
+            importance={
+                name: {column: (share,) for column, share in scorer.importance().items()}
+                for name, scorer in scorers.items()
+            },
+            alarms=tuple(
+                Alarm(name, training_auc(feed, scorer, seed), Auc.of(scores[name], viewed.liked))
+                for name, scorer in scorers.items()
+            ),
+        )
+
+
+def all_scores(
+    folder: Path, feed: Feed, viewed: Viewed, cut: datetime, scorers: Mapping[str, Scorer], seed: int
+) -> dict[str, Floats]:
+    """Of each viewed pair by every rung of the ladder, in the order in which they are printed. feed: until the cut."""
+    scores = baseline_scores(feed, viewed, cut, np.random.default_rng(seed))
+    scores[SEGMENT_POPULAR] = segment_popular_scores(feed, viewed, scores[POPULAR])
+    scores[ALS] = als_scores(feed, viewed, seed)
+    for name, scorer in scorers.items():
+        scores |= tower_scores(feed, viewed, cut, scorer)
+        scores[name] = model_scores(feed, viewed, cut, scorer)
     if (folder / TRUTH).exists():
-        scores["oracle"] = true_scores(folder, viewed, cut)
-    return ladder(viewed, scores)
+        from pipeline.evaluation.ceiling import ceiling_scores
+
+        scores[CEILING] = ceiling_scores(folder, feed, viewed, cut + WINDOW / 2)
+        scores[ORACLE] = true_scores(folder, viewed, cut)
+    return scores
 
 
 def judge_fresh(
     world: str, seeds: Sequence[int], end: date, watch: Watch = unwatched, names: Sequence[str] = GROUPS
-) -> Iterator[tuple[int, Ladder]]:
+) -> Iterator[tuple[int, Judgement]]:
     """For each seed: simulates a world that ends at `end`, trains without its last 15 days, judges on these.
 
     Needs no servers. Worlds live in a temporary folder, one at a time.
@@ -82,15 +127,7 @@ def judge_fresh(
                     for model in names
                 }
             scorers = {model: found.scorer for model, found in fitted.items()}
-            yield seed, judge(folder, cut, scorers, np.random.default_rng(seed))
-
-
-def pooled(ladders: Sequence[Ladder]) -> Ladder:
-    """At least one."""
-    total, *others = ladders
-    for other in others:
-        total += other
-    return total
+            yield seed, judge(folder, cut, scorers, seed)
 
 
 def true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:
