@@ -16,7 +16,7 @@ from pipeline.stack.source import parse_time
 from pipeline.stack.steps import Steps
 
 if TYPE_CHECKING:
-    from pipeline.training.evaluation import Ladder
+    from pipeline.evaluation.judgement import Judgement
 
 Postgres = Annotated[
     str | None,
@@ -96,21 +96,25 @@ def evaluate(
     until: Annotated[str | None, typer.Option(envvar="LENTA_UNTIL", help="Where the test window begins.")] = None,
     model_uri: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
+    html: Annotated[Path | None, typer.Option(help="Write a report with plots into this file.")] = None,
 ) -> None:
-    """Judge the published models on the days that were withheld, beside random, most popular and, if simulated, the oracle.
+    """Judge the published models on the days that were withheld, beside simple baselines and, if simulated, the oracle.
 
-    Example: lenta evaluate --seeds 8-12
+    Fails when a model ranks the rows that it was trained on far better than those days: then something has leaked.
+
+    Example: lenta evaluate --seeds 8-12 --html report.html
     """
-    from pipeline.training.judging import judge_fresh, judge_published, pooled
-    from pipeline.training.reporting import as_json as plain
-    from pipeline.training.reporting import as_table
+    from pipeline.evaluation.judgement import pooled
+    from pipeline.training.judging import judge_fresh, judge_published
 
+    if html and not html.absolute().parent.is_dir():
+        raise LentaError(f"--html {html}: there is no folder {html.parent}")
     console = Console(stderr=as_json)
     steps = Steps(console)
     if seeds:
         wanted = _seeds(seeds)
         today = datetime.now(UTC).date()
-        found: dict[int, Ladder] = {}
+        found: dict[int, Judgement] = {}
         for seed in wanted:
             with steps.step(f"Judging on world {world}, seed {seed}") as on_progress:
                 found |= dict(judge_fresh(world, [seed], today, lambda _: on_progress))
@@ -123,11 +127,9 @@ def evaluate(
         with steps.step("Judging the published models"):
             total = judge_published(folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI")))
         title = f"{folder.name}, 15 days from {moment:%Y-%m-%d}"
-    if as_json:
-        typer.echo(json.dumps(plain(total), indent=1))
-        return
-    console.print(as_table(total, title))
-    steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
+    _tell(total, title, steps, as_json, html)
+    if total.leaks:
+        raise LentaError("; ".join(map(str, total.leaks)))
 
 
 def score(
@@ -171,6 +173,27 @@ def score(
             done = score_pairs(feed, scorer, pairs, when, out, on_progress)
     steps.say(f"{done:,} scores by {model}@{scorer.manifest.version} in {out}")
     steps.say("Next: the higher the score the sooner a like; rank a user's posts by it")
+
+
+def _tell(found: Judgement, title: str, steps: Steps, as_json: bool, html: Path | None) -> None:
+    from pipeline.evaluation.page import as_page
+    from pipeline.training import reporting
+
+    if html:
+        html.write_text(as_page(found, title), "utf-8")
+        steps.say(f"[green]✓[/green] The report is in {html}: open it in a browser")
+    if as_json:
+        typer.echo(json.dumps(reporting.as_json(found), indent=1))
+        return
+    for table in (
+        reporting.as_table(found.ladder, title),
+        reporting.measures_table(found),
+        reporting.segments_table(found),
+    ):
+        steps.console.print(table)
+    for line in reporting.alarm_lines(found):
+        steps.say(line)
+    steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
 
 
 def _or_setting(given: str | None, name: str) -> str:

@@ -1,4 +1,4 @@
-"""A ladder as a table for people, and as JSON."""
+"""A judgement as tables for people, and as JSON."""
 
 from __future__ import annotations
 
@@ -9,11 +9,21 @@ import numpy as np
 from contracts.assignment import GROUPS
 from rich.table import Table
 
-from pipeline.training.evaluation import POPULAR, Ladder
+from pipeline.evaluation.judgement import HIT_RATE, Judgement
+from pipeline.training.evaluation import ORACLE, POPULAR, RANDOM, Ladder, Rung
 from pipeline.training.measures import Estimate
 
 SEED = 0
 PAIRS = [(name, POPULAR) for name in GROUPS] + [("test", "control")]
+NOT_CAUGHT = {RANDOM, POPULAR, ORACLE}
+"""Of these a captured lift says nothing."""
+SHOWN = (POPULAR, *GROUPS, ORACLE)
+"""The rungs that a table by segment has room for."""
+
+
+def rungs(found: Ladder) -> dict[str, Rung]:
+    """The same at every call."""
+    return found.estimates(np.random.default_rng(SEED))
 
 
 def differences(found: Ladder) -> Iterator[tuple[str, str, Estimate]]:
@@ -24,37 +34,121 @@ def differences(found: Ladder) -> Iterator[tuple[str, str, Estimate]]:
             yield name, base, found.against(name, base, rng)
 
 
+def users_of(found: Ladder) -> int:
+    return len(next(iter(found.hits.values())))
+
+
 def as_table(found: Ladder, title: str) -> Table:
-    rng = np.random.default_rng(SEED)
-    users = len(next(iter(found.hits.values())))
-    table = Table(title=f"{title}: HitRate@5, offline viewed, {users:,} users", title_justify="left")
-    table.add_column("")
+    table = _table(f"{title}: HitRate@5, offline viewed, {users_of(found):,} users")
     for head in ("HitRate@5", "95 % interval", "less most popular", "captured lift"):
         table.add_column(head, justify="right")
-    for name in found.hits:
-        own, gain = found.estimate(name, rng), found.against(name, POPULAR, rng)
-        captured = found.captured(name)
+    for name, rung in rungs(found).items():
         table.add_row(
             name,
-            f"{own.value:.3f}",
-            f"{own.low:.3f} to {own.high:.3f}",
-            "" if name == POPULAR else f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})",
-            "" if captured is None or name in {"random", POPULAR, "oracle"} else f"{captured:.2f}",
+            f"{rung.own.value:.3f}",
+            f"{rung.own.low:.3f} to {rung.own.high:.3f}",
+            "" if name == POPULAR else difference(rung.gain),
+            caught(name, rung),
         )
     return table
 
 
-def as_json(found: Ladder) -> dict[str, Any]:
-    rng = np.random.default_rng(SEED)
+def difference(gain: Estimate) -> str:
+    return f"{gain.value:+.3f} ({gain.low:+.3f} to {gain.high:+.3f})"
+
+
+def caught(name: str, rung: Rung) -> str:
+    if rung.captured is None or name in NOT_CAUGHT:
+        return ""
+    return f"{rung.captured.value:.2f} ({rung.captured.low:.2f} to {rung.captured.high:.2f})"
+
+
+def with_half(estimate: Estimate, digits: int = 3) -> str:
+    """The value, and half of its interval."""
+    return f"{estimate.value:.{digits}f} ± {(estimate.high - estimate.low) / 2:.{digits}f}"
+
+
+def measures_table(found: Judgement) -> Table:
+    """Every measure but the hit rate, of the posts that users viewed."""
+    others = {measure: rungs(part) for measure, part in found.measures.items() if measure != HIT_RATE}
+    table = _table("Other measures, by user, ± half a 95 % interval; the last three of each user's five best")
+    for measure in others:
+        table.add_column(measure, justify="right")
+    for name in found.ladder.hits:
+        table.add_row(name, *(with_half(part[name].own) for part in others.values()))
+    return table
+
+
+def segments_table(found: Judgement) -> Table:
+    """Some segments are small: the interval of the models' difference says how small."""
+    table = _table("HitRate@5 by segment, each ranked by itself")
+    names = [name for name in SHOWN if name in found.ladder.hits]
+    for head in ("", "users", *names, "test less control"):
+        table.add_column(head, justify="right" if head else "left")
+    for segment, part in found.segments.items():
+        gain = next((gain for name, base, gain in differences(part) if (name, base) == PAIRS[-1]), None)
+        table.add_row(
+            segment.kind,
+            segment.name,
+            f"{users_of(part):,}",
+            *(f"{part.hits[name].mean():.3f}" for name in names),
+            difference(gain) if gain else "",
+        )
+    return table
+
+
+def alarm_lines(found: Judgement) -> Iterator[str]:
+    for alarm in found.alarms:
+        yield (
+            f"{alarm.model}: AUC {alarm.train.value:.3f} on rows that it was trained on, {alarm.test.value:.3f} on unseen days: "
+            + ("[red]a leak[/red]" if alarm.rings else "no leak")
+        )
+
+
+def as_json(found: Judgement) -> dict[str, Any]:
     return {
         "metric": "HitRate@5, offline viewed",
-        "users": len(next(iter(found.hits.values()))),
-        "rungs": {
-            name: {**_plain(found.estimate(name, rng)), "captured_lift": found.captured(name)} for name in found.hits
+        "users": users_of(found.ladder),
+        "rungs": _rungs(found.ladder),
+        "differences": _differences(found.ladder),
+        "measures": {
+            measure: {name: _plain(rung.own) for name, rung in rungs(part).items()}
+            for measure, part in found.measures.items()
+            if measure != HIT_RATE
         },
-        "differences": [{"of": name, "less": base, **_plain(gain)} for name, base, gain in differences(found)],
+        "segments": [
+            {
+                "kind": segment.kind,
+                "name": segment.name,
+                "users": users_of(part),
+                "rungs": _rungs(part),
+                "differences": _differences(part),
+            }
+            for segment, part in found.segments.items()
+        ],
+        "leaks": [
+            {"model": alarm.model, "train_auc": alarm.train.value, "test_auc": alarm.test.value, "leak": alarm.rings}
+            for alarm in found.alarms
+        ],
     }
+
+
+def _rungs(found: Ladder) -> dict[str, Any]:
+    return {
+        name: {**_plain(rung.own), "captured_lift": rung.captured.value if rung.captured else None}
+        for name, rung in rungs(found).items()
+    }
+
+
+def _differences(found: Ladder) -> list[dict[str, Any]]:
+    return [{"of": name, "less": base, **_plain(gain)} for name, base, gain in differences(found)]
 
 
 def _plain(estimate: Estimate) -> dict[str, float]:
     return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
+def _table(title: str) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    return table
