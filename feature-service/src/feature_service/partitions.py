@@ -16,6 +16,10 @@ def months(first: datetime, last: datetime) -> Iterator[datetime]:
         month = _next_month(month)
 
 
+def partition_name(month: datetime) -> str:
+    return f"feed_data_{month:%Y_%m}"
+
+
 def ensure_partitions(connection: Connection, first: datetime, last: datetime) -> None:
     """Makes the missing partitions for [first, last].
 
@@ -28,7 +32,7 @@ def ensure_partitions(connection: Connection, first: datetime, last: datetime) -
         )
     }
     for month in months(first, last):
-        if (name := f"feed_data_{month:%Y_%m}") not in have:
+        if (name := partition_name(month)) not in have:
             _make(connection, name, month, _next_month(month))
 
 

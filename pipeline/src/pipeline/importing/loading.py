@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +11,18 @@ import adbc_driver_postgresql.dbapi
 import duckdb
 import pyarrow as pa
 from feature_service.database import connect
-from feature_service.partitions import ensure_partitions
+from feature_service.partitions import ensure_partitions, partition_name
+from feature_service.tables import Table
+from sqlalchemy import Dialect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateIndex
 
 from pipeline.errors import LentaError
 from pipeline.importing.reading import BATCH_ROWS, TableFile, between, opened
 from pipeline.importing.tables import FEED, FORMATS, POSTS, USERS
 
+INDEX_MEMORY = "256MB"
+DIALECT: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 OnProgress = Callable[[int, int], None]
 
 
@@ -118,24 +124,16 @@ def _make_partitions(postgres_url: str, first: datetime, last: datetime) -> None
 def _copy_all(
     database: duckdb.DuckDBPyConnection, postgres_url: str, report: ImportReport, on_progress: OnProgress
 ) -> None:
-    total = report.users + report.posts + report.feed_rows
-    done = 0
+    copy = _Copy(database, report.users + report.posts + report.feed_rows, on_progress)
     with adbc_driver_postgresql.dbapi.connect(postgres_url) as connection:
         for table in FORMATS:
-            reader = database.sql(f"SELECT * FROM loaded_{table.name}").to_arrow_reader(BATCH_ROWS)
-
-            def counted(reader: pa.RecordBatchReader = reader) -> object:
-                nonlocal done
-                for batch in reader:
-                    yield batch
-                    done += batch.num_rows
-                    on_progress(done, total)
-
-            batches = pa.RecordBatchReader.from_batches(reader.schema, counted())
             try:
                 with connection.cursor() as cursor:
-                    cursor.execute(f"TRUNCATE {table.name}")
-                    cursor.adbc_ingest(table.name, batches, mode="append")
+                    if table is FEED:
+                        _copy_feed(copy, cursor)
+                    else:
+                        cursor.execute(f"TRUNCATE {table.name}")
+                        copy.into(cursor, table.name, f"SELECT * FROM loaded_{table.name}")
                 connection.commit()
             except adbc_driver_postgresql.dbapi.Error as error:
                 connection.rollback()
@@ -145,3 +143,39 @@ def _copy_all(
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE user_data, post_text_df, feed_data")
         connection.commit()
+
+
+def _copy_feed(copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor) -> None:
+    """Month by month straight into its partition, without indexes; these are built afterwards, at once."""
+    indexes = sorted(Table.metadata.tables[FEED.name].indexes, key=lambda index: str(index.name))
+    cursor.execute("TRUNCATE feed_data")
+    cursor.execute(f"DROP INDEX {', '.join(str(index.name) for index in indexes)}")
+    months = copy.database.execute("SELECT DISTINCT date_trunc('month', timestamp) FROM loaded_feed_data ORDER BY 1")
+    for (month,) in months.fetchall():
+        query = f"SELECT * FROM loaded_feed_data WHERE date_trunc('month', timestamp) = TIMESTAMP '{month:%Y-%m-%d}'"
+        copy.into(cursor, partition_name(month), query)
+    cursor.execute(f"SET LOCAL maintenance_work_mem = '{INDEX_MEMORY}'")
+    for index in indexes:
+        cursor.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
+
+
+@dataclass
+class _Copy:
+    """Copies query results, and tells how far of `total` rows it is."""
+
+    database: duckdb.DuckDBPyConnection
+    total: int
+    on_progress: OnProgress
+    done: int = 0
+
+    def into(self, cursor: adbc_driver_postgresql.dbapi.Cursor, table: str, query: str) -> None:
+        reader = self.database.sql(query).to_arrow_reader(BATCH_ROWS)
+        cursor.adbc_ingest(
+            table, pa.RecordBatchReader.from_batches(reader.schema, self._counted(reader)), mode="append"
+        )
+
+    def _counted(self, reader: pa.RecordBatchReader) -> Iterator[pa.RecordBatch]:
+        for batch in reader:
+            yield batch
+            self.done += batch.num_rows
+            self.on_progress(self.done, self.total)
