@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -86,11 +86,32 @@ def test_published_models_are_judged_on_the_withheld_days(place: Place) -> None:
     for model in ("control", "test"):
         place.ok("train", model, "--until", UNTIL)
         place.ok("publish", model)
-    output = place.ok("evaluate", "--json")
-    report = json.loads(output[output.index("{") :])
+    page = place.root / "report.html"
+    output = place.ok("evaluate", "--json", "--html", str(page))
+    report = json.loads(output[output.index("{\n") :])
     assert report["users"] == 30
-    assert {"random", "most popular", "user-topic x popular", "control", "test"} == set(report["rungs"])
+    assert list(report["rungs"]) == [
+        *("random", "most popular", "user-topic x popular", "segment popular", "ALS"),
+        *("control", "two-tower alone", "test"),
+    ]
+    assert "<svg" in page.read_text("utf-8")
     assert "most popular" in place.ok("evaluate")
+    assert "there is no folder" in place.refuses("evaluate", "--html", str(place.root / "nowhere" / "report.html"))
+
+
+def test_models_that_only_know_the_days_that_they_were_trained_on_fail_the_command(place: Place) -> None:
+    for model in ("control", "test"):
+        place.ok("train", model, "--until", UNTIL)
+        place.ok("publish", model)
+    rng = np.random.default_rng(7)
+    rows = [
+        row if row.seconds < 16 * 86_400 else replace(row, post=int(rng.integers(1, 41)))
+        for row in lively(rng, users=30)
+    ]
+    shuffled = write_tables(place.root / "shuffled", rows, 30, 40)
+    reason = place.refuses("evaluate", "--data", str(shuffled))
+    assert "control looks leaked: AUC 0." in reason
+    assert "test looks leaked" in reason
 
 
 def test_scores_come_for_every_pair_in_order_and_see_nothing_later(place: Place) -> None:

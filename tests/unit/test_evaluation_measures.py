@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pipeline.dataset.sampling import Viewed
 from pipeline.errors import LentaError
+from pipeline.evaluation.judgement import HIT_RATE, Judgement
 from pipeline.training.evaluation import POPULAR, Ladder, ladder
 from pipeline.training.measures import (
     area_under_curve,
@@ -105,6 +106,16 @@ def test_captured_lift_is_the_share_of_the_way_from_popular_to_the_oracle() -> N
     assert small_ladder().captured("control") == 0.5
 
 
+def test_captured_lift_has_an_interval_that_holds_it() -> None:
+    rng = np.random.default_rng(2)
+    popular, oracle = (rng.random(500) < 0.5).astype(float), (rng.random(500) < 0.7).astype(float)
+    found = Ladder({POPULAR: popular, "oracle": oracle, "half": (popular + oracle) / 2}).estimates(rng)
+    half = found["half"].captured
+    assert half is not None
+    assert (half.low, half.value, half.high) == pytest.approx((0.5, 0.5, 0.5))
+    assert found["oracle"].gain.low > 0
+
+
 def test_pooled_worlds_count_every_user() -> None:
     both = small_ladder() + small_ladder()
     assert len(both.hits["control"]) == 8
@@ -112,7 +123,7 @@ def test_pooled_worlds_count_every_user() -> None:
 
 
 def test_a_report_holds_every_rung_and_the_paired_differences() -> None:
-    report = as_json(small_ladder())
+    report = as_json(Judgement({HIT_RATE: small_ladder()}, {}, {}, {}, {}, ()))
     assert list(report["rungs"]) == [POPULAR, "control", "oracle"]
     assert [(gain["of"], gain["value"]) for gain in report["differences"]] == [("control", 0.25)]
     assert as_table(small_ladder(), "here").row_count == 3
