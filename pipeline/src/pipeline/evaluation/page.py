@@ -14,7 +14,15 @@ from pipeline.evaluation.judgement import Judgement
 from pipeline.evaluation.plots import calibration_plot, importance_plot, ladder_plot, lift_plot, segments_plot
 from pipeline.evaluation.segments import COLD_POST_TIME, COLD_USER_VIEWS
 from pipeline.training.evaluation import CEILING, POPULAR
-from pipeline.training.reporting import as_table, measures_table, rungs, segments_table, users_of
+from pipeline.training.reporting import (
+    alarm_lines,
+    as_table,
+    difference_lines,
+    measures_table,
+    rungs,
+    segments_table,
+    users_of,
+)
 
 
 def as_page(found: Judgement, title: str) -> str:
@@ -35,7 +43,7 @@ def _sections(found: Judgement) -> Iterator[str]:
         ladder_plot({name: rung.own for name, rung in ladder.items()}, ladder[POPULAR].own.value),
         "A dot is the hit rate, its line the 95 % interval of a bootstrap over users. The dashed line is the most popular posts, "
         "the same for everybody: a model that does not pass it learned nothing of its users. Two intervals that overlap may still "
-        "differ for sure, since all rungs are judged by the same users: see the paired difference in the table.",
+        "differ for sure, since all rungs are judged by the same users. " + ". ".join(difference_lines(found.ladder)),
     )
     if found.alarms:
         yield _alarms(found)
@@ -96,12 +104,8 @@ def _alarms(found: Judgement) -> str:
         "A model that ranks its own training rows far better than new days has learned what it must not know. "
         "The rows are drawn as training draws them; AUC is over all rows at once."
     )
-    items = [
-        f"<li{' class=bad' if alarm.rings else ''}>{alarm.model}: {alarm.train.value:.3f} on training rows, {alarm.test.value:.3f} on "
-        f"new days: {'a leak' if alarm.rings else 'no leak'}</li>"
-        for alarm in found.alarms
-    ]
-    return f"<h2>Leak alarm</h2>\n<p>{words}</p>\n<ul>{''.join(items)}</ul>"
+    items = "".join(f"<li>{line}</li>" for line in alarm_lines(found))
+    return f"<h2>Leak alarm</h2>\n<p>{words}</p>\n<ul{' class=bad' if found.leaks else ''}>{items}</ul>"
 
 
 def _plotted(title: str, svg: str, caption: str) -> str:

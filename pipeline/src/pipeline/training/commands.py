@@ -191,7 +191,7 @@ def _tell(found: Judgement, title: str, steps: Steps, as_json: bool, html: Path 
         reporting.segments_table(found),
     ):
         steps.console.print(table)
-    for line in reporting.alarm_lines(found):
+    for line in (*reporting.difference_lines(found.ladder), *reporting.alarm_lines(found)):
         steps.say(line)
     steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
 

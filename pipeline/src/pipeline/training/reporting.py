@@ -98,11 +98,22 @@ def segments_table(found: Judgement) -> Table:
 
 
 def alarm_lines(found: Judgement) -> Iterator[str]:
-    for alarm in found.alarms:
-        yield (
-            f"{alarm.model}: AUC {alarm.train.value:.3f} on rows that it was trained on, {alarm.test.value:.3f} on unseen days: "
-            + ("[red]a leak[/red]" if alarm.rings else "no leak")
+    """One a model, with a figure a world."""
+    for name in dict.fromkeys(alarm.model for alarm in found.alarms):
+        own = [alarm for alarm in found.alarms if alarm.model == name]
+        train, test = (
+            ", ".join(f"{auc.value:.3f}" for auc in aucs)
+            for aucs in zip(*((a.train, a.test) for a in own), strict=True)
         )
+        verdict = "a leak" if any(alarm.rings for alarm in own) else "no leak"
+        yield f"{name}: AUC {train} on rows that it was trained on, {test} on unseen days: {verdict}"
+
+
+def difference_lines(found: Ladder) -> Iterator[str]:
+    """Between the models; over most popular see the table."""
+    for name, base, gain in differences(found):
+        if base != POPULAR:
+            yield f"{name} less {base}, user by user: {difference(gain)}"
 
 
 def as_json(found: Judgement) -> dict[str, Any]:
