@@ -23,6 +23,8 @@ from pipeline.world.spec import FIRST_POST, FIRST_USER
 from pipeline.world.truth import Truth
 
 NEWTON_STEPS = 6
+USERS_AT_ONCE = 5_000
+"""Whose views are held in memory together."""
 DAY = 86_400 * MICROSECONDS
 PROFILE_SPREAD = 0.1
 """Prior standard deviation of what one cell of the profile adds to a taste."""
@@ -30,7 +32,7 @@ PROFILE_SPREAD = 0.1
 
 @dataclass(frozen=True)
 class Views:
-    """Every view before the cut, by user. offset: log-odds of a like but for the user's own part; shape (n,) each."""
+    """Views before the cut, by user. offset: log-odds of a like but for the user's own part; shape (n,) each."""
 
     user: Index
     post: Index
@@ -46,25 +48,34 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
     feed's end (MacKay 1992); the noise of a view is left out.
     """
     truth = Truth.load(folder)
-    views = _views(feed, truth)
     own = np.concatenate([truth.level[:, None], truth.topic_taste, truth.theme_taste], axis=1)
     spec = truth.spec
     sd = np.repeat([spec.level_sd, spec.topic_own_sd, spec.theme_own_sd], [1, *_widths(truth)])
     mean = profile_means(profile_cells(feed), own[feed.people.ids - FIRST_USER], sd)
     judged = np.unique(viewed.user_id)
     prior = mean[feed.people.places(judged)]
-    starts, ends = (np.searchsorted(views.user, judged, side=side) for side in ("left", "right"))
     inputs = _inputs(truth)
-    tastes = np.array(
+    tastes = np.vstack(
         [
-            posterior_mean(inputs[views.post[low:high]], views.offset[low:high], views.liked[low:high], centre, sd)
-            for low, high, centre in zip(starts, ends, prior, strict=True)
+            _tastes(judged[block], _views(feed, truth, judged[block]), inputs, prior[block], sd)
+            for block in (slice(low, low + USERS_AT_ONCE) for low in range(0, len(judged), USERS_AT_ONCE))
         ]
     )
     post = viewed.post_id - FIRST_POST
     day = (at - truth.start).total_seconds() / 86_400
     known = truth.quality[post] + freshness(day - truth.birth[post], spec)
     return np.asarray(known + np.einsum("nd,nd->n", tastes[np.searchsorted(judged, viewed.user_id)], inputs[post]))
+
+
+def _tastes(users: Index, views: Views, inputs: Floats, prior: Floats, sd: Floats) -> Floats:
+    """Of each of `users`, who ascend, by `posterior_mean`; prior: shape (users, size), as the result."""
+    starts, ends = (np.searchsorted(views.user, users, side=side) for side in ("left", "right"))
+    return np.array(
+        [
+            posterior_mean(inputs[views.post[low:high]], views.offset[low:high], views.liked[low:high], mean, sd)
+            for low, high, mean in zip(starts, ends, prior, strict=True)
+        ]
+    )
 
 
 def posterior_mean(inputs: Floats, offset: Floats, liked: Floats, mean: Floats, sd: Floats) -> Floats:
@@ -121,15 +132,16 @@ def _widths(truth: Truth) -> tuple[int, int]:
     return truth.topic_taste.shape[1], truth.theme_taste.shape[1]
 
 
-def _views(feed: Feed, truth: Truth) -> Views:
-    """A session ends where the next view is further away than gaps within one are."""
+def _views(feed: Feed, truth: Truth, users: Index) -> Views:
+    """Of all users from the first to the last of `users`. A session ends where the next view is further away than gaps within one are."""
     start = microseconds(truth.start)
     found = fetch(
         feed.database,
         f"""
         WITH gaps AS (
             SELECT *, coalesce(instant - lag(instant) OVER own > {GAP_SECONDS[1] * MICROSECONDS}, false)::INT AS opens
-            FROM feed WHERE NOT is_like WINDOW own AS (PARTITION BY user_id ORDER BY instant, post_id)
+            FROM feed WHERE NOT is_like AND user_id BETWEEN {users[0]} AND {users[-1]}
+            WINDOW own AS (PARTITION BY user_id ORDER BY instant, post_id)
         ), sessions AS (
             SELECT *, sum(opens) OVER (PARTITION BY user_id ORDER BY instant, post_id ROWS UNBOUNDED PRECEDING) AS session
             FROM gaps

@@ -69,8 +69,8 @@ def segments(feed: Feed, viewed: Viewed, known: Known, cut: datetime) -> Iterato
     yield Segment("users", f"{COLD_USER_VIEWS} views and more"), ~few
     first = known.first_view[post]
     cold = (first == 0) | (first >= microseconds(cut - COLD_POST_TIME))
-    yield Segment("posts", f"first shown in the last {COLD_POST_TIME.days} days, or later"), cold
-    yield Segment("posts", "shown for longer"), ~cold
+    yield Segment("posts", f"new (under {COLD_POST_TIME.days} days)"), cold
+    yield Segment("posts", "older"), ~cold
     band = age_band(feed, viewed.user_id)
     for place, name in enumerate(age_names()):
         yield Segment("age", name), band == place

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from contracts.assignment import GROUPS
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from pipeline.evaluation.judgement import HIT_RATE, Judgement
@@ -39,15 +40,14 @@ def users_of(found: Ladder) -> int:
 
 
 def as_table(found: Ladder, title: str) -> Table:
-    table = _table(f"{title}: HitRate@5, offline viewed, {users_of(found):,} users")
-    for head in ("HitRate@5", "95 % interval", "less most popular", "captured lift"):
+    table = _table(f"{title}: HitRate@5, offline viewed, {users_of(found):,} users; ± half a 95 % interval")
+    for head in ("HitRate@5", "less most popular", "captured lift"):
         table.add_column(head, justify="right")
     for name, rung in rungs(found).items():
         table.add_row(
             name,
-            f"{rung.own.value:.3f}",
-            f"{rung.own.low:.3f} to {rung.own.high:.3f}",
-            "" if name == POPULAR else difference(rung.gain),
+            with_half(rung.own),
+            "" if name == POPULAR else with_half(rung.gain, "+.3f"),
             caught(name, rung),
         )
     return table
@@ -60,18 +60,19 @@ def difference(gain: Estimate) -> str:
 def caught(name: str, rung: Rung) -> str:
     if rung.captured is None or name in NOT_CAUGHT:
         return ""
-    return f"{rung.captured.value:.2f} ({rung.captured.low:.2f} to {rung.captured.high:.2f})"
+    return with_half(rung.captured, ".2f")
 
 
-def with_half(estimate: Estimate, digits: int = 3) -> str:
+def with_half(estimate: Estimate, form: str = ".3f") -> str:
     """The value, and half of its interval."""
-    return f"{estimate.value:.{digits}f} ± {(estimate.high - estimate.low) / 2:.{digits}f}"
+    half = f"{(estimate.high - estimate.low) / 2:{form.removeprefix('+')}}".removeprefix("0")
+    return f"{estimate.value:{form}}\N{NO-BREAK SPACE}±{half}"
 
 
 def measures_table(found: Judgement) -> Table:
     """Every measure but the hit rate, of the posts that users viewed."""
     others = {measure: rungs(part) for measure, part in found.measures.items() if measure != HIT_RATE}
-    table = _table("Other measures, by user, ± half a 95 % interval; the last three of each user's five best")
+    table = _table("Other measures by user, ± half a 95 % interval")
     for measure in others:
         table.add_column(measure, justify="right")
     for name in found.ladder.hits:
@@ -84,7 +85,7 @@ def segments_table(found: Judgement) -> Table:
     table = _table("HitRate@5 by segment, each ranked by itself")
     names = [name for name in SHOWN if name in found.ladder.hits]
     for head in ("", "users", *names, "test less control"):
-        table.add_column(head, justify="right" if head else "left")
+        table.add_column(head, justify="right" if head else "left", no_wrap=not head)
     for segment, part in found.segments.items():
         gain = next((gain for name, base, gain in differences(part) if (name, base) == PAIRS[-1]), None)
         table.add_row(
@@ -92,7 +93,7 @@ def segments_table(found: Judgement) -> Table:
             segment.name,
             f"{users_of(part):,}",
             *(f"{part.hits[name].mean():.3f}" for name in names),
-            difference(gain) if gain else "",
+            with_half(gain, "+.3f") if gain else "",
         )
     return table
 
@@ -160,6 +161,6 @@ def _plain(estimate: Estimate) -> dict[str, float]:
 
 
 def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("", no_wrap=True)
     return table
