@@ -76,6 +76,9 @@ def _make_views(
         )
     database.execute("UPDATE loaded_post_text_df SET text = '' WHERE text IS NULL")
     database.execute(
+        "SET preserve_insertion_order = false"
+    )  # which of equal feed rows stays is all one, and it takes memory
+    database.execute(
         f"CREATE TEMP TABLE loaded_feed_data AS SELECT DISTINCT timestamp, user_id, post_id, action, "
         f"CAST(CASE WHEN action = 'view' THEN coalesce(target, 0) END AS SMALLINT) AS target "
         f"FROM ({feed.select()}) WHERE {between(None, until)}"

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pipeline.errors import LentaError
 from pipeline.importing.tables import FEED, Column, Source, TableFormat, find
 
-MEMORY = "1GB"
+MEMORY = "2GB"
 BATCH_ROWS = 100_000
 
 
