@@ -4,7 +4,7 @@
 # RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load test benchmark lint types lock clean
+.PHONY: help up down status logs check load test benchmark full lint types lock clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -51,6 +51,10 @@ test: ## unit, contract, integration, chaos and end-to-end tests, on real server
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development
 	@.venv/bin/pytest -s tests/benchmarks
+
+full: ## the offline side at full size: 76 million rows, some ten minutes, 10 GB of disk; prints a table, holds its bars
+	@$(setup) development
+	@.venv/bin/python tests/benchmarks/full.py
 
 lint: ## style, formatting, the arrows between packages, the locks' freshness
 	@$(setup) development

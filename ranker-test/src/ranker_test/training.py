@@ -13,7 +13,7 @@ import numpy.typing as npt
 import optax
 from ranking.encoder import Matrix
 from ranking.examples import Examples
-from ranking.leaning import fit_leaning
+from ranking.leaning import Leaning, fit_leaning
 from ranking.profiles import profile_inputs
 from ranking.taste import Floats, taste_space
 from ranking.text_fitting import fit_projection
@@ -23,6 +23,7 @@ from ranker_test.towers import Towers, user_inputs
 
 LEARNS_FROM_LIKES = True
 """Rows that the encoder learned from look better to it than new ones do: trees must learn from others."""
+CHUNK = 50_000
 OnProgress = Callable[[int, int], None]
 Weights = dict[str, jax.Array]
 
@@ -54,17 +55,26 @@ def train_encoder(examples: Examples, seed: int, on_progress: OnProgress, plan: 
     text = taste_space(embedded, examples, plan.text_rank)
     coordinates = text.coordinates(embedded, posts.topic)
     leaning = fit_leaning(coordinates, examples)
-    state = examples.state(coordinates)
-    profile = profile_inputs(state.profile)
-    theta = leaning.of(state, state.liked_sum, profile)
-    known = examples.post_odds + leaning.to_topics(theta, posts.topic[examples.post])
-    towers = _train_towers(
-        examples, user_inputs(profile, state.liked, theta), known, coordinates, seed, on_progress, plan
-    )
+    inputs, known = _seen(examples, coordinates, leaning)
+    towers = _train_towers(examples, inputs, known, coordinates, seed, on_progress, plan)
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples, plan.shared_rank)
     shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)
     return TowerEncoder(projection, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
+
+
+def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Matrix, Floats]:
+    """The user side's inputs of every row, and the log-odds that the towers add to. In chunks: inputs are wide."""
+    inputs: list[Matrix] = []
+    known: list[Floats] = []
+    for low in range(0, len(examples), CHUNK):
+        part = examples.where(slice(low, low + CHUNK))
+        state = part.state(coordinates)
+        profile = profile_inputs(state.profile)
+        theta = leaning.of(state, state.liked_sum, profile)
+        inputs.append(user_inputs(profile, state.liked, theta))
+        known.append(part.post_odds + leaning.to_topics(theta, examples.posts.topic[part.post]))
+    return np.vstack(inputs), np.concatenate(known)
 
 
 def _train_towers(

@@ -22,6 +22,7 @@ from pipeline.dataset.tables import Tables, naive_literal
 from pipeline.errors import LentaError
 
 MEMORY = "1500MB"
+RESTING_MEMORY = "500MB"
 THREADS = 2
 MICROSECONDS = 1_000_000
 _PLAIN = ("age", "gender", "exp_group")
@@ -74,6 +75,10 @@ class Feed:
     rows: int
     views: int
     fingerprint: str
+
+    def rest(self) -> None:
+        """Lets go of memory, to disk: what comes next asks little of the feed and needs much itself."""
+        self.database.execute(f"SET memory_limit = '{RESTING_MEMORY}'")
 
     def liked(self) -> tuple[Liked, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """All likes by user and time; the users, ascending, and where each one's likes start."""

@@ -74,6 +74,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     history = History(feed)
     requests, clicked = training_requests(feed, seed, LEARNING_ROWS if model.learns_from_likes else TREE_ROWS)
     examples, features = learn_from(history, requests, clicked)
+    feed.rest()
     on_progress(25, 100)
     split = Split.of(examples, model.learns_from_likes)
     encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
