@@ -3,6 +3,8 @@
 A request sees nothing at or after its own time; posts' and topics' counts are those of the last hourly tick, as while
 serving. Counters run over every row of the feed, but in groups: each feed row is added to the first moment of its user that
 comes after it, and the moments are then summed up. So the memory grows with the requests and not with the feed.
+
+The SQL is one text that DuckDB and Spark both run; windows take the place of ASOF joins, which Spark lacks.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ from contracts.vocabulary import Vocabulary
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index, Liked
 
-from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, fetch, load, places
+from pipeline.dataset.engine import DuckDB, Engine
+from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, load, places
 
 TICK = TICK_SECONDS * MICROSECONDS
 CHUNK = 200_000
@@ -57,10 +60,17 @@ class Batch:
 
 
 class History:
-    """Answers requests over one feed, in the terms of one model: its topics and its vocabulary."""
+    """Answers requests over one feed, in the terms of one model: its topics and its vocabulary. `engine` counts."""
 
-    def __init__(self, feed: Feed, topics: Sequence[str] | None = None, vocabulary: Vocabulary | None = None) -> None:
+    def __init__(
+        self,
+        feed: Feed,
+        topics: Sequence[str] | None = None,
+        vocabulary: Vocabulary | None = None,
+        engine: Engine | None = None,
+    ) -> None:
         self.feed = feed
+        self.engine = engine or DuckDB(feed.database)
         self.topics = list(feed.posts.topics if topics is None else topics)
         self.vocabulary = vocabulary or feed.people.vocabulary
         self.liked: Liked
@@ -84,15 +94,15 @@ class History:
 
     def prepare(self) -> None:
         """Sums up what the table `requests(row, user_id, post_id, instant)` asks for; rows count from 0 without a gap."""
+        self.engine.take("feed", "likes", "posts", "requests")
         self._sum_users()
-        self._sum_posts()
+        self._sum_ticks()
 
     def batches(self, chunk: int = CHUNK) -> Iterator[Batch]:
         """In the order of the requests' rows."""
-        database = self.feed.database
-        found = database.execute("SELECT count(*) FROM requests").fetchone()
+        found = self.feed.database.execute("SELECT count(*) FROM requests").fetchone()
         for low in range(0, found[0] if found else 0, chunk):
-            yield self._batch(fetch(database, self._select(low, low + chunk)))
+            yield self._batch(self.engine.fetch(self._select(low, low + chunk)))
 
     @property
     def _topic_columns(self) -> list[str]:
@@ -101,69 +111,68 @@ class History:
     def _sum_users(self) -> None:
         """`known(user_id, instant, v0.., l0.., last_view, last_like, liked)`: as of each moment of each user."""
         counts = "".join(
-            f", (count(*) FILTER (WHERE {'' if kind == 'l' else 'NOT '}is_like AND topic = {place}))::DOUBLE AS {kind}{place}"
+            f", CAST(count(*) FILTER (WHERE {'' if kind == 'l' else 'NOT '}is_like AND topic = {place}) AS DOUBLE) "
+            f"AS {kind}{place}"
             for kind in ("v", "l")
             for place in range(len(self.feed.posts.topics))
         )
         sums = "".join(f", sum({name}) OVER so_far AS {name}" for name in self._topic_columns)
-        self.feed.database.execute(
+        self.engine.keep("moments", "SELECT DISTINCT user_id, instant FROM requests")
+        self.engine.keep(
+            "known",
             f"""
-            CREATE OR REPLACE TEMP TABLE moments AS SELECT DISTINCT user_id, instant FROM requests;
-            CREATE OR REPLACE TEMP TABLE known AS
             WITH added AS (
-                SELECT m.user_id, m.instant, max(f.instant) FILTER (WHERE NOT is_like) AS last_view,
-                    max(f.instant) FILTER (WHERE is_like) AS last_like{counts}
-                FROM feed AS f ASOF JOIN moments AS m ON f.user_id = m.user_id AND f.instant < m.instant GROUP BY ALL
+                SELECT user_id, moment AS instant, max(instant) FILTER (WHERE NOT is_like) AS last_view,
+                    max(instant) FILTER (WHERE is_like) AS last_like{counts}
+                FROM ({_before_moments("feed", "is_like", "topic")}) GROUP BY user_id, moment
             ), new_likes AS (
-                SELECT m.user_id, m.instant, count(*)::DOUBLE AS liked
-                FROM likes AS l ASOF JOIN moments AS m ON l.user_id = m.user_id AND l.instant < m.instant GROUP BY ALL
+                SELECT user_id, moment AS instant, CAST(count(*) AS DOUBLE) AS liked
+                FROM ({_before_moments("likes", "post_id")}) GROUP BY user_id, moment
             )
             SELECT user_id, instant, max(last_view) OVER so_far AS last_view, max(last_like) OVER so_far AS last_like,
                 sum(liked) OVER so_far AS liked{sums}
             FROM moments LEFT JOIN added USING (user_id, instant) LEFT JOIN new_likes USING (user_id, instant)
             WINDOW so_far AS (PARTITION BY user_id ORDER BY instant ROWS UNBOUNDED PRECEDING)
-            """
+            """,
         )
 
-    def _sum_posts(self) -> None:
-        """`hours`: what happened up to and with each hour, by post, by topic, and in all."""
-        self.feed.database.execute(
+    def _sum_ticks(self) -> None:
+        """`known_by_post`, `known_by_topic`, `known_by_everything`: as of each tick that is asked for."""
+        self.engine.keep(
+            "request_ticks",
             f"""
-            CREATE OR REPLACE TEMP TABLE hours AS
-            SELECT post_id, topic, instant // {TICK} AS hour, (count(*) FILTER (WHERE NOT is_like))::DOUBLE AS views,
-                (count(*) FILTER (WHERE is_like))::DOUBLE AS likes, min(instant) FILTER (WHERE NOT is_like) AS first_view
-            FROM feed GROUP BY ALL;
-            CREATE OR REPLACE TEMP TABLE post_hours AS
-            SELECT post_id, hour, sum(views) OVER so_far AS views, sum(likes) OVER so_far AS likes,
-                min(first_view) OVER so_far AS first_view
-            FROM hours WINDOW so_far AS (PARTITION BY post_id ORDER BY hour);
-            CREATE OR REPLACE TEMP TABLE topic_hours AS
-            SELECT topic, hour, sum(sum(views)) OVER so_far AS views, sum(sum(likes)) OVER so_far AS likes
-            FROM hours GROUP BY topic, hour WINDOW so_far AS (PARTITION BY topic ORDER BY hour);
-            CREATE OR REPLACE TEMP TABLE all_hours AS
-            SELECT hour, sum(sum(views)) OVER so_far AS views, sum(sum(likes)) OVER so_far AS likes
-            FROM hours GROUP BY hour WINDOW so_far AS (ORDER BY hour)
-            """
+            SELECT r.row, r.user_id, r.post_id, r.instant, {_tick("r.instant")} AS tick, coalesce(p.topic, -1) AS topic,
+                0 AS everything
+            FROM requests AS r LEFT JOIN posts AS p ON p.id = r.post_id
+            """,
         )
+        self.engine.keep(
+            "ticks",
+            f"""
+            SELECT post_id, topic, 0 AS everything, {_tick("instant")} AS tick,
+                CAST(count(*) FILTER (WHERE NOT is_like) AS DOUBLE) AS views,
+                CAST(count(*) FILTER (WHERE is_like) AS DOUBLE) AS likes,
+                min(instant) FILTER (WHERE NOT is_like) AS first_view
+            FROM feed GROUP BY post_id, topic, {_tick("instant")}
+            """,
+        )
+        for name, key in (("post", "post_id"), ("topic", "topic"), ("everything", "everything")):
+            self.engine.keep(f"known_by_{name}", _before_ticks(key))
 
     def _select(self, low: int, high: int) -> str:
-        topics = "".join(f", coalesce({name}, 0) AS {name}" for name in self._topic_columns)
+        topics = "".join(f", coalesce(k.{name}, 0) AS {name}" for name in self._topic_columns)
         count = "CAST(coalesce({0}, 0) AS DOUBLE) AS {1}".format
         return f"""
-            WITH asked AS (
-                SELECT r.row, r.user_id, r.post_id, r.instant, r.instant // {TICK} AS hour, coalesce(p.topic, -1) AS topic
-                FROM requests AS r LEFT JOIN posts AS p ON p.id = r.post_id WHERE r.row >= {low} AND r.row < {high}
-            )
             SELECT a.user_id, a.post_id, a.instant, a.topic, {count("k.last_view", "last_view")},
-                {count("k.last_like", "last_like")}, coalesce(k.liked, 0)::BIGINT AS liked,
+                {count("k.last_like", "last_like")}, CAST(coalesce(k.liked, 0) AS BIGINT) AS liked,
                 {count("p.views", "post_views")}, {count("p.likes", "post_likes")}, {count("p.first_view", "first_view")},
                 {count("t.views", "live_topic_views")}, {count("t.likes", "live_topic_likes")},
                 {count("e.views", "total_views")}, {count("e.likes", "total_likes")}{topics}
-            FROM asked AS a
+            FROM (SELECT * FROM request_ticks WHERE row >= {low} AND row < {high}) AS a
             LEFT JOIN known AS k ON k.user_id = a.user_id AND k.instant = a.instant
-            ASOF LEFT JOIN post_hours AS p ON p.post_id = a.post_id AND p.hour < a.hour
-            ASOF LEFT JOIN topic_hours AS t ON t.topic = a.topic AND t.hour < a.hour
-            ASOF LEFT JOIN all_hours AS e ON e.hour < a.hour
+            LEFT JOIN known_by_post AS p ON p.post_id = a.post_id AND p.tick = a.tick
+            LEFT JOIN known_by_topic AS t ON t.topic = a.topic AND t.tick = a.tick
+            LEFT JOIN known_by_everything AS e ON e.tick = a.tick
             ORDER BY a.row
         """
 
@@ -213,6 +222,45 @@ class History:
             first_view_at=_seconds(found["first_view"]),
             now=_seconds(found["instant"]),
         )
+
+
+def _tick(instant: str) -> str:
+    """SQL: the start of the hour."""
+    return f"({instant} - {instant} % {TICK})"
+
+
+def _before_moments(events: str, *columns: str) -> str:
+    """SQL: the rows of `events` before their user's last moment, each with `moment`, the first that comes after it.
+
+    It goes back in time, so that both engines pass once over a user's rows; of what happens at once, moments come last.
+    """
+    own, none = ", ".join(columns), ", ".join(["NULL"] * len(columns))
+    return f"""
+        SELECT user_id, instant, moment, {own} FROM (
+            SELECT user_id, instant, {own}, is_event, min(moment) OVER (
+                PARTITION BY user_id ORDER BY instant DESC, is_event DESC ROWS UNBOUNDED PRECEDING) AS moment
+            FROM (
+                SELECT user_id, instant, {own}, 1 AS is_event, CAST(NULL AS BIGINT) AS moment FROM {events}
+                UNION ALL SELECT user_id, instant, {none}, 0, instant FROM moments
+            )
+        ) WHERE is_event = 1 AND moment IS NOT NULL
+    """
+
+
+def _before_ticks(key: str) -> str:
+    """SQL: for each value of `key` and each tick that is asked for, the sums over what happened in earlier ticks."""
+    return f"""
+        SELECT {key}, tick, views, likes, first_view FROM (
+            SELECT {key}, tick, is_event, sum(views) OVER so_far AS views, sum(likes) OVER so_far AS likes,
+                min(first_view) OVER so_far AS first_view
+            FROM (
+                SELECT {key}, tick, sum(views) AS views, sum(likes) AS likes, min(first_view) AS first_view, 1 AS is_event
+                FROM ticks GROUP BY {key}, tick
+                UNION ALL SELECT DISTINCT {key}, tick, 0, 0, CAST(NULL AS BIGINT), 0 FROM request_ticks
+            )
+            WINDOW so_far AS (PARTITION BY {key} ORDER BY tick, is_event ROWS UNBOUNDED PRECEDING)
+        ) WHERE is_event = 0
+    """
 
 
 def _place(topics: Sequence[str], topic: str) -> int:
