@@ -73,6 +73,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {
         "docker": None if _docker_answers() else "no Docker engine with compose answers here",
         "browser": None if chromium() else "no Chromium on PATH (Debian: apt-get install chromium)",
+        "spark": None if shutil.which("java") else "no Java on PATH (Debian: apt-get install default-jre-headless)",
     }
     wanted = {marker.name for item in items for marker in item.iter_markers()} & missing.keys()
     lacking = {name: reason for name in wanted if (reason := missing[name])}

@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from pipeline import warm
+from pipeline import features, warm
 from pipeline.check import commands as check
 from pipeline.errors import LentaError
 from pipeline.importing import commands as importing
@@ -23,7 +23,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (stack, world, importing, training, warm, check):
+for part in (stack, world, importing, features, training, warm, check):
     part.register(app)
 
 

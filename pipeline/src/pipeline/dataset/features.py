@@ -1,0 +1,54 @@
+"""Features of training requests, as a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from contracts.features import SCHEMA
+from pyarrow.parquet import ParquetWriter
+
+from pipeline.dataset.history import History, Requests
+from pipeline.dataset.tables import OnProgress, silent
+from pipeline.errors import LentaError
+
+FILE = pa.schema(
+    [
+        ("user_id", pa.int64()),
+        ("post_id", pa.int64()),
+        ("timestamp", pa.timestamp("us")),
+        ("clicked", pa.bool_()),
+        *((name, pa.float32()) for name in SCHEMA),
+    ]
+)
+
+
+def write_features(
+    history: History,
+    requests: Requests,
+    clicked: npt.NDArray[np.float64],
+    out: Path,
+    on_progress: OnProgress = silent,
+) -> None:
+    """Parquet with the columns of FILE, one row a request, in their order; all of it or nothing.
+
+    Raises LentaError when it cannot be written.
+    """
+    history.ask(requests)
+    beside = out.with_name(out.name + ".part")
+    done = 0
+    try:
+        with ParquetWriter(beside, FILE) as writer:
+            for batch in history.batches():
+                high = done + len(batch.time)
+                given = (batch.user_id, batch.post_id, batch.time, clicked[done:high] > 0)
+                writer.write_table(pa.table([*given, *batch.features().T], schema=FILE))
+                done = high
+                on_progress(done, len(clicked))
+        beside.replace(out)
+    except OSError as error:
+        raise LentaError(f"--out {out} cannot be written: {error}") from error
+    finally:
+        beside.unlink(missing_ok=True)
