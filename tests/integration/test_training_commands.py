@@ -96,6 +96,9 @@ def test_published_models_are_judged_on_the_withheld_days(place: Place) -> None:
     ]
     assert "<svg" in page.read_text("utf-8")
     assert "most popular" in place.ok("evaluate")
+    assert "had they served" in place.ok("evaluate", "--off-policy")
+    served = place.ok("evaluate", "--off-policy", "--json")
+    assert list(json.loads(served[served.index("{\n") :])["values"]) == ["most popular", "control", "test"]
     assert "there is no folder" in place.refuses("evaluate", "--html", str(place.root / "nowhere" / "report.html"))
 
 

@@ -23,6 +23,7 @@ MAY_READ_THE_TRUTH = {
     "pipeline/src/pipeline/world/simulation.py",
     "pipeline/src/pipeline/check/quality.py",
     "pipeline/src/pipeline/evaluation/ceiling.py",
+    "pipeline/src/pipeline/evaluation/served_truth.py",
     "pipeline/src/pipeline/training/judging.py",
 }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from contracts.catalogue import Catalogue, tick_of
 from contracts.records import Counts, Profile, pack_row
 from contracts.vocabulary import CATEGORIES
 
-from pipeline.dataset.feed import MICROSECONDS, Feed, fetch, microseconds, places
+from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, fetch, load, microseconds, places
 
 
 def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
@@ -45,7 +45,9 @@ def subset(catalogue: Catalogue, chosen: npt.NDArray[np.intp]) -> Catalogue:
 
 def rows_at(feed: Feed, users: Sequence[int], moment: datetime) -> list[bytes]:
     """Each user's packed row as of `moment`; of a user whom nobody knows, an empty one."""
-    return [pack_row(_profile(feed, user), _counts(feed, user, moment), _hidden(feed, user, moment)) for user in users]
+    load(feed.database, "asked", {"user_id": np.unique(np.array(users, np.int64))})
+    counts, hidden = _counts(feed, moment), _hidden(feed, moment)
+    return [pack_row(_profile(feed, user), counts.get(user, b""), hidden.get(user, b"")) for user in users]
 
 
 def _profile(feed: Feed, user: int) -> bytes:
@@ -58,24 +60,34 @@ def _profile(feed: Feed, user: int) -> bytes:
     return Profile(age, gender, exp_group, **codes).pack()
 
 
-def _counts(feed: Feed, user: int, moment: datetime) -> bytes:
-    found = feed.database.execute(
-        f"SELECT topic, count(*) FILTER (WHERE NOT is_like), count(*) FILTER (WHERE is_like), "
-        f"coalesce(max(instant) FILTER (WHERE NOT is_like), 0) // {MICROSECONDS}, "
-        f"coalesce(max(instant) FILTER (WHERE is_like), 0) // {MICROSECONDS} "
-        f"FROM feed WHERE user_id = {user} AND instant < {microseconds(moment)} GROUP BY topic"
-    ).fetchall()
-    if not found:
-        return b""
-    views, likes = (np.zeros(len(feed.posts.topics), np.uint32) for _ in range(2))
-    for topic, viewed, liked, *_ in found:
-        views[topic], likes[topic] = viewed, liked
-    return Counts(max(row[3] for row in found), max(row[4] for row in found), views, likes).pack()
+def _counts(feed: Feed, moment: datetime) -> dict[int, bytes]:
+    """Of each of the users in `asked` who did anything before `moment`."""
+    found = fetch(
+        feed.database,
+        f"SELECT user_id, topic, count(*) FILTER (WHERE NOT is_like) AS views, count(*) FILTER (WHERE is_like) AS likes, "
+        f"coalesce(max(instant) FILTER (WHERE NOT is_like), 0) // {MICROSECONDS} AS last_view, "
+        f"coalesce(max(instant) FILTER (WHERE is_like), 0) // {MICROSECONDS} AS last_like "
+        f"FROM feed JOIN asked USING (user_id) WHERE instant < {microseconds(moment)} GROUP BY ALL ORDER BY user_id",
+    )
+    packed: dict[int, bytes] = {}
+    for user, rows in _by_user(found):
+        views, likes = (np.zeros(len(feed.posts.topics), np.uint32) for _ in range(2))
+        views[found["topic"][rows]], likes[found["topic"][rows]] = found["views"][rows], found["likes"][rows]
+        packed[user] = Counts(found["last_view"][rows].max(), found["last_like"][rows].max(), views, likes).pack()
+    return packed
 
 
-def _hidden(feed: Feed, user: int, moment: datetime) -> bytes:
-    found = feed.database.execute(
-        f"SELECT post_id FROM likes WHERE user_id = {user} AND instant < {microseconds(moment)} "
-        "ORDER BY instant, post_id"
-    ).fetchall()
-    return np.array([post for (post,) in found], "<u4").tobytes()
+def _hidden(feed: Feed, moment: datetime) -> dict[int, bytes]:
+    found = fetch(
+        feed.database,
+        f"SELECT user_id, post_id FROM likes JOIN asked USING (user_id) WHERE instant < {microseconds(moment)} "
+        "ORDER BY user_id, instant, post_id",
+    )
+    return {user: found["post_id"][rows].astype("<u4").tobytes() for user, rows in _by_user(found)}
+
+
+def _by_user(found: Columns) -> Iterator[tuple[int, slice]]:
+    """found: in the order of `user_id`."""
+    users, starts, counts = np.unique(found["user_id"], return_index=True, return_counts=True)
+    for user, low, count in zip(users, starts, counts, strict=True):
+        yield int(user), slice(low, low + count)

@@ -16,6 +16,8 @@ from pipeline.stack.source import parse_time
 from pipeline.stack.steps import Steps
 
 if TYPE_CHECKING:
+    from ranking.artefact import ModelStore
+
     from pipeline.evaluation.judgement import Judgement
 
 Postgres = Annotated[
@@ -97,6 +99,9 @@ def evaluate(
     model_uri: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
     html: Annotated[Path | None, typer.Option(help="Write a report with plots into this file.")] = None,
+    off_policy: Annotated[
+        bool, typer.Option("--off-policy", help="Instead: what they would have got on those days, had they served.")
+    ] = False,
 ) -> None:
     """Judge the published models on the days that were withheld, beside simple baselines and, if simulated, the oracle.
 
@@ -111,6 +116,13 @@ def evaluate(
         raise LentaError(f"--html {html}: there is no folder {html.parent}")
     console = Console(stderr=as_json)
     steps = Steps(console)
+    if off_policy:
+        if seeds or html:
+            raise LentaError(
+                "--off-policy judges the published models on the withheld days: leave out --seeds and --html"
+            )
+        _tell_off_policy(*_withheld(data, until, model_uri), steps, as_json)
+        return
     if seeds:
         wanted = _seeds(seeds)
         today = datetime.now(UTC).date()
@@ -120,12 +132,9 @@ def evaluate(
                 found |= dict(judge_fresh(world, [seed], today, lambda _: on_progress))
         title, total = f"world {world}, seeds {seeds}", pooled(list(found.values()))
     else:
-        from ranking.artefact import ModelStore
-
-        folder = data or Path(_or_setting(None, "LENTA_DATA"))
-        moment = parse_time(until or _or_setting(None, "LENTA_UNTIL"), "--until")
+        folder, moment, store = _withheld(data, until, model_uri)
         with steps.step("Judging the published models"):
-            total = judge_published(folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI")))
+            total = judge_published(folder, moment, store)
         title = f"{folder.name}, 15 days from {moment:%Y-%m-%d}"
     _tell(total, title, steps, as_json, html)
     if total.leaks:
@@ -194,6 +203,27 @@ def _tell(found: Judgement, title: str, steps: Steps, as_json: bool, html: Path 
     for line in (*reporting.difference_lines(found.ladder), *reporting.alarm_lines(found)):
         steps.say(line)
     steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
+
+
+def _tell_off_policy(folder: Path, moment: datetime, store: ModelStore, steps: Steps, as_json: bool) -> None:
+    from pipeline.training.offpolicy import off_policy_json, off_policy_published, off_policy_table
+
+    with steps.step("Letting the published models recommend for the withheld days") as on_progress:
+        found = off_policy_published(folder, moment, store, on_progress=on_progress)
+    if as_json:
+        typer.echo(json.dumps(off_policy_json(found), indent=1))
+        return
+    steps.console.print(off_policy_table(found, f"{folder.name}, 15 days from {moment:%Y-%m-%d}"))
+    steps.say("Next: [bold]lenta publish[/bold] the better one, or let an experiment decide")
+
+
+def _withheld(data: Path | None, until: str | None, model_uri: str | None) -> tuple[Path, datetime, ModelStore]:
+    """The folder with the withheld days, their beginning, and the store."""
+    from ranking.artefact import ModelStore
+
+    folder = data or Path(_or_setting(None, "LENTA_DATA"))
+    moment = parse_time(until or _or_setting(None, "LENTA_UNTIL"), "--until")
+    return folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
 
 
 def _or_setting(given: str | None, name: str) -> str:
