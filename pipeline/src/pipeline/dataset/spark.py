@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ PARTITIONS = 8
 JAVA = "Java 17 or later (Debian: apt-get install default-jre-headless)"
 _QUIET = """
 rootLogger.level = fatal
+logger.gateway.name = org.apache.spark.api.python.PythonGatewayServer
+logger.gateway.level = fatal
 rootLogger.appenderRef.stderr.ref = stderr
 appender.stderr.type = Console
 appender.stderr.name = stderr
@@ -79,6 +82,7 @@ def local_spark(
         raise LentaError("pyspark is missing; run `pip install lenta-pipeline[spark]`") from error
     if find_java() is None:
         raise LentaError(f"Spark needs {JAVA}; there is none on PATH or under JAVA_HOME")
+    warnings.filterwarnings("ignore", "PySpark does not yet fully support pandas", FutureWarning)  # none is made here
     with TemporaryDirectory(prefix="lenta-spark-") as name:
         folder = Path(name)
         (folder / "log4j2.properties").write_text(_QUIET)
