@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import warnings
@@ -96,6 +97,7 @@ def local_spark(
             "spark.ui.enabled": False,
             "spark.ui.showConsoleProgress": False,
         }
+        logging.getLogger("py4j").setLevel(logging.WARNING)  # else it tells of every connection, up to the very end
         try:
             session = SparkSession.builder.master(f"local[{cores}]").appName("lenta").config(map=settings).getOrCreate()
         except PySparkException as error:
