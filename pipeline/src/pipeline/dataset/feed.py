@@ -116,7 +116,9 @@ def opened(tables: Tables, until: datetime | None = None, memory: str = MEMORY) 
     """until: None for everything that the tables hold. Raises LentaError for tables that cannot be read."""
     with TemporaryDirectory(prefix="lenta-") as folder, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{memory}'; SET threads = {THREADS}; SET TimeZone = 'UTC'")
-        database.execute(f"SET temp_directory = '{folder}/spill'; SET enable_progress_bar = false")
+        database.execute(f"SET temp_directory = '{folder}/spill'")
+        if database.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+            database.execute("SET enable_progress_bar = false")  # off already, a notebook without widgets refuses it
         try:
             feed = _open(database, tables, until)
         except duckdb.Error as error:

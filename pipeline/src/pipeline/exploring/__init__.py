@@ -1,0 +1,1 @@
+"""What the notebooks show: the story of the data and of the embeddings, as queries and figures."""
