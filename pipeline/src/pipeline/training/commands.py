@@ -1,4 +1,4 @@
-"""`lenta train`, `publish`, `evaluate`, `score`. What is heavy is imported when a command runs."""
+"""`lenta train`, `publish`, `retrain`, `evaluate`, `score`. What is heavy is imported when a command runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pipeline.stack.source import parse_time
 from pipeline.stack.steps import Steps
 
 if TYPE_CHECKING:
-    from ranking.artefact import ModelStore
+    from ranking.artefact import ModelStore, Pointer
 
     from pipeline.evaluation.judgement import Judgement
 
@@ -34,6 +34,7 @@ ModelName = Annotated[str, typer.Argument(help="control or test", metavar="MODEL
 def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("publish")(publish)
+    app.command("retrain")(retrain)
     app.command("evaluate")(evaluate)
     app.command("score")(score)
 
@@ -68,22 +69,71 @@ def publish(
     model: ModelName,
     version: Annotated[str | None, typer.Argument(help="The latest, if not given.")] = None,
     rollback: Annotated[bool, typer.Option("--rollback", help="Put the version before into service again.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Don't compare: whatever it is worth.")] = False,
+    postgres_url: Postgres = None,
     model_uri: Store = None,
 ) -> None:
-    """Put a trained model into service: its ranker takes it over within seconds.
+    """Put a trained model into service, unless it is worse than the one there: its ranker takes it over within seconds.
+
+    Both are judged on the days that the one in service has not seen, the last fifteen at most. Worse is a model where the 95 % interval of
+    the difference, paired by user, lies below zero.
 
     Example: lenta publish test
     """
     from ranking.artefact import ModelStore
 
+    from pipeline.training.comparing import WorseModelError
+    from pipeline.training.publishing import publish_unless_worse
     from pipeline.training.store import publish as put_into_service
     from pipeline.training.store import roll_back
 
     if rollback and version:
         raise LentaError("--rollback goes to the version before; to go to another name it without --rollback")
+    store, steps = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI")), Steps(Console())
+    if rollback:
+        pointer = roll_back(store, model)
+    elif force or store.current(model) is None:
+        pointer = put_into_service(store, model, version)
+    else:
+        postgres = _or_setting(postgres_url, "LENTA_POSTGRES_URL")
+        try:
+            pointer = publish_unless_worse(store, model, version, postgres, steps)
+        except WorseModelError as error:
+            raise LentaError(f"{error}. `lenta publish {model} --force` replaces it all the same") from error
+    _tell_published(model, pointer, steps)
+
+
+def retrain(
+    models: Annotated[
+        list[str] | None, typer.Argument(help="control, test, or both if not given", metavar="MODEL")
+    ] = None,
+    anew: Annotated[bool, typer.Option("--anew", help="Start over where a killed run could go on.")] = False,
+    postgres_url: Postgres = None,
+    model_uri: Store = None,
+) -> None:
+    """Train on all that Postgres holds, compare, and publish unless the new model is worse. A killed run goes on when called again.
+
+    Until the end the old model serves. Example: lenta retrain control
+    """
+    from contracts.assignment import GROUPS
+    from ranking.artefact import ModelStore
+
+    from pipeline.stack.home import Home
+    from pipeline.training.models import check_name
+    from pipeline.training.retraining import retrain as train_and_publish
+
+    wanted = models or list(GROUPS)
+    for model in wanted:
+        check_name(model)
+    postgres, steps = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), Steps(Console())
     store = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
-    pointer = roll_back(store, model) if rollback else put_into_service(store, model, version)
-    steps = Steps(Console())
+    for model in wanted:
+        folder = Home.find().root / "retraining"
+        pointer = train_and_publish(model, postgres, store, folder, steps, datetime.now(UTC), anew)
+        _tell_published(model, pointer, steps)
+
+
+def _tell_published(model: str, pointer: Pointer, steps: Steps) -> None:
     before = f", before it {pointer.previous[0]}" if pointer.previous else ""
     steps.say(f"[green]✓[/green] {model}@{pointer.version} is in service{before}")
     steps.say("Next: [bold]lenta status[/bold] shows when its ranker has taken it over")

@@ -30,13 +30,18 @@ def version_of(store: ModelStore, name: str, version: str | None) -> str:
     return published.version
 
 
-def publish(store: ModelStore, name: str, version: str | None) -> Pointer:
-    """Puts `version`, or the latest, into service. Raises LentaError when there is none that can be read."""
+def version_to_publish(store: ModelStore, name: str, version: str | None) -> str:
+    """`version`, or the latest. Raises LentaError when there is none."""
     check_name(name)
     versions = store.versions(name)
     if not versions:
         raise LentaError(f"no {name} has been trained; run `lenta train {name}`")
-    wanted = version_of(store, name, version or versions[-1])
+    return version_of(store, name, version or versions[-1])
+
+
+def publish(store: ModelStore, name: str, version: str | None) -> Pointer:
+    """Puts `version`, or the latest, into service. Raises LentaError when there is none that can be read."""
+    wanted = version_to_publish(store, name, version)
     try:
         return store.publish(name, wanted)
     except ArtefactError as error:

@@ -1,0 +1,128 @@
+"""`lenta retrain`: train, compare, publish, in one command that can be killed at any time.
+
+It works in a folder of its own. Each part is moved into place when it is whole, so that a run that was killed goes on with
+what is there; the pointer to the model in service moves last.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from ranking.artefact import MANIFEST, Manifest, ModelStore, Pointer
+from ranking.scorer import Scorer
+
+from pipeline.dataset.feed import opened
+from pipeline.dataset.tables import Tables, export
+from pipeline.errors import LentaError
+from pipeline.stack.steps import Steps
+from pipeline.training.comparing import MINUTE, WorseModelError
+from pipeline.training.fitting import fit
+from pipeline.training.models import check_name, loader, model_of
+from pipeline.training.publishing import check_not_worse, days_to_compare, in_service
+from pipeline.training.store import publish
+
+STALE = timedelta(hours=12)
+"""What a killed run left is of no use after this: its feed is too old."""
+BEGUN, TABLES, TWIN, WHOLE = "begun", "tables", "twin", "model"
+
+
+@dataclass(frozen=True)
+class Work:
+    """The folder of one model's retraining."""
+
+    name: str
+    folder: Path
+    steps: Steps
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Raises LentaError while another retraining of this model is at work here."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        with self.folder.with_suffix(".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise LentaError(
+                    f"{self.name} is being retrained already, in {self.folder}; wait for its end"
+                ) from error
+            yield
+
+    def begin(self, now: datetime, anew: bool) -> None:
+        """Goes on with what a killed run left, unless that is stale or `anew`."""
+        begun = self.folder / BEGUN
+        at = datetime.fromisoformat(begun.read_text()) if begun.exists() else None
+        if at and not anew and now - at < STALE:
+            self.steps.say(f"Going on with the retraining of {self.name} begun at {at:{MINUTE}}; --anew starts over")
+            return
+        self.end()
+        self.folder.mkdir(parents=True)
+        begun.write_text(now.isoformat())
+
+    def end(self) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def tables(self, postgres_url: str) -> Tables:
+        place = self.folder / TABLES
+        if not place.exists():
+            beside = place.with_suffix(".new")
+            with self.steps.step("Reading the feed") as on_progress:
+                export(postgres_url, beside, None, on_progress)
+            beside.rename(place)
+        return Tables.of_folder(place)
+
+    def model(self, part: str, title: str, tables: Tables, until: datetime | None) -> Scorer:
+        """Trained on what was before `until`, or opened where it has been."""
+        place = self.folder / part
+        if not _is_whole(place, until):
+            shutil.rmtree(place, ignore_errors=True)
+            with self.steps.step(title) as on_progress, opened(tables, until) as feed:
+                fitted = fit(model_of(self.name), feed, datetime.now(UTC), on_progress=on_progress)
+            fitted.save(place)
+            beside = place / f"{MANIFEST}.new"
+            beside.write_text(fitted.manifest.model_dump_json())
+            beside.rename(place / MANIFEST)
+        return Scorer.open(place, loader(self.name))
+
+
+def _is_whole(place: Path, until: datetime | None) -> bool:
+    """Whether a model is there that was trained until then; the days to compare by move with the model in service."""
+    manifest = place / MANIFEST
+    if not manifest.exists():
+        return False
+    return until is None or Manifest.model_validate_json(manifest.read_bytes()).train_until == until
+
+
+def retrain(
+    name: str, postgres_url: str, store: ModelStore, folder: Path, steps: Steps, now: datetime, anew: bool = False
+) -> Pointer:
+    """Trains on all that Postgres holds, and puts the model into service unless it is worse than the one there.
+
+    Raises WorseModelError when it is, and LentaError when Postgres cannot be read, and for a feed that nothing can be learned from.
+    """
+    check_name(name)
+    work = Work(name, folder / name, steps)
+    with work.alone():
+        work.begin(now, anew)
+        tables = work.tables(postgres_url)
+        with in_service(store, name, steps) as serving:
+            days = days_to_compare(tables, serving, steps) if serving else None
+            try:
+                if serving and days:
+                    title = f"Training {name} without the days to compare by"
+                    check_not_worse(days, work.model(TWIN, title, tables, days.start), serving, steps)
+                model = work.model(WHOLE, f"Training {name}", tables, None)
+                if serving and days:
+                    check_not_worse(days, model, serving, steps)
+            except WorseModelError:
+                work.end()
+                raise
+        store.put(work.folder / WHOLE, model.manifest)
+        pointer = publish(store, name, model.manifest.version)
+        work.end()
+    return pointer
