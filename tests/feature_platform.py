@@ -145,3 +145,16 @@ def feature_platform(postgres_url: str, redis_url: str, *, warmed: bool = True) 
 def event(key: str, user_id: int, post_id: int, action: str, timestamp: datetime | None = None) -> dict[str, object]:
     found: dict[str, object] = {"key": key, "user_id": user_id, "post_id": post_id, "action": action}
     return found | ({"timestamp": timestamp.isoformat()} if timestamp else {})
+
+
+def exposure(key: str, user_id: int, posts: list[int]) -> dict[str, object]:
+    return {
+        "key": key,
+        "user_id": user_id,
+        "experiment": "models",
+        "group": "test",
+        "model": "test",
+        "model_version": "v",
+        "posts": posts,
+        "served_at": datetime.now(UTC).isoformat(),
+    }

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.wire import MAX_BATCH
-from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
+from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
 from feature_service.layout import DEAD_LETTERS, log_key, shard_of
 
 
@@ -146,18 +146,9 @@ def test_a_poisoned_entry_is_put_aside_with_its_reason_and_the_rest_goes_on(plat
 
 
 def test_an_exposure_is_recorded_once_and_answered_with_its_texts(platform: FeaturePlatform) -> None:
-    exposure = {
-        "key": "x1",
-        "user_id": 200,
-        "experiment": "models",
-        "group": "test",
-        "model": "test",
-        "model_version": "v",
-        "posts": [3, 1],
-        "served_at": datetime.now(UTC).isoformat(),
-    }
+    shown = exposure("x1", 200, [3, 1])
     for _ in range(2):
-        answer = platform.http.post("/exposures", json=exposure)
+        answer = platform.http.post("/exposures", json=shown)
         assert [post["id"] for post in answer.json()["posts"]] == [3, 1]
     platform.settle()
     assert platform.count("exposures", "key = 'x1' AND exp_group = 'test'") == 1

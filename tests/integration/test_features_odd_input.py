@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from contracts.wire import UserProfile
-from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
+from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
 from feature_service.layout import DEAD_LETTERS, POSTS_SHARD, log_key, shard_of
 from feature_service.log import Registered
 from feature_service.posts import Posts
@@ -106,18 +106,9 @@ def test_an_event_on_a_post_imported_after_the_warm_is_counted_by_the_next_one(p
 
 
 def test_an_exposure_that_cannot_be_recorded_is_unavailable(platform: FeaturePlatform) -> None:
-    exposure = {
-        "key": "x1",
-        "user_id": 200,
-        "experiment": "models",
-        "group": "test",
-        "model": "test",
-        "model_version": "v",
-        "posts": [3, 1],
-        "served_at": datetime.now(UTC).isoformat(),
-    }
+    shown = exposure("x1", 200, [3, 1])
     platform.client.config_set("maxmemory", "1mb")
-    answer = platform.http.post("/exposures", json=exposure)
+    answer = platform.http.post("/exposures", json=shown)
     platform.client.config_set("maxmemory", "0")
     assert answer.status_code == 503
     assert "Retry-After" in answer.headers

@@ -26,7 +26,7 @@ from ranking.examples import Index
 
 from pipeline.dataset.feed import Feed, fetch, load, microseconds
 from pipeline.errors import LentaError
-from pipeline.training.measures import Estimate, Floats, K, percentiles, resampled_means
+from pipeline.training.measures import Estimate, Floats, K, percentiles, resampled_means, sigmoid
 
 MOST_USERS = 20_000
 """Of more a sample: each is ranked as a request is."""
@@ -138,7 +138,3 @@ def _figures(sums: Floats) -> Floats:
     shifts = [np.interp(got, row, SHIFTS) for got, row in zip(weighted, said, strict=True)]
     at_shift = [np.interp(shift, SHIFTS, row) for shift, row in zip(shifts, hits, strict=True)]
     return np.column_stack([likes / count, weighted / weight, np.array(at_shift) / views])
-
-
-def sigmoid(values: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-values)))

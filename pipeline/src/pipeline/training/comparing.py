@@ -16,11 +16,10 @@ from ranking.artefact import Manifest
 from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import Feed, opened
-from pipeline.dataset.history import History
 from pipeline.dataset.sampling import Viewed, viewed_in
 from pipeline.dataset.tables import Tables
 from pipeline.errors import LentaError
-from pipeline.training.evaluation import WINDOW, requests_at
+from pipeline.training.evaluation import WINDOW, asked
 from pipeline.training.measures import Estimate, Floats, hit_rate, paired_bootstrap
 from pipeline.training.scoring import scores_of
 
@@ -87,8 +86,7 @@ def compare(days: Days, candidate: Scorer, serving: Scorer, seed: int = 0) -> Co
 
 def _hits(feed: Feed, days: Days, scorer: Scorer) -> Floats:
     """By user."""
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
-    history.ask(requests_at(days.viewed, days.start))
+    history = asked(feed, days.viewed, days.start, scorer)
     return hit_rate(scores_of(history, scorer), days.viewed.user_id, days.viewed.liked)
 
 

@@ -79,9 +79,7 @@ def baseline_scores(feed: Feed, viewed: Viewed, cut: datetime, rng: np.random.Ge
 def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> Floats:
     """Raises LentaError for a model that has seen the window."""
     check_unseen(scorer, cut)
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
-    history.ask(requests_at(viewed, cut))
-    return scores_of(history, scorer)
+    return scores_of(asked(feed, viewed, cut, scorer), scorer)
 
 
 def tower_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> dict[str, Floats]:
@@ -90,9 +88,8 @@ def tower_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> d
         return {}
     names = scorer.manifest.columns
     chosen = [names.index(name) for name in (*TOWER_BASE, TOWER) if name in names]
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
-    history.ask(requests_at(viewed, cut))
-    return {TOWER_ALONE: np.concatenate([matrix[:, chosen].sum(axis=1) for _, matrix in matrices(history, scorer)])}
+    found = matrices(asked(feed, viewed, cut, scorer), scorer)
+    return {TOWER_ALONE: np.concatenate([matrix[:, chosen].sum(axis=1) for _, matrix in found])}
 
 
 def check_unseen(scorer: Scorer, cut: datetime) -> None:
@@ -103,6 +100,13 @@ def check_unseen(scorer: Scorer, cut: datetime) -> None:
             f"{scorer.manifest.train_until:%Y-%m-%d %H:%M}, past the window's start at {cut:%Y-%m-%d %H:%M}: "
             "judged there it would only remember; train it with --until, or take a later window"
         )
+
+
+def asked(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> History:
+    """The feed's history in the model's terms, asked for what was viewed, as of `cut`."""
+    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history.ask(requests_at(viewed, cut))
+    return history
 
 
 def requests_at(viewed: Viewed, cut: datetime) -> Requests:

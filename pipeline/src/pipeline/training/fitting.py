@@ -28,7 +28,7 @@ from pipeline.dataset.history import History
 from pipeline.dataset.sampling import learn_from, training_requests
 from pipeline.dataset.serving import catalogue_at, rows_at, subset
 from pipeline.dataset.tables import OnProgress, silent
-from pipeline.training.measures import area_under_curve, log_loss
+from pipeline.training.measures import area_under_curve, log_loss, sigmoid
 from pipeline.training.models import Model
 from pipeline.training.progress import share_of
 from pipeline.training.trees import Rows, train_trees
@@ -101,8 +101,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
 
 
 def _probability(trees: CatBoost, rows: Rows) -> Floats:
-    odds = trees.predict(rows.matrix, prediction_type="RawFormulaVal") + rows.base
-    return np.asarray(1.0 / (1.0 + np.exp(-odds)))
+    return sigmoid(trees.predict(rows.matrix, prediction_type="RawFormulaVal") + rows.base)
 
 
 @dataclass(frozen=True)

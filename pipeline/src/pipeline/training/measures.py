@@ -13,6 +13,11 @@ DRAWS = 2_000
 LEAST = 1e-15
 
 
+def sigmoid(log_odds: Floats) -> Floats:
+    """Probability, of the same shape."""
+    return np.asarray(1.0 / (1.0 + np.exp(-log_odds)))
+
+
 def log_loss(probability: npt.NDArray[np.floating], clicked: Floats) -> float:
     """Mean negative log likelihood; shapes (n,)."""
     p = np.clip(np.asarray(probability, np.float64), LEAST, 1 - LEAST)
