@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import anyio.to_thread
 import redis.exceptions
 import structlog
-from chassis.errors import InvalidParameter, NotFound, Unavailable
+from chassis.errors import InvalidParameter, NotFound, Unavailable, unfit
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.headers import CATALOGUE_VERSION
@@ -30,6 +30,7 @@ from contracts.wire import (
     UserProfile,
 )
 from fastapi import APIRouter, FastAPI, Path, Query
+from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -105,6 +106,18 @@ async def row(request: Request) -> Response:
     return Response(await _store(request).row(int(number)), media_type=BYTES)
 
 
+async def exposures(request: Request) -> Response:
+    """Appends the exposure and answers its posts' texts: one hop for both. Bare, as `row` is."""
+    try:
+        exposure = Exposure.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise unfit(error, "body") from error
+    store = _store(request)
+    # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
+    _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))
+    return _posts(texts)
+
+
 async def catalogue(request: Request) -> Response:
     """The snapshot; 304 for the one that the caller has."""
     version = (await _store(request).value("catalogue_version")).decode()
@@ -115,6 +128,7 @@ async def catalogue(request: Request) -> Response:
 
 
 router.add_route("/users/{user_id}/row", row)
+router.add_route("/exposures", exposures, ["POST"])
 router.add_route("/catalogue", catalogue)
 
 
@@ -131,15 +145,6 @@ async def experiments(request: Request) -> Response:
 @router.post("/posts", response_class=Response)
 async def posts(request: Request, wanted: PostIds) -> Response:
     return _posts(await _store(request).texts(wanted.ids))
-
-
-@router.post("/exposures", response_class=Response)
-async def exposures(request: Request, exposure: Exposure) -> Response:
-    """Appends the exposure and answers its posts' texts: one hop for both."""
-    store = _store(request)
-    # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
-    _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))
-    return _posts(texts)
 
 
 @router.post("/events", status_code=202)

@@ -16,6 +16,7 @@ import structlog
 from contracts.wire import Problem
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -80,6 +81,13 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     whole = len(place) == 1 or first["type"] == "json_invalid"  # whose place is a position in the text
     field = place[0] if whole else ".".join(place[1:])
     return problem(request, 422, "invalid_parameter", f"{field}: {first['msg']}", field)
+
+
+def unfit(error: ValidationError, whole: str) -> InvalidParameter:
+    """For a bare route, which reads what it gets by itself. whole: what to name where no field is at fault."""
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"]) or whole
+    return InvalidParameter(f"{field}: {first['msg']}", field=field)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:

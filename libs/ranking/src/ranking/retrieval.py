@@ -35,9 +35,11 @@ class Retrieval:
         return cls(np.array(retrieval[:-1], np.float32), retrieval[-1], np.array(fill, np.float32))
 
     def score(self, matrix: Matrix) -> npt.NDArray[np.float32]:
-        """Shape (posts,)."""
-        filled = np.where(np.isnan(matrix), self.fill, matrix)
-        return np.asarray(filled @ self.weights + np.float32(self.intercept), np.float32)
+        """Shape (posts,). What differs only between users has no weight, and is not looked at."""
+        used = np.flatnonzero(self.weights)
+        values = matrix[:, used]
+        filled = np.where(np.isnan(values), self.fill[used], values)
+        return np.asarray(filled @ self.weights[used] + np.float32(self.intercept), np.float32)
 
 
 def fit_retrieval(

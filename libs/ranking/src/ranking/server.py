@@ -13,13 +13,14 @@ from typing import Annotated, TypedDict
 import httpx
 from chassis.clients import http_client
 from chassis.deadline import Deadline
-from chassis.errors import InvalidParameter, Unavailable
+from chassis.errors import InvalidParameter, Unavailable, unfit
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.records import BadRecordError, UserRow
-from contracts.wire import Ranking
-from fastapi import APIRouter, FastAPI, Query
+from contracts.wire import Message, Ranking
+from fastapi import APIRouter, FastAPI
 from prometheus_client import Counter, Histogram
+from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -39,6 +40,13 @@ PACE_WEIGHT = 0.1
 TIME_MAX = 2**32 - 1
 
 router = APIRouter()
+
+
+class Wanted(Message):
+    """time: for which to rank, seconds since the epoch; now if missing."""
+
+    time: Annotated[int, Field(ge=0, le=TIME_MAX)] | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 5
 
 
 class State(TypedDict):
@@ -126,25 +134,29 @@ async def _stale(request: Request) -> str | None:
     return loaded.stale
 
 
-@router.post("/rank", response_class=Response)
-async def rank(
-    request: Request,
-    time_: Annotated[int | None, Query(alias="time", ge=0, le=TIME_MAX)] = None,
-    limit: Annotated[int, Query(ge=1, le=100)] = 5,
-) -> Response:
-    """Body: a packed user row. Answers the best posts that the user has not liked, best first."""
+async def rank(request: Request) -> Response:
+    """Query: `Wanted`; body: a packed user row. Answers the best posts that the user has not liked, best first.
+
+    On the way of every recommendation: a bare route.
+    """
+    try:
+        wanted = Wanted.model_validate(dict(request.query_params))
+        row = UserRow.unpack(await request.body())
+    except ValidationError as error:
+        raise unfit(error, "query") from error
+    except BadRecordError as error:
+        raise InvalidParameter(f"body: {error}", field="body") from error
     loaded: Loaded = request.state.loaded
     if loaded.bound is None:
         raise Unavailable(loaded.reason or "starting")
-    try:
-        row = UserRow.unpack(await request.body())
-    except BadRecordError as error:
-        raise InvalidParameter(f"body: {error}", field="body") from error
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
     queue: Queue = request.state.queue
-    now = int(time.time()) if time_ is None else time_
-    ranking = await queue.rank(loaded.bound, row, now, limit, deadline)
+    now = int(time.time()) if wanted.time is None else wanted.time
+    ranking = await queue.rank(loaded.bound, row, now, wanted.limit, deadline)
     return Response(ranking.model_dump_json(), media_type="application/json")
+
+
+router.add_route("/rank", rank, ["POST"])
 
 
 @router.get("/model", response_class=Response)
