@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from contracts.catalogue import Catalogue
+from contracts.features import schema_id
 from contracts.records import UserRow, pack_row
+from fsspec.implementations.local import LocalFileSystem
 from ranking.artefact import ArtefactError, Manifest, ModelStore
 from ranking.golden import replay
 from ranking.retrieval import Retrieval, fit_retrieval
@@ -101,7 +104,7 @@ def test_a_model_of_another_schema_is_refused_by_both_ids(tmp_path: Path, catalo
     toy_artefact(tmp_path, catalogue)
     said = json.loads((tmp_path / "manifest.json").read_text())
     (tmp_path / "manifest.json").write_text(json.dumps({**said, "schema_id": "feedfacefeedface"}))
-    with pytest.raises(ArtefactError, match=r"feedfacefeedface.*030c1c5ef878f29f"):
+    with pytest.raises(ArtefactError, match=rf"feedfacefeedface.*{schema_id()}"):
         Scorer.open(tmp_path, LengthEncoder.load)
 
 
@@ -128,6 +131,32 @@ def test_publishing_and_rolling_back_move_the_pointer_only(tmp_path: Path, catal
         store.roll_back("toy")
     with pytest.raises(ArtefactError, match="no model toy@9"):
         store.publish("toy", "9")
+
+
+def test_an_upload_that_dies_half_way_leaves_no_version(
+    tmp_path: Path, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest = toy_artefact(tmp_path / "toy", catalogue)
+    store = ModelStore(str(tmp_path / "models"))
+    files = sum(path.name != "manifest.json" for path in (tmp_path / "toy").iterdir())
+    put_file = LocalFileSystem.put_file
+    for whole in range(files):
+        uploaded = iter(range(whole))
+
+        def put_some(self: LocalFileSystem, *args: str, left: Iterator[int] = uploaded) -> None:
+            if next(left, None) is None:
+                raise ConnectionError
+            put_file(self, *args)
+
+        monkeypatch.setattr(LocalFileSystem, "put_file", put_some)
+        with pytest.raises(ConnectionError):
+            store.put(tmp_path / "toy", manifest)
+        assert store.versions("toy") == []
+        with pytest.raises(ArtefactError, match="no model toy@1"):
+            store.publish("toy", "1")
+    monkeypatch.undo()
+    store.put(tmp_path / "toy", manifest)
+    assert store.versions("toy") == ["1"]
 
 
 def test_the_first_stage_finds_what_a_linear_model_does() -> None:

@@ -6,7 +6,6 @@ which names the version in service and those before it. Publishing and rolling b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -93,12 +92,16 @@ class ModelStore:
         self._files, self._root = fsspec.core.url_to_fs(uri)
 
     def put(self, folder: Path, manifest: Manifest) -> None:
-        """Uploads a trained folder. It serves nobody before `publish`."""
-        (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1))
+        """Uploads a trained folder. It serves nobody before `publish`.
+
+        The manifest comes last and makes the version exist: whatever dies before leaves none.
+        """
         target = self._path(manifest.name, manifest.version)
         self._files.makedirs(target, exist_ok=True)
-        for file in sorted(folder.iterdir()):
-            self._files.put_file(str(file), f"{target}/{file.name}")
+        for file in folder.iterdir():
+            if file.name != MANIFEST:
+                self._files.put_file(str(file), f"{target}/{file.name}")
+        self._replace(f"{target}/{MANIFEST}", manifest.model_dump_json(indent=1))
 
     def fetch(self, name: str, version: str, folder: Path) -> Manifest:
         """Downloads a version into `folder`."""
@@ -123,11 +126,7 @@ class ModelStore:
 
     def versions(self, name: str) -> list[str]:
         """All versions kept, oldest first (versions sort by time)."""
-        try:
-            entries = self._files.ls(f"{self._root}/{name}", detail=True)
-        except FileNotFoundError:
-            return []
-        return sorted(entry["name"].rsplit("/", 1)[-1] for entry in entries if entry["type"] == "directory")
+        return sorted(path.split("/")[-2] for path in self._files.glob(f"{self._root}/{name}/*/{MANIFEST}"))
 
     def current(self, name: str) -> Pointer | None:
         try:
@@ -151,11 +150,13 @@ class ModelStore:
         return self._point(name, Pointer(version=before.previous[0], previous=before.previous[1:]))
 
     def _point(self, name: str, pointer: Pointer) -> Pointer:
-        """Written beside and moved into place: a reader sees the old pointer or the new one."""
-        path = self._path(name, POINTER)
-        self._files.pipe_file(f"{path}.next", json.dumps(pointer.model_dump()).encode())
-        self._files.mv(f"{path}.next", path)
+        self._replace(self._path(name, POINTER), pointer.model_dump_json())
         return pointer
+
+    def _replace(self, path: str, text: str) -> None:
+        """Written beside and moved into place: a reader sees what was there before or all of the new."""
+        self._files.pipe_file(f"{path}.next", text.encode())
+        self._files.mv(f"{path}.next", path)
 
     def _path(self, name: str, part: str) -> str:
         return f"{self._root}/{name}/{part}"
