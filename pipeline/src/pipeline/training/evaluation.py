@@ -44,9 +44,8 @@ __all__ = [
 WINDOW = timedelta(days=15)
 RANDOM, POPULAR = "random", "most popular"
 CEILING, ORACLE = "attainable ceiling", "oracle"
-TOWER = "tower"
-TOWER_BASE = ("post_rate", "topic_taste")
-"""What the network's column adds to while it is trained."""
+TOWER_SUM = ("post_rate", "topic_taste", "tower")
+"""The network's column, and before it what it adds to while it is trained."""
 TOWER_ALONE = "two-tower alone"
 
 
@@ -82,14 +81,22 @@ def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> F
     return scores_of(asked(feed, viewed, cut, scorer), scorer)
 
 
-def tower_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> dict[str, Floats]:
-    """What the network of a model says by itself, with no trees; nothing for a model without one."""
-    if TOWER not in scorer.encoder.columns:
-        return {}
-    names = scorer.manifest.columns
-    chosen = [names.index(name) for name in (*TOWER_BASE, TOWER) if name in names]
-    found = matrices(asked(feed, viewed, cut, scorer), scorer)
-    return {TOWER_ALONE: np.concatenate([matrix[:, chosen].sum(axis=1) for _, matrix in found])}
+def network_and_model_scores(
+    feed: Feed, viewed: Viewed, cut: datetime, name: str, scorer: Scorer
+) -> Mapping[str, Floats]:
+    """Of the model, and before it of its network by itself, with no trees, where it has one. In one pass.
+
+    Raises LentaError for a model that has seen the window.
+    """
+    check_unseen(scorer, cut)
+    columns = scorer.manifest.columns
+    tower = [columns.index(column) for column in TOWER_SUM] if TOWER_SUM[-1] in columns else []
+    found = [
+        (matrix[:, tower].sum(axis=1), scorer.scores(matrix))
+        for _, matrix in matrices(asked(feed, viewed, cut, scorer), scorer)
+    ]
+    alone, whole = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return {TOWER_ALONE: alone, name: whole} if tower else {name: whole}
 
 
 def check_unseen(scorer: Scorer, cut: datetime) -> None:

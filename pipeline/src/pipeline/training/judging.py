@@ -26,8 +26,7 @@ from pipeline.training.evaluation import (
     WINDOW,
     baseline_scores,
     check_judged,
-    model_scores,
-    tower_scores,
+    network_and_model_scores,
 )
 from pipeline.training.measures import Floats
 
@@ -93,8 +92,7 @@ def all_scores(
     scores[SEGMENT_POPULAR] = segment_popular_scores(feed, viewed, scores[POPULAR])
     scores[ALS] = als_scores(feed, viewed, seed)
     for name, scorer in scorers.items():
-        scores |= tower_scores(feed, viewed, cut, scorer)
-        scores[name] = model_scores(feed, viewed, cut, scorer)
+        scores |= network_and_model_scores(feed, viewed, cut, name, scorer)
     if (folder / TRUTH).exists():
         from pipeline.evaluation.ceiling import ceiling_scores
 
