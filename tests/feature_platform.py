@@ -101,8 +101,8 @@ class FeaturePlatform:
                 int(post): values
                 for post, *values in zip(
                     catalogue.post_id,
-                    catalogue.views.tolist(),
-                    catalogue.likes.tolist(),
+                    catalogue.segment_views.tolist(),
+                    catalogue.segment_likes.tolist(),
                     catalogue.first_view_at.tolist(),
                     strict=True,
                 )
@@ -115,6 +115,7 @@ class FeaturePlatform:
                     _by_topic(catalogue, row.counts.views),
                     _by_topic(catalogue, row.counts.likes),
                     frozenset(row.hidden.tolist()) & existing,
+                    row.counts.recent.tolist(),
                 )
                 for user, row in rows.items()
             },

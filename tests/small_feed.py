@@ -45,12 +45,16 @@ def write_tables(folder: Path, rows: list[Row], users: int, posts: int) -> Path:
     return folder
 
 
+def age_of(user: int) -> int | None:
+    return None if user % 7 == 0 else 15 + user % 50
+
+
 def _users(users: int) -> pa.Table:
     ids = range(200, 200 + users)
     return pa.table(
         {
             "user_id": pa.array(ids, pa.int32()),
-            "age": pa.array([None if user % 7 == 0 else 15 + user % 50 for user in ids], pa.int16()),
+            "age": pa.array([age_of(user) for user in ids], pa.int16()),
             "gender": pa.array([user % 2 for user in ids], pa.int16()),
             "country": pa.array(["Russia" if user % 5 else "Belarus" for user in ids], pa.string()),
             "city": pa.array([None if user % 11 == 0 else f"city {user % 4}" for user in ids], pa.string()),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from catboost import CatBoost
 from contracts.catalogue import Catalogue
 from contracts.features import SCHEMA, schema_id
-from contracts.records import Counts, Profile, UserRow, pack_row
+from contracts.records import SEGMENTS, Counts, Profile, UserRow, latest, pack_row
 from contracts.vocabulary import Vocabulary
 from ranking.artefact import Manifest, ModelStore
 from ranking.candidates import Candidates
@@ -53,7 +53,8 @@ class LengthEncoder:
 
 def toy_catalogue(posts: int, seed: int = 0, version: int = 1) -> Catalogue:
     rng = np.random.default_rng(seed)
-    views = rng.integers(0, 500, posts)
+    by_segment = rng.integers(0, 70, (posts, len(SEGMENTS))) * rng.integers(0, 2, (posts, 1))
+    views = by_segment.sum(axis=1)
     return Catalogue(
         version=version,
         tick=NOW,
@@ -61,15 +62,17 @@ def toy_catalogue(posts: int, seed: int = 0, version: int = 1) -> Catalogue:
         post_id=rng.permutation(np.arange(1, posts + 1)),
         topic=rng.integers(0, len(TOPICS), posts).astype(np.int16),
         first_view_at=np.where(views > 0, NOW - rng.integers(0, 60 * 86_400, posts), 0),
-        views=views,
-        likes=rng.binomial(views, 0.12),
+        segment_views=by_segment.astype(np.uint32),
+        segment_likes=rng.binomial(by_segment, 0.12).astype(np.uint32),
     )
 
 
 def toy_row(user_id: int, catalogue: Catalogue, likes: int = 10) -> bytes:
     rng = np.random.default_rng(user_id)
     views = rng.integers(0, 80, len(TOPICS)).astype(np.uint32)
-    counts = Counts(NOW - 500, NOW - 900, views, rng.binomial(views, 0.1).astype(np.uint32))
+    viewed = rng.choice(catalogue.post_id, 20)
+    recent = latest(np.column_stack([NOW - 500 - 30 * np.arange(20), viewed]))
+    counts = Counts(NOW - 500, NOW - 900, views, rng.binomial(views, 0.1).astype(np.uint32), recent)
     profile = Profile(int(rng.integers(14, 70)), int(rng.integers(2)), int(rng.integers(5)), os=3, city=4)
     hidden = rng.choice(catalogue.post_id, min(likes, len(catalogue)), replace=False).astype("<u4")
     return pack_row(profile.pack(), counts.pack(), hidden.tobytes())

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from random import Random
 
 import numpy as np
 import pytest
 from contracts.catalogue import Catalogue, tick_of
 from contracts.features import SCHEMA, schema_id
-from contracts.records import BadRecordError, Counts, Profile, UserRow, code, pack_row
+from contracts.records import (
+    RECENT_VIEWS,
+    BadRecordError,
+    Counts,
+    IntArray,
+    Profile,
+    UserRow,
+    code,
+    latest,
+    pack_row,
+    segments_of,
+)
 from contracts.vocabulary import Vocabulary
 from contracts.wire import Event
 from hypothesis import given
@@ -28,19 +40,47 @@ def test_a_profile_survives_packing(profile: Profile) -> None:
     assert Profile.unpack(profile.pack()) == profile
 
 
-@given(profiles, uint32, uint32, rows, st.lists(uint32, max_size=50))
+@given(profiles, uint32, uint32, rows, st.lists(uint32, max_size=50), rows)
 def test_a_row_survives_packing(
-    profile: Profile, last_view: int, last_like: int, topics: list[tuple[int, int]], hidden: list[int]
+    profile: Profile,
+    last_view: int,
+    last_like: int,
+    topics: list[tuple[int, int]],
+    hidden: list[int],
+    viewed: list[tuple[int, int]],
 ) -> None:
     views, likes = (np.array([pair[place] for pair in topics], np.uint32) for place in (0, 1))
-    counts = Counts(last_view, last_like, views, likes)
+    recent = latest(np.array(viewed, np.uint32).reshape(-1, 2))
+    counts = Counts(last_view, last_like, views, likes, recent)
     row = UserRow.unpack(pack_row(profile.pack(), counts.pack(), np.array(hidden, "<u4").tobytes()))
     assert row.profile == profile
     assert (row.counts.last_view_at, row.counts.last_like_at) == (last_view, last_like)
     assert row.counts.views.tolist() == views.tolist()
     assert row.counts.likes.tolist() == likes.tolist()
+    assert [tuple(view) for view in row.counts.recent.tolist()] == sorted(viewed)[-RECENT_VIEWS:]
     assert row.hidden.tolist() == hidden
     assert row.known
+
+
+@given(st.lists(rows, max_size=6), st.randoms())
+def test_the_last_views_are_the_same_in_whatever_order_and_batches_they_come(
+    batches: list[list[tuple[int, int]]], random: Random
+) -> None:
+    def kept(batches: list[list[tuple[int, int]]]) -> bytes:
+        recent: IntArray = np.zeros((0, 2), np.uint32)
+        for batch in batches:
+            recent = latest(np.vstack([recent, np.array(batch, np.uint32).reshape(-1, 2)]))
+        return recent.tobytes()
+
+    shuffled = [view for batch in batches for view in batch]
+    random.shuffle(shuffled)
+    assert kept(batches) == kept([shuffled])
+
+
+def test_profile_and_counts_of_seven_topics_take_at_most_300_bytes() -> None:
+    views = np.ones(7, np.uint32)
+    counts = Counts(1, 1, views, views, np.ones((RECENT_VIEWS, 2), np.uint32))
+    assert len(Profile().pack()) + len(counts.pack()) <= 300
 
 
 @given(st.binary(max_size=100))
@@ -70,20 +110,34 @@ def test_a_catalogue_survives_packing_and_finds_its_posts() -> None:
         post_id=np.array([5, 3, 900], np.int64),
         topic=np.array([0, 1, 1], np.int16),
         first_view_at=np.array([0, 1, 2], np.int64),
-        views=np.array([1, 2, 3], np.int64),
-        likes=np.array([0, 1, 1], np.int64),
+        segment_views=np.array([[1, 0], [2, 0], [1, 2]], np.uint32),
+        segment_likes=np.array([[0, 0], [1, 0], [0, 1]], np.uint32),
     )
     back = Catalogue.unpack(catalogue.pack())
     assert back.version == 7
     assert back.topics.tolist() == ["a", "б"]
     assert back.index_of(np.array([900, 4, 5])).tolist() == [2, -1, 0]
+    assert back.views.tolist() == [1, 2, 3]
     assert back.topic_views.tolist() == [1, 5]
+    assert back.segment_topic_likes.tolist() == [[0, 0], [1, 1]]
+    assert back.only(slice(1, 3)).topic_views.tolist() == [0, 5]
     with pytest.raises(BadRecordError, match="not a catalogue"):
         Catalogue.unpack(catalogue.pack()[:100])
 
 
 def test_the_schema_is_append_only() -> None:
     assert schema_id(SCHEMA[:20]) == "030c1c5ef878f29f"
+
+
+@given(st.none() | st.integers(0, 254))
+def test_a_profile_is_of_the_segment_that_training_puts_it_in(age: int | None) -> None:
+    profile = Profile(age=age)
+    assert segments_of(np.array([np.nan if age is None else float(age)])).tolist() == [profile.segment_index]
+    assert (profile.segment == "unknown") == (age is None)
+
+
+def test_segments_end_where_the_age_bands_do() -> None:
+    assert segments_of(np.array([14.0, 17.0, 18.0, 44.0, 45.0, 90.0, np.nan])).tolist() == [0, 0, 1, 4, 5, 5, 6]
 
 
 def test_codes_are_stable_and_zero_means_missing() -> None:

@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import numpy as np
 import pytest
 import redis
-from contracts.records import UserRow
+from contracts.records import SEGMENTS, UserRow
 from fakes.gateway import served
 from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
 from feature_service.app import create
@@ -41,6 +42,25 @@ def test_a_rebuild_equals_what_live_updates_made(platform: FeaturePlatform) -> N
     live = platform.state()
     platform.warm(now=later)
     assert platform.state() == live
+
+
+def test_an_event_counts_for_the_segment_of_its_user_when_it_is_applied_and_a_rebuild_moves_it_along(
+    platform: FeaturePlatform,
+) -> None:
+    def by_segment() -> dict[str, int]:
+        catalogue = platform.catalogue()
+        (views,) = catalogue.segment_views[catalogue.index_of(np.array([25]))].tolist()
+        return {segment: count for segment, count in zip(SEGMENTS, views, strict=True) if count}
+
+    later = datetime.now(UTC) + timedelta(hours=1)
+    for number, profile in enumerate(({"age": 17}, {}, {"age": 17}, {"age": 40})):
+        platform.http.put("/users/990", json=profile)
+        platform.send(event(f"v{number}", 990, 25, "view"))
+        platform.settle()
+    platform.ingest.chores(later)
+    assert by_segment() == {"0": 2, "4": 1, "unknown": 1}
+    platform.warm(now=later)
+    assert by_segment() == {"4": 4}
 
 
 def test_events_that_wait_in_the_log_are_in_the_rebuild(platform: FeaturePlatform) -> None:

@@ -79,8 +79,8 @@ class Stage:
             post_id=np.append(old.post_id, post),
             topic=np.append(old.topic, 1).astype(np.int16),
             first_view_at=np.append(old.first_view_at, 0),
-            views=np.append(old.views, 0),
-            likes=np.append(old.likes, 0),
+            segment_views=np.vstack([old.segment_views, np.zeros_like(old.segment_views[:1])]),
+            segment_likes=np.vstack([old.segment_likes, np.zeros_like(old.segment_likes[:1])]),
         )
 
     def until(self, holds: Callable[[], bool]) -> None:

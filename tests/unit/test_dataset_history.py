@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from contracts.catalogue import TICK_SECONDS, tick_of
+from contracts.records import RECENT_VIEWS, Profile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pipeline.dataset import Batch, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS, microseconds
-from small_feed import START, TOPICS, Row, write_tables
+from small_feed import START, TOPICS, Row, age_of, write_tables
 
 USERS, POSTS, HOURS = 4, 6, 5
 ALPHABETIC = sorted(TOPICS)
@@ -42,6 +43,10 @@ def ask(folder: Path, asked: list[tuple[int, int, float]], until: float | None =
         return batch
 
 
+def segment_of(user: int) -> str:
+    return Profile(age=age_of(user) if user < 200 + USERS else None).segment
+
+
 def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, float]:
     """By looking at every row."""
     epoch = START.timestamp()
@@ -52,6 +57,9 @@ def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, 
     mine = [row for row in own if TOPICS[row.post % 3] == topic]
     same = [row for row in past if TOPICS[row.post % 3] == topic]
     this = [row for row in past if row.post == post]
+    of_topic, of_post = ([row for row in rows if segment_of(row.user) == segment_of(user)] for rows in (same, this))
+
+    views = sorted((row for row in own if row.action == "view"), key=lambda row: (row.seconds, row.post))
 
     def count(some: list[Row], action: str) -> float:
         return float(sum(row.action == action for row in some))
@@ -66,6 +74,7 @@ def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, 
         "last_like_at": latest("like"),
         "user_topic_views": count(mine, "view"),
         "user_topic_likes": count(mine, "like"),
+        "seen": float(post in [row.post for row in views[-RECENT_VIEWS:]]),
         "topic": float(ALPHABETIC.index(topic)) if topic else -1.0,
         "topic_views": count(same, "view"),
         "topic_likes": count(same, "like"),
@@ -74,6 +83,11 @@ def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, 
         "post_views": count(this, "view"),
         "post_likes": count(this, "like"),
         "first_view_at": min((epoch + row.seconds for row in this if row.action == "view"), default=0.0),
+        "segment_topic_views": count(of_topic, "view"),
+        "segment_topic_likes": count(of_topic, "like"),
+        "segment_post_views": count(of_post, "view"),
+        "segment_post_likes": count(of_post, "like"),
+        "tick": float(tick_of(epoch + seconds)),
         "now": epoch + seconds,
     }
 

@@ -50,7 +50,7 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
     def own_topic(name: str) -> float:
         return float(manifest.topics.index(name)) if name in manifest.topics else -1.0
 
-    profile, counts = row.profile, row.counts
+    profile, counts, segment = row.profile, row.counts, row.profile.segment_index
     pairs = Pairs(
         age=one(profile.age),
         gender=one(profile.gender),
@@ -65,6 +65,7 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
         last_like_at=one(counts.last_like_at),
         user_topic_views=by_topic(counts.views),
         user_topic_likes=by_topic(counts.likes),
+        seen=np.array([float(post in counts.recent[:, 1]) for post in catalogue.post_id]),
         topic=np.array([own_topic(str(catalogue.topics[topic])) for topic in catalogue.topic]),
         topic_views=by_topic(catalogue.topic_views),
         topic_likes=by_topic(catalogue.topic_likes),
@@ -73,6 +74,11 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
         post_views=catalogue.views.astype(np.float64),
         post_likes=catalogue.likes.astype(np.float64),
         first_view_at=catalogue.first_view_at.astype(np.float64),
+        segment_topic_views=by_topic(catalogue.segment_topic_views[:, segment]),
+        segment_topic_likes=by_topic(catalogue.segment_topic_likes[:, segment]),
+        segment_post_views=catalogue.segment_views[:, segment].astype(np.float64),
+        segment_post_likes=catalogue.segment_likes[:, segment].astype(np.float64),
+        tick=one(catalogue.tick),
         now=one(now),
     )
     out = np.empty((posts, manifest.schema_length), np.float32, order="F")

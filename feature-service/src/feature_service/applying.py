@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 from contracts.catalogue import tick_of
-from contracts.records import Counts
+from contracts.records import Counts, Profile, latest
 from sqlalchemy import Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
@@ -21,7 +21,7 @@ from feature_service.client import Client
 from feature_service.experiments import publish_experiments
 from feature_service.layout import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
 from feature_service.log import Entry, EventLog, FeedEvent, Published, letter, order
-from feature_service.posts import POST_ID, TOPIC_INDEX, Posts, publish_snapshot
+from feature_service.posts import POST_ID, TOPIC_INDEX, Posts, counter_of, publish_snapshot
 from feature_service.scripts import APPLY
 from feature_service.writing import BATCH, COUNTED, Writer
 
@@ -37,19 +37,22 @@ _FATES = text(
 
 @dataclass(slots=True)
 class _Tally:
-    """A user's counts while a batch is added up."""
+    """A user's counts while a batch is added up. segment: by the profile as it is now, not as it was when a thing happened."""
 
     counts: Counts
+    segment: int
     views: dict[int, int] = field(default_factory=dict)
     likes: dict[int, int] = field(default_factory=dict)
     last_view_at: int = 0
     last_like_at: int = 0
+    viewed: list[tuple[int, int]] = field(default_factory=list)
 
-    def add(self, action: str, topic: int, at: int) -> None:
+    def add(self, action: str, post: int, topic: int, at: int) -> None:
         by_topic = self.views if action == "view" else self.likes
         by_topic[topic] = by_topic.get(topic, 0) + 1
         if action == "view":
             self.last_view_at = max(self.last_view_at, at)
+            self.viewed.append((at, post))
         else:
             self.last_like_at = max(self.last_like_at, at)
 
@@ -63,7 +66,8 @@ class _Tally:
             max(wide.last_view_at, self.last_view_at),
             max(wide.last_like_at, self.last_like_at),
         )
-        return Counts(last_view_at, last_like_at, views, likes).pack()
+        recent = latest(np.vstack([wide.recent, np.array(self.viewed, np.uint32).reshape(-1, 2)]))
+        return Counts(last_view_at, last_like_at, views, likes, recent).pack()
 
 
 class Applier:
@@ -144,9 +148,9 @@ class Applier:
         for body in counted:
             event, at = body.event, int(body.at.timestamp())
             place = index[event.post_id]
-            tallies[event.user_id].add(event.action, int(posts.topic[place]), at)
-            is_like = int(event.action == "like")
-            commands.append(("count", 2 * place + is_like, at, tick_of(at)))
+            tally, is_like = tallies[event.user_id], event.action == "like"
+            tally.add(event.action, event.post_id, int(posts.topic[place]), at)
+            commands.append(("count", counter_of(place, tally.segment, is_like), at, tick_of(at)))
             if not is_like:
                 commands.append(("first", place, at))
         topics = len(posts.topics)
@@ -155,8 +159,12 @@ class Applier:
 
     def _tallies(self, keys: Keys, users: set[int]) -> dict[int, _Tally]:
         ordered = sorted(users)
-        records = self._client.mget([keys.user_counts(user) for user in ordered])
-        return {user: _Tally(Counts.unpack(data or b"")) for user, data in zip(ordered, records, strict=True)}
+        found = self._client.mget([*map(keys.user_counts, ordered), *map(keys.profile, ordered)])
+        counts, profiles = found[: len(ordered)], found[len(ordered) :]
+        return {
+            user: _Tally(Counts.unpack(own or b""), Profile.unpack(profile or b"").segment_index)
+            for user, own, profile in zip(ordered, counts, profiles, strict=True)
+        }
 
     def _holding(self, keys: Keys, needed: set[int]) -> tuple[Posts, dict[int, int]]:
         """The generation's posts, after it was brought up to those that another process wrote and has not applied yet.

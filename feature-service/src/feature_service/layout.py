@@ -10,9 +10,9 @@
 | `g<n>:u:<user>:h` | hidden post ids | append script (a like), warm |
 | `g<n>:posts`, `g<n>:topic_of` | post ids (int32) and topic indices (int16) in order of arrival | ingest, warm |
 | `g<n>:topics` | list of topic names | ingest, warm |
-| `g<n>:counts` | per post two uint32, views and likes before the tick | ingest, warm |
+| `g<n>:segment_counts` | per post and segment two uint32, views and likes before the tick (`posts.counter_of`) | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
-| `g<n>:hours` | hash: counts of the open hours, `<hour>:<2 x index, + 1 for likes>` | ingest, warm |
+| `g<n>:hours` | hash: counts of the open hours, `<hour>:<counter>` | ingest, warm |
 | `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
 | `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
@@ -65,7 +65,7 @@ class Keys:
         self.posts = f"{prefix}:posts"
         self.topic_of = f"{prefix}:topic_of"
         self.topics = f"{prefix}:topics"
-        self.counts = f"{prefix}:counts"
+        self.counts = f"{prefix}:segment_counts"
         self.first_view = f"{prefix}:first_view"
         self.texts = f"{prefix}:texts"
         self.catalogue = f"{prefix}:catalogue"

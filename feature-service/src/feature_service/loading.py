@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
-from contracts.records import AGE_BANDS, Counts, Profile
+from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
 from contracts.wire import UserProfile
 from sqlalchemy import Connection, Row, text
 
@@ -22,7 +23,7 @@ from feature_service.client import Client
 from feature_service.database import naive
 from feature_service.experiments import publish_experiments
 from feature_service.layout import BEGINNING, Keys, all_shards
-from feature_service.posts import COUNTER, POST_ID, TOPIC_INDEX, publish_snapshot, text_entry
+from feature_service.posts import COUNTER, COUNTERS, POST_ID, TOPIC_INDEX, counter_of, publish_snapshot, text_entry
 
 Progress = Callable[[str, int, int], None]
 """What is loaded, how much of it, out of how much."""
@@ -35,14 +36,18 @@ U = TypeVar("U")
 
 _USERS = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data")
 _POSTS = text("SELECT id, text, topic FROM post_text_df ORDER BY id")
+_SEGMENT = "coalesce(width_bucket(age, CAST(:bands AS int[])), cardinality(CAST(:bands AS int[])) + 1)"
+"""As `contracts.records.segments_of`; NULL, of an unknown age or user, is the last."""
 _POST_COUNTS = text(
-    "SELECT post_id, count(*) FILTER (WHERE action = 'view' AND timestamp < :tick) AS views, "
+    f"SELECT post_id, {_SEGMENT} AS segment, count(*) FILTER (WHERE action = 'view' AND timestamp < :tick) AS views, "
     "count(*) FILTER (WHERE action = 'like' AND timestamp < :tick) AS likes, "
-    "min(timestamp) FILTER (WHERE action = 'view') AS first_view FROM feed_data GROUP BY post_id"
+    "count(*) FILTER (WHERE action = 'like') AS all_likes, "
+    "min(min(timestamp) FILTER (WHERE action = 'view')) OVER (PARTITION BY post_id) AS first_view "
+    "FROM feed_data LEFT JOIN user_data USING (user_id) GROUP BY 1, 2"
 )
 _OPEN_HOURS = text(
-    "SELECT post_id, action, date_trunc('hour', timestamp) AS hour, count(*) AS n FROM feed_data "
-    "WHERE timestamp >= :tick GROUP BY 1, 2, 3"
+    f"SELECT post_id, {_SEGMENT} AS segment, action, date_trunc('hour', timestamp) AS hour, count(*) AS n "
+    "FROM feed_data LEFT JOIN user_data USING (user_id) WHERE timestamp >= :tick GROUP BY 1, 2, 3, 4"
 )
 _USER_COUNTS = text(
     "SELECT user_id, topic, count(*) FILTER (WHERE action = 'view') AS views, "
@@ -50,14 +55,14 @@ _USER_COUNTS = text(
     "max(timestamp) FILTER (WHERE action = 'like') AS last_like "
     "FROM feed_data JOIN post_text_df ON id = post_id GROUP BY user_id, topic ORDER BY user_id"
 )
+_RECENT = text(
+    "SELECT asked.user_id, post_id, timestamp FROM unnest(CAST(:users AS int[])) AS asked(user_id), LATERAL "
+    "(SELECT post_id, timestamp FROM feed_data WHERE user_id = asked.user_id AND action = 'view' "
+    f"AND EXISTS (SELECT FROM post_text_df WHERE id = post_id) ORDER BY timestamp DESC, post_id DESC LIMIT {RECENT_VIEWS}) AS last"
+)
 _LIKES = text(
     "SELECT user_id, post_id FROM feed_data WHERE action = 'like' GROUP BY user_id, post_id "
     "ORDER BY user_id, min(timestamp), post_id"
-)
-_POPULAR = text(
-    "SELECT CASE WHEN age IS NULL THEN 'unknown' ELSE width_bucket(age, CAST(:bands AS int[]))::text END AS segment, "
-    "post_id, count(*) FILTER (WHERE action = 'view') AS views, count(*) FILTER (WHERE action = 'like') AS likes "
-    "FROM feed_data LEFT JOIN user_data USING (user_id) JOIN post_text_df ON id = post_id GROUP BY 1, 2"
 )
 _ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'user_data'::regclass")
 
@@ -75,10 +80,10 @@ class Loader:
             self._client.set(self._keys.offset(shard), _position(self._connection, shard))
         users = self._profiles()
         topics, places = self._posts()
-        self._post_counts(places)
+        liked = self._post_counts(places)
         self._counts(topics)
         self._hidden()
-        self._popular()
+        self._popular(liked)
         publish_experiments(self._connection, self._client, self._keys)
         publish_snapshot(self._client, self._keys)
         return users, len(places)
@@ -118,23 +123,27 @@ class Loader:
             pipe.execute()
         return topics, {post: place for place, post in enumerate(ids)}
 
-    def _post_counts(self, places: dict[int, int]) -> None:
-        counts = np.zeros((len(places), 2), COUNTER)
+    def _post_counts(self, places: dict[int, int]) -> list[tuple[str, int, int]]:
+        """Segments, posts, and the likes of the one for the other."""
+        liked: list[tuple[str, int, int]] = []
+        counts = np.zeros((len(places), *COUNTERS), COUNTER)
         first_view = np.zeros(len(places), COUNTER)
-        tick = {"tick": naive(datetime.fromtimestamp(self._tick, UTC))}
-        for row in self._connection.execute(_POST_COUNTS, tick):
+        asked = {"tick": naive(datetime.fromtimestamp(self._tick, UTC)), "bands": list(AGE_BANDS)}
+        for row in self._connection.execute(_POST_COUNTS, asked):
             if (place := places.get(row.post_id)) is not None:
-                counts[place] = row.views, row.likes
+                counts[place, row.segment] = row.views, row.likes
                 first_view[place] = _seconds(row.first_view)
+                liked.append((SEGMENTS[row.segment], row.post_id, row.all_likes))
         with self._client.pipeline() as pipe:
             pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes()).set(
                 self._keys.tick, self._tick
             )
-            for row in self._connection.execute(_OPEN_HOURS, tick):
+            for row in self._connection.execute(_OPEN_HOURS, asked):
                 if (place := places.get(row.post_id)) is not None:
-                    counter = 2 * place + int(row.action == "like")
+                    counter = counter_of(place, row.segment, row.action == "like")
                     pipe.hincrby(self._keys.hours, f"{_seconds(row.hour)}:{counter}", row.n)
             pipe.execute()
+        return liked
 
     def _counts(self, topics: Sequence[str]) -> None:
         place_of = {topic: place for place, topic in enumerate(topics)}
@@ -143,12 +152,21 @@ class Loader:
             (row for rows in _stream(self._connection, _USER_COUNTS) for row in rows), attrgetter("user_id")
         )
         for chunk in _chunks(users, lambda pair: (pair[0], _counts(pair[1], place_of))):
+            recent = self._recent([user_id for user_id, _ in chunk])
             with self._client.pipeline(transaction=False) as pipe:
                 for user_id, counts in chunk:
-                    pipe.set(self._keys.user_counts(user_id), counts.pack())
+                    viewed = latest(np.array(recent.get(user_id, []), np.int64).reshape(-1, 2))
+                    pipe.set(self._keys.user_counts(user_id), replace(counts, recent=viewed).pack())
                 pipe.execute()
             done += len(chunk)
             self._progress("counts", done, done)
+
+    def _recent(self, users: list[int]) -> dict[int, list[tuple[int, int]]]:
+        """Time and post of each user's last views, by the index on users and times: not by a pass over the feed."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for row in self._connection.execute(_RECENT, {"users": users}):
+            found.setdefault(row.user_id, []).append((_seconds(row.timestamp), row.post_id))
+        return found
 
     def _hidden(self) -> None:
         done = 0
@@ -161,14 +179,14 @@ class Loader:
             done += len(chunk)
             self._progress("likes", done, done)
 
-    def _popular(self) -> None:
+    def _popular(self, liked: list[tuple[str, int, int]]) -> None:
         """Most liked first: what the gateway falls back on."""
         by_segment: dict[str, list[tuple[int, int]]] = {}
         overall: dict[int, int] = {}
-        for row in self._connection.execute(_POPULAR, {"bands": list(AGE_BANDS)}):
-            by_segment.setdefault(row.segment, []).append((row.likes, row.post_id))
-            overall[row.post_id] = overall.get(row.post_id, 0) + row.likes
-        lists = {segment: _top(likes) for segment, likes in by_segment.items()}
+        for segment, post, likes in liked:
+            by_segment.setdefault(segment, []).append((likes, post))
+            overall[post] = overall.get(post, 0) + likes
+        lists = {segment: _top(pairs) for segment, pairs in by_segment.items()}
         everyone = _top([(likes, post) for post, likes in overall.items()])
         if not everyone:
             everyone = list(

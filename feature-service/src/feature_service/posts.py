@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
+from contracts.records import SEGMENTS
 
 from feature_service.client import Client
 from feature_service.layout import Keys
@@ -18,6 +20,13 @@ COUNTER = ">u4"
 """As BITFIELD keeps it."""
 POST_ID = "<i4"
 TOPIC_INDEX = "<i2"
+COUNTERS = (len(SEGMENTS), 2)
+"""Of each post: views and likes by each segment."""
+
+
+def counter_of(place: int, segment: int, is_like: bool) -> int:
+    """The counter's number among those of all posts."""
+    return (place * len(SEGMENTS) + segment) * 2 + is_like
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,8 @@ def _catalogue(
     ids: bytes, topic: bytes, topics: Sequence[str], counts: bytes, first_view: bytes, tick: int, version: int
 ) -> Catalogue:
     post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
-    both = _padded(counts, 2 * len(post_id)).reshape(-1, 2)
-    first = _padded(first_view, len(post_id))
+    by_segment = _padded(counts, len(post_id) * math.prod(COUNTERS)).reshape(-1, *COUNTERS)
+    first = _padded(first_view, len(post_id)).astype(np.int64)
     return Catalogue(
         version=version,
         tick=tick,
@@ -70,14 +79,14 @@ def _catalogue(
         post_id=post_id,
         topic=np.frombuffer(topic, TOPIC_INDEX).astype(np.int16),
         first_view_at=np.where(first < tick, first, 0),
-        views=both[:, 0],
-        likes=both[:, 1],
+        segment_views=by_segment[:, :, 0],
+        segment_likes=by_segment[:, :, 1],
     )
 
 
-def _padded(data: bytes, length: int) -> npt.NDArray[np.int64]:
+def _padded(data: bytes, length: int) -> npt.NDArray[np.uint32]:
     """The counters that were ever written; the others are 0."""
-    values = np.frombuffer(data, COUNTER)[:length].astype(np.int64)
+    values = np.frombuffer(data, COUNTER)[:length].astype(np.uint32)
     return np.pad(values, (0, length - len(values)))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
@@ -16,6 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from contracts.records import BadRecordError
+
+Totals = npt.NDArray[np.int64]
+_OF_POSTS = ("post_id", "topic", "first_view_at", "segment_views", "segment_likes")
 
 TICK_SECONDS = 3_600
 """Post and segment features change on the hour, offline and live alike."""
@@ -29,7 +32,7 @@ def tick_of(time: datetime | float) -> int:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Arrays of shape (posts,), but `topics` (topics,). Counts are of views and likes before `tick`."""
+    """Arrays of shape (posts,), but `topics` (topics,) and the counts (posts, segments): views and likes before `tick`."""
 
     version: int
     """Grows with every snapshot."""
@@ -40,8 +43,9 @@ class Catalogue:
     """Index into `topics`."""
     first_view_at: npt.NDArray[np.int64]
     """Seconds since the epoch, 0 for a post that nobody has seen."""
-    views: npt.NDArray[np.int64]
-    likes: npt.NDArray[np.int64]
+    segment_views: npt.NDArray[np.uint32]
+    """By the viewer's segment, in the order of `contracts.records.SEGMENTS`."""
+    segment_likes: npt.NDArray[np.uint32]
 
     def __len__(self) -> int:
         return len(self.post_id)
@@ -62,6 +66,11 @@ class Catalogue:
             raise BadRecordError(f"not a catalogue: {error}") from error
         return cls(**{**columns, "version": int(columns["version"]), "tick": int(columns["tick"])})
 
+    def only(self, places: npt.NDArray[np.intp] | slice) -> Self:
+        """The same catalogue with the posts at these places alone."""
+        of_posts: dict[str, Any] = {name: getattr(self, name)[places] for name in _OF_POSTS}
+        return replace(self, **of_posts)
+
     @cached_property
     def _order(self) -> npt.NDArray[np.intp]:
         return np.argsort(self.post_id, kind="stable")
@@ -75,10 +84,33 @@ class Catalogue:
         return np.where(ordered[place] == ids, self._order[place], -1)
 
     @cached_property
-    def topic_views(self) -> npt.NDArray[np.int64]:
-        """Views by topic, shape (topics,)."""
-        return np.bincount(self.topic, self.views, len(self.topics)).astype(np.int64)
+    def views(self) -> Totals:
+        """Of each post by everybody, shape (posts,)."""
+        return np.asarray(self.segment_views.sum(axis=1, dtype=np.int64))
 
     @cached_property
-    def topic_likes(self) -> npt.NDArray[np.int64]:
-        return np.bincount(self.topic, self.likes, len(self.topics)).astype(np.int64)
+    def likes(self) -> Totals:
+        return np.asarray(self.segment_likes.sum(axis=1, dtype=np.int64))
+
+    @cached_property
+    def segment_topic_views(self) -> Totals:
+        """Shape (topics, segments)."""
+        return self._by_topic(self.segment_views)
+
+    @cached_property
+    def segment_topic_likes(self) -> Totals:
+        return self._by_topic(self.segment_likes)
+
+    @cached_property
+    def topic_views(self) -> Totals:
+        """Shape (topics,)."""
+        return np.asarray(self.segment_topic_views.sum(axis=1))
+
+    @cached_property
+    def topic_likes(self) -> Totals:
+        return np.asarray(self.segment_topic_likes.sum(axis=1))
+
+    def _by_topic(self, counts: npt.NDArray[np.uint32]) -> Totals:
+        sums = np.zeros((len(self.topics), counts.shape[1]), np.int64)
+        np.add.at(sums, self.topic, counts)
+        return sums

@@ -2,7 +2,7 @@
 
 `Pairs` holds raw counts, `derive` turns them into columns. Offline every field is an array over sampled rows;
 in a ranker the user's fields have shape (1,) and the posts' shape (posts,). Each row sees nothing at
-or after its own time; post and topic counts are as of the last hourly tick (`contracts.catalogue`).
+or after its own time; counts of posts, topics and segments are as of the last hourly tick (`contracts.catalogue`).
 
 The schema is append-only: new names go to the end, and a model names the prefix that it was trained on.
 """
@@ -27,7 +27,10 @@ PRIOR_VIEWS = 100.0
 USER_SMOOTHING = 50.0
 TOPIC_SMOOTHING = 1_000.0
 POST_SMOOTHING = 300.0
+SEGMENT_TOPIC_SMOOTHING = 1_000.0
+SEGMENT_POST_SMOOTHING = 300.0
 USER_TOPIC_SMOOTHING = 30.0
+LEAST_EXPOSURE_DAYS = 0.5
 RECENCY_LIMIT_DAYS = 14.0
 AGE_LIMIT_DAYS = 45.0
 """Beyond these, time makes no difference: serving stays within what training saw."""
@@ -54,6 +57,8 @@ class Pairs:
     last_like_at: Array
     user_topic_views: Array
     user_topic_likes: Array
+    seen: Array
+    """1 where the post is among the user's last views (`contracts.records.RECENT_VIEWS`), else 0."""
     topic: Array
     topic_views: Array
     topic_likes: Array
@@ -62,9 +67,16 @@ class Pairs:
     post_views: Array
     post_likes: Array
     first_view_at: Array
+    segment_topic_views: Array
+    """By users of the user's segment (`contracts.records.SEGMENTS`), and so the next three."""
+    segment_topic_likes: Array
+    segment_post_views: Array
+    segment_post_likes: Array
+    tick: Array
+    """Up to when posts, topics and segments were counted."""
     now: Array
     spread: npt.NDArray[np.intp] | None = None
-    """If given, the four fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
+    """If given, the six fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
     and a topic give is then computed once a topic, not once a post."""
 
 
@@ -82,9 +94,18 @@ def _days_since(time: Array, now: Array, limit: float) -> Array:
     return np.where(time > 0, np.clip((now - time) / DAY, 0.0, limit), np.nan)
 
 
+def _exposure(p: Pairs) -> Array:
+    """Logarithm of the post's views a day; NaN for one that nobody has seen. A feed that favours good posts tells them by it."""
+    days = np.maximum((p.tick - p.first_view_at) / DAY, LEAST_EXPOSURE_DAYS)
+    return np.where(p.first_view_at > 0, np.log(np.maximum(p.post_views, 1.0) / days), np.nan)
+
+
 @dataclass(frozen=True, slots=True)
 class PostOdds:
-    """What the counts of posts and topics say by themselves. It changes with the catalogue, not with the user."""
+    """What the counts of posts and topics say by themselves, over all users and in one segment.
+
+    It changes with the catalogue, and differs between users of two segments alone.
+    """
 
     overall: Array
     """Likes per view of all, shape (1,) or (n,)."""
@@ -93,13 +114,19 @@ class PostOdds:
     topic: Array
     """Log-odds of the row's topic, and below of its post; shape (n,)."""
     post: Array
+    segment_topic: Array
+    """As the two above, among users of the segment."""
+    segment_post: Array
 
     @classmethod
     def of(cls, p: Pairs) -> Self:
         overall = _bounded(rate(p.total_likes, p.total_views, PRIOR_RATE, PRIOR_VIEWS))
         topic = _bounded(rate(p.topic_likes, p.topic_views, overall, TOPIC_SMOOTHING))
         post = _bounded(rate(p.post_likes, p.post_views, _of_row(p, topic), POST_SMOOTHING))
-        return cls(overall, topic, _of_row(p, logit(topic)), logit(post))
+        here = _bounded(rate(p.segment_topic_likes, p.segment_topic_views, topic, SEGMENT_TOPIC_SMOOTHING))
+        expected = _bounded(post * _of_row(p, here / topic))
+        post_here = _bounded(rate(p.segment_post_likes, p.segment_post_views, expected, SEGMENT_POST_SMOOTHING))
+        return cls(overall, topic, _of_row(p, logit(topic)), logit(post), _of_row(p, logit(here)), logit(post_here))
 
 
 class _LogOdds:
@@ -111,6 +138,7 @@ class _LogOdds:
         user_topic = _bounded(rate(p.user_topic_likes, p.user_topic_views, expected, USER_TOPIC_SMOOTHING))
         self.user, self.user_topic = logit(user), _of_row(p, logit(user_topic))
         self.topic, self.post = posts.topic, posts.post
+        self.segment_topic, self.segment_post = posts.segment_topic, posts.segment_post
 
 
 def _of_row(p: Pairs, of_topic: Array) -> Array:
@@ -143,13 +171,19 @@ _DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
     "user_topic_rate": lambda p, odds: odds.user_topic,
     "user_topic_lift": lambda p, odds: odds.user_topic - odds.user,
     "user_topic_by_post": lambda p, odds: odds.user_topic + odds.post - odds.topic,
+    "segment_topic_lift": lambda p, odds: odds.segment_topic - odds.topic,
+    "segment_post_lift": lambda p, odds: odds.segment_post - odds.post,
+    "post_exposure": lambda p, odds: _exposure(p),
+    "seen": lambda p, odds: p.seen,
 }
 
 SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
 
 
-BY_POST = frozenset({"topic", "topic_rate", "post_views", "post_rate"})
-"""Features that are the same for every user at every time, for as long as the catalogue stands."""
+BY_SEGMENT = frozenset({"segment_topic_lift", "segment_post_lift"})
+"""Features that are the same for every user of a segment at every time, for as long as the catalogue stands."""
+BY_POST = BY_SEGMENT | {"topic", "topic_rate", "post_views", "post_rate", "post_exposure"}
+"""These, and those that are the same for every user."""
 
 
 def schema_id(names: Sequence[str] = SCHEMA) -> str:
@@ -160,7 +194,7 @@ def schema_id(names: Sequence[str] = SCHEMA) -> str:
 def derive(pairs: Pairs, out: npt.NDArray[np.float32], posts: PostOdds | None = None) -> None:
     """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features).
 
-    posts: of the same posts, made before; then `out` already holds the columns BY_POST, which are left as they are.
+    posts: of the same posts and segment, made before; then `out` already holds the columns BY_POST, which are left as they are.
     """
     odds = _LogOdds(pairs, posts or PostOdds.of(pairs))
     for column, name in enumerate(SCHEMA[: out.shape[1]]):

@@ -1,6 +1,6 @@
 """A user's row as bytes: how Redis stores it, how it travels, how a ranker reads it.
 
-Three records with one writer each: profile (fixed struct), counts (uint32 array), hidden post ids (uint32
+Three records with one writer each: profile (fixed struct), counts and last views (uint32 array), hidden post ids (uint32
 array in order of liking, duplicates allowed, since only `APPEND` writes it). `pack_row` joins them; nothing between
 Redis and the ranker decodes them. Little-endian throughout. Each record starts with the version of
 its layout; fields are only ever appended.
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass, field
+from bisect import bisect_right
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -22,12 +23,22 @@ VERSION = 1
 UNKNOWN_BYTE = 255
 AGE_BANDS = (18, 22, 27, 35, 45)
 """Upper ends (exclusive) of the age bands; the last band is open."""
+SEGMENTS = (*(str(band) for band in range(len(AGE_BANDS) + 1)), "unknown")
+"""Of users: their age band, or that nobody knows it."""
+
+RECENT_VIEWS = 24
+"""How many of a user's views are kept by post: with them profile and counts take at most 300 bytes at seven topics."""
 
 _PROFILE = struct.Struct("<BBBBIIII")
 _ROW = struct.Struct("<HHI")
 _COUNTS_HEADER = 4
 
 IntArray = npt.NDArray[np.integer]
+
+
+def segments_of(ages: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
+    """Index in SEGMENTS of each age, NaN for one that is missing."""
+    return np.where(np.isnan(ages), len(SEGMENTS) - 1, np.searchsorted(AGE_BANDS, ages, side="right")).astype(np.int64)
 
 
 class BadRecordError(ValueError):
@@ -78,15 +89,20 @@ class Profile:
 
     @property
     def segment(self) -> str:
-        """The age band by which popular posts are kept: "unknown", or its index."""
-        return "unknown" if self.age is None else str(sum(self.age >= end for end in AGE_BANDS))
+        """One of SEGMENTS."""
+        return SEGMENTS[self.segment_index]
+
+    @property
+    def segment_index(self) -> int:
+        return len(SEGMENTS) - 1 if self.age is None else bisect_right(AGE_BANDS, self.age)
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a user did so far: views and likes by topic (index in the catalogue's topics), and when last.
+    """What a user did so far: views and likes by topic (index in the catalogue's topics), when last, and the last views.
 
     views, likes: uint32, shape (topics,); topics that came later than the record are not in it.
+    recent: time and post of each of the last views, uint32, shape (at most RECENT_VIEWS, 2), as `latest` orders them.
     Times are seconds since the epoch, 0 for never.
     """
 
@@ -94,10 +110,11 @@ class Counts:
     last_like_at: int = 0
     views: IntArray = field(default_factory=lambda: np.zeros(0, np.uint32))
     likes: IntArray = field(default_factory=lambda: np.zeros(0, np.uint32))
+    recent: IntArray = field(default_factory=lambda: np.zeros((0, 2), np.uint32))
 
     def pack(self) -> bytes:
         header = np.array([VERSION, len(self.views), self.last_view_at, self.last_like_at], "<u4")
-        return header.tobytes() + self.views.astype("<u4").tobytes() + self.likes.astype("<u4").tobytes()
+        return b"".join(part.astype("<u4").tobytes() for part in (header, self.views, self.likes, self.recent))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -106,13 +123,19 @@ class Counts:
         values = np.frombuffer(data, "<u4")
         version, topics, last_view_at, last_like_at = (int(value) for value in values[:_COUNTS_HEADER])
         _check_version(version, "counts")
-        views, likes = values[_COUNTS_HEADER : _COUNTS_HEADER + 2 * topics].reshape(2, topics)
-        return cls(last_view_at, last_like_at, views, likes)
+        end = _COUNTS_HEADER + 2 * topics
+        views, likes = values[_COUNTS_HEADER:end].reshape(2, topics)
+        return cls(last_view_at, last_like_at, views, likes, values[end:].reshape(-1, 2))
 
     def over(self, topics: int) -> Self:
         """The same counts with room for `topics` topics (a catalogue's topics only ever grow)."""
         room = (0, max(0, topics - len(self.views)))
-        return type(self)(self.last_view_at, self.last_like_at, np.pad(self.views, room), np.pad(self.likes, room))
+        return replace(self, views=np.pad(self.views, room), likes=np.pad(self.likes, room))
+
+
+def latest(views: IntArray) -> IntArray:
+    """The last RECENT_VIEWS, by time and post, in whatever order they came. views: time and post, shape (n, 2)."""
+    return views[np.lexsort((views[:, 1], views[:, 0]))][-RECENT_VIEWS:]
 
 
 @dataclass(frozen=True, slots=True)

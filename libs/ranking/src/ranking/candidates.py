@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
-from contracts.features import Array, Pairs, PostOdds, derive
-from contracts.records import Counts, Profile, UserRow
+from contracts.features import BY_SEGMENT, SCHEMA, Array, Pairs, PostOdds, derive
+from contracts.records import SEGMENTS, Counts, Profile, UserRow
 from contracts.vocabulary import CATEGORIES
 
 from ranking.artefact import Manifest
@@ -17,7 +17,7 @@ from ranking.encoder import Encoder, Matrix, UserState
 
 @dataclass(frozen=True)
 class PostInputs:
-    """The posts' half of `Pairs`, made once a catalogue. Fields of topics are held once a topic."""
+    """The posts' half of `Pairs` for one segment of users. Fields of topics are held once a topic."""
 
     live_topic: npt.NDArray[np.intp]
     """Index in the catalogue's topics, shape (posts,)."""
@@ -30,9 +30,13 @@ class PostInputs:
     post_views: Array
     post_likes: Array
     first_view_at: Array
+    segment_topic_views: Array
+    segment_topic_likes: Array
+    segment_post_views: Array
+    segment_post_likes: Array
 
     @classmethod
-    def of(cls, catalogue: Catalogue, model_topics: list[str]) -> PostInputs:
+    def of(cls, catalogue: Catalogue, model_topics: list[str], segment: int) -> PostInputs:
         known = {topic: place for place, topic in enumerate(model_topics)}
         to_model = np.array([known.get(str(topic), -1) for topic in catalogue.topics] or [-1], np.int64)
         live = catalogue.topic.astype(np.intp)
@@ -46,6 +50,10 @@ class PostInputs:
             post_views=catalogue.views.astype(np.float64),
             post_likes=catalogue.likes.astype(np.float64),
             first_view_at=catalogue.first_view_at.astype(np.float64),
+            segment_topic_views=catalogue.segment_topic_views[:, segment].astype(np.float64),
+            segment_topic_likes=catalogue.segment_topic_likes[:, segment].astype(np.float64),
+            segment_post_views=catalogue.segment_views[:, segment].astype(np.float64),
+            segment_post_likes=catalogue.segment_likes[:, segment].astype(np.float64),
         )
 
 
@@ -56,21 +64,26 @@ class Candidates:
         """vectors: shape (posts, dimensions), in the catalogue's order."""
         self.catalogue, self.vectors = catalogue, np.asfortranarray(vectors)
         self._manifest, self._encoder = manifest, encoder
-        self._posts = PostInputs.of(catalogue, manifest.topics)
         self._own_topics = np.array(
             [_place(catalogue, topic) for topic in manifest.topics], np.intp
         )  # where the model's topics stand in the catalogue, -1 for one that is gone
-        anybody = self._pairs(self._profile(Profile()), Counts().over(len(catalogue.topics)), 0)
-        self._odds = PostOdds.of(anybody)
-        self._template = np.zeros(
-            (len(catalogue), manifest.schema_length + len(encoder.columns)), np.float32, order="F"
-        )
-        derive(anybody, self._template[:, : manifest.schema_length])
+        width = manifest.schema_length
+        self._template = np.zeros((len(catalogue), width + len(encoder.columns)), np.float32, order="F")
+        self._segment_places = [place for place, name in enumerate(SCHEMA[:width]) if name in BY_SEGMENT]
+        self._by_segment: list[Matrix] = []
+        for segment in range(len(SEGMENTS)):
+            self._posts = PostInputs.of(catalogue, manifest.topics, segment)
+            anybody = self._pairs(self._profile(Profile()), Counts().over(len(catalogue.topics)), 0)
+            derive(anybody, self._template[:, :width])
+            self._by_segment.append(self._template[:, self._segment_places].copy(order="F"))
+        self._odds = PostOdds.of(anybody)  # of the last segment, whose own odds nobody asks for any more
 
     def matrix(self, row: UserRow, now: int) -> Matrix:
         """Shape (posts, schema prefix + encoder columns), float32, Fortran order, as CatBoost likes it best."""
         width, profile, counts = self._manifest.schema_length, self._profile(row.profile), self._counts(row)
         out = self._template.copy(order="F")
+        for place, column in zip(self._segment_places, self._by_segment[row.profile.segment_index].T, strict=True):
+            out[:, place] = column
         derive(self._pairs(profile, counts, now), out[:, :width], self._odds)
         state = self._state(profile, counts, row.hidden)
         self._encoder.write(state, self.vectors, self._posts.topic, out[:, width:])
@@ -101,6 +114,12 @@ class Candidates:
             liked=np.array([float(len(liked))]),
         )
 
+    def _seen(self, counts: Counts) -> Array:
+        seen = np.zeros(len(self.catalogue))
+        places = self.catalogue.index_of(counts.recent[:, 1].astype(np.int64))
+        seen[places[places >= 0]] = 1.0
+        return seen
+
     def _pairs(self, profile: Array, counts: Counts, now: int) -> Pairs:
         posts = self._posts
         age, gender, exp_group, os, source, country, city = profile[:, None]
@@ -118,6 +137,7 @@ class Candidates:
             last_like_at=np.array([float(counts.last_like_at)]),
             user_topic_views=counts.views.astype(np.float64),
             user_topic_likes=counts.likes.astype(np.float64),
+            seen=self._seen(counts),
             topic=posts.topic.astype(np.float64),
             topic_views=posts.topic_views,
             topic_likes=posts.topic_likes,
@@ -126,6 +146,11 @@ class Candidates:
             post_views=posts.post_views,
             post_likes=posts.post_likes,
             first_view_at=posts.first_view_at,
+            segment_topic_views=posts.segment_topic_views,
+            segment_topic_likes=posts.segment_topic_likes,
+            segment_post_views=posts.segment_post_views,
+            segment_post_likes=posts.segment_post_likes,
+            tick=np.array([float(self.catalogue.tick)]),
             now=np.array([float(now)]),
             spread=posts.live_topic,
         )

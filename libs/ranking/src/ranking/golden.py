@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,16 +21,7 @@ POSTS = 64
 
 def excerpt(catalogue: Catalogue, posts: int = POSTS) -> Catalogue:
     """The first posts of a catalogue, with their topics."""
-    return Catalogue(
-        version=0,
-        tick=catalogue.tick,
-        topics=catalogue.topics,
-        post_id=catalogue.post_id[:posts],
-        topic=catalogue.topic[:posts],
-        first_view_at=catalogue.first_view_at[:posts],
-        views=catalogue.views[:posts],
-        likes=catalogue.likes[:posts],
-    )
+    return replace(catalogue.only(slice(posts)), version=0)
 
 
 def make_golden(scorer: Scorer, catalogue: Catalogue, rows: Sequence[bytes], now: int) -> list[GoldenRequest]:

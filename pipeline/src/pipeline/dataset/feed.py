@@ -13,7 +13,7 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from contracts.records import code
+from contracts.records import code, segments_of
 from contracts.vocabulary import CATEGORIES, Vocabulary
 from ranking.encoder import Column
 from ranking.examples import Liked, Posts
@@ -65,7 +65,8 @@ def places(known: npt.NDArray[np.int64], wanted: npt.NDArray[np.integer], missin
 @dataclass(frozen=True)
 class Feed:
     """What happened before `until`. In `database`: `feed(instant, user_id, post_id, topic, is_like, clicked)` of posts that
-    exist, instant in microseconds; `likes(instant, user_id, post_id)`, the first like of each user and post."""
+    exist, instant in microseconds; `likes(instant, user_id, post_id)`, the first like of each user and post;
+    `segments(user_id, segment)` of users with a profile."""
 
     database: duckdb.DuckDBPyConnection
     posts: Posts
@@ -185,8 +186,10 @@ def _people(database: duckdb.DuckDBPyConnection, tables: Tables) -> People:
         f"FROM {tables.users} GROUP BY 1 ORDER BY 1"
     )
     found = fetch(database, f"SELECT user_id, {', '.join(_PLAIN)} FROM people ORDER BY user_id")
+    ids = found["user_id"].astype(np.int64)
+    load(database, "segments", {"user_id": ids, "segment": segments_of(found["age"].astype(np.float64))})
     return People(
-        ids=found["user_id"].astype(np.int64),
+        ids=ids,
         plain=np.column_stack([found[name].astype(np.float64) for name in _PLAIN]),
         codes={name: _codes(database, name) for name in CATEGORIES},
     )

@@ -1,8 +1,9 @@
 """What the platform knew at a moment: the counts behind the features, for requests (user, post, time).
 
-A request sees nothing at or after its own time; posts' and topics' counts are those of the last hourly tick, as while
-serving. Counters run over every row of the feed, but in groups: each feed row is added to the first moment of its user that
-comes after it, and the moments are then summed up. So the memory grows with the requests and not with the feed.
+A request sees nothing at or after its own time; counts of posts, topics and segments are those of the last hourly tick, as while
+serving. A user's segment is that of the profile as the tables have it. Counters run over every row of the feed, but in groups:
+each feed row is added to the first moment of its user that comes after it, and the moments are then summed up. So the memory
+grows with the requests and not with the feed.
 
 The SQL is one text that DuckDB and Spark both run; windows take the place of ASOF joins, which Spark lacks.
 """
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import TICK_SECONDS
 from contracts.features import SCHEMA, Pairs, derive
+from contracts.records import RECENT_VIEWS, SEGMENTS
 from contracts.vocabulary import Vocabulary
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index, Liked
@@ -25,6 +27,7 @@ from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, load, places
 
 TICK = TICK_SECONDS * MICROSECONDS
 CHUNK = 200_000
+_SEGMENT = f"coalesce(s.segment, {len(SEGMENTS) - 1}) AS segment"
 
 
 @dataclass(frozen=True)
@@ -94,9 +97,11 @@ class History:
 
     def prepare(self) -> None:
         """Sums up what the table `requests(row, user_id, post_id, instant)` asks for; rows count from 0 without a gap."""
-        self.engine.take("feed", "likes", "posts", "requests")
+        self.engine.take("feed", "likes", "posts", "segments", "requests")
         self._sum_users()
         self._sum_ticks()
+        self._sum_segments()
+        self._find_repeats()
 
     def batches(self, chunk: int = CHUNK) -> Iterator[Batch]:
         """In the order of the requests' rows."""
@@ -124,10 +129,10 @@ class History:
             WITH added AS (
                 SELECT user_id, moment AS instant, max(instant) FILTER (WHERE NOT is_like) AS last_view,
                     max(instant) FILTER (WHERE is_like) AS last_like{counts}
-                FROM ({_before_moments("feed", "is_like", "topic")}) GROUP BY user_id, moment
+                FROM ({_before_moments("feed", "moments", "is_like", "topic")}) GROUP BY user_id, moment
             ), new_likes AS (
                 SELECT user_id, moment AS instant, CAST(count(*) AS DOUBLE) AS liked
-                FROM ({_before_moments("likes", "post_id")}) GROUP BY user_id, moment
+                FROM ({_before_moments("likes", "moments", "post_id")}) GROUP BY user_id, moment
             )
             SELECT user_id, instant, max(last_view) OVER so_far AS last_view, max(last_like) OVER so_far AS last_like,
                 sum(liked) OVER so_far AS liked{sums}
@@ -142,8 +147,8 @@ class History:
             "request_ticks",
             f"""
             SELECT r.row, r.user_id, r.post_id, r.instant, {_tick("r.instant")} AS tick, coalesce(p.topic, -1) AS topic,
-                0 AS everything
-            FROM requests AS r LEFT JOIN posts AS p ON p.id = r.post_id
+                {_SEGMENT}, 0 AS everything
+            FROM requests AS r LEFT JOIN posts AS p ON p.id = r.post_id LEFT JOIN segments AS s ON s.user_id = r.user_id
             """,
         )
         self.engine.keep(
@@ -157,22 +162,86 @@ class History:
             """,
         )
         for name, key in (("post", "post_id"), ("topic", "topic"), ("everything", "everything")):
-            self.engine.keep(f"known_by_{name}", _before_ticks(key))
+            self.engine.keep(f"known_by_{name}", _before_ticks(key, "ticks"))
+
+    def _sum_segments(self) -> None:
+        """`known_by_segment_topic`, `known_by_segment_post`: as of each tick that is asked for.
+
+        Posts, segments and hours together are nearly as many as the feed's rows: those rows are not grouped by hours, but
+        added to the first tick of their post and segment that is asked for, as rows of a user are.
+        """
+        audience = f"""
+            (SELECT f.post_id, f.topic, {_tick("f.instant")} AS tick, f.is_like, {_SEGMENT}
+            FROM feed AS f LEFT JOIN segments AS s ON s.user_id = f.user_id)
+        """
+        self.engine.keep(
+            "segment_ticks",
+            f"""
+            SELECT topic, segment, tick, CAST(count(*) FILTER (WHERE NOT is_like) AS DOUBLE) AS views,
+                CAST(count(*) FILTER (WHERE is_like) AS DOUBLE) AS likes, CAST(NULL AS BIGINT) AS first_view
+            FROM {audience} GROUP BY topic, segment, tick
+            """,
+        )
+        self.engine.keep("known_by_segment_topic", _before_ticks("topic, segment", "segment_ticks"))
+        self.engine.keep("post_ticks", "SELECT DISTINCT post_id, segment, tick FROM request_ticks")
+        self.engine.keep(
+            "known_by_segment_post",
+            f"""
+            WITH added AS (
+                SELECT post_id, segment, moment AS tick, CAST(count(*) FILTER (WHERE NOT is_like) AS DOUBLE) AS views,
+                    CAST(count(*) FILTER (WHERE is_like) AS DOUBLE) AS likes
+                FROM ({_before_moments(audience, "post_ticks", "is_like", key="post_id, segment", time="tick")})
+                GROUP BY post_id, segment, moment
+            )
+            SELECT post_id, segment, tick, sum(views) OVER so_far AS views, sum(likes) OVER so_far AS likes
+            FROM post_ticks LEFT JOIN added USING (post_id, segment, tick)
+            WINDOW so_far AS (PARTITION BY post_id, segment ORDER BY tick ROWS UNBOUNDED PRECEDING)
+            """,
+        )
+
+    def _find_repeats(self) -> None:
+        """`seen(row)`: the requests for a post that is among the user's last views, of which one second's come in the order of posts.
+
+        Few requests are repeats at all: only for them is counted what the user viewed since.
+        """
+        self.engine.keep(
+            "repeats",
+            """
+            SELECT r.row, r.user_id, r.post_id, r.instant, max(f.instant) AS viewed_at
+            FROM requests AS r JOIN feed AS f ON f.user_id = r.user_id AND f.post_id = r.post_id
+            WHERE NOT f.is_like AND f.instant < r.instant GROUP BY r.row, r.user_id, r.post_id, r.instant
+            """,
+        )
+        then, since = _second("r.viewed_at"), _second("f.instant")
+        self.engine.keep(
+            "seen",
+            f"""
+            SELECT r.row FROM repeats AS r JOIN feed AS f ON f.user_id = r.user_id
+            WHERE NOT f.is_like AND f.instant < r.instant GROUP BY r.row
+            HAVING count(*) FILTER (WHERE {since} > {then} OR ({since} = {then} AND f.post_id > r.post_id)) < {RECENT_VIEWS}
+            """,
+        )
 
     def _select(self, low: int, high: int) -> str:
         topics = "".join(f", coalesce(k.{name}, 0) AS {name}" for name in self._topic_columns)
         count = "CAST(coalesce({0}, 0) AS DOUBLE) AS {1}".format
         return f"""
-            SELECT a.user_id, a.post_id, a.instant, a.topic, {count("k.last_view", "last_view")},
+            SELECT a.user_id, a.post_id, a.instant, a.tick, a.topic, {count("k.last_view", "last_view")},
                 {count("k.last_like", "last_like")}, CAST(coalesce(k.liked, 0) AS BIGINT) AS liked,
                 {count("p.views", "post_views")}, {count("p.likes", "post_likes")}, {count("p.first_view", "first_view")},
                 {count("t.views", "live_topic_views")}, {count("t.likes", "live_topic_likes")},
-                {count("e.views", "total_views")}, {count("e.likes", "total_likes")}{topics}
+                {count("e.views", "total_views")}, {count("e.likes", "total_likes")},
+                {count("st.views", "segment_topic_views")}, {count("st.likes", "segment_topic_likes")},
+                CAST(CASE WHEN seen.row IS NULL THEN 0 ELSE 1 END AS DOUBLE) AS seen,
+                {count("sp.views", "segment_post_views")}, {count("sp.likes", "segment_post_likes")}{topics}
             FROM (SELECT * FROM request_ticks WHERE row >= {low} AND row < {high}) AS a
             LEFT JOIN known AS k ON k.user_id = a.user_id AND k.instant = a.instant
             LEFT JOIN known_by_post AS p ON p.post_id = a.post_id AND p.tick = a.tick
             LEFT JOIN known_by_topic AS t ON t.topic = a.topic AND t.tick = a.tick
             LEFT JOIN known_by_everything AS e ON e.tick = a.tick
+            LEFT JOIN known_by_segment_topic AS st ON st.topic = a.topic AND st.segment = a.segment AND st.tick = a.tick
+            LEFT JOIN known_by_segment_post AS sp ON sp.post_id = a.post_id AND sp.segment = a.segment AND sp.tick = a.tick
+            LEFT JOIN seen ON seen.row = a.row
             ORDER BY a.row
         """
 
@@ -212,6 +281,7 @@ class History:
             last_like_at=_seconds(found["last_like"]),
             user_topic_views=views[rows, live],
             user_topic_likes=likes[rows, live],
+            seen=found["seen"].astype(np.float64),
             topic=self._to_model[live].astype(np.float64),
             topic_views=found["live_topic_views"].astype(np.float64),
             topic_likes=found["live_topic_likes"].astype(np.float64),
@@ -219,7 +289,12 @@ class History:
             total_likes=found["total_likes"].astype(np.float64),
             post_views=found["post_views"].astype(np.float64),
             post_likes=found["post_likes"].astype(np.float64),
+            segment_topic_views=found["segment_topic_views"].astype(np.float64),
+            segment_topic_likes=found["segment_topic_likes"].astype(np.float64),
+            segment_post_views=found["segment_post_views"].astype(np.float64),
+            segment_post_likes=found["segment_post_likes"].astype(np.float64),
             first_view_at=_seconds(found["first_view"]),
+            tick=_seconds(found["tick"]),
             now=_seconds(found["instant"]),
         )
 
@@ -229,25 +304,30 @@ def _tick(instant: str) -> str:
     return f"({instant} - {instant} % {TICK})"
 
 
-def _before_moments(events: str, *columns: str) -> str:
-    """SQL: the rows of `events` before their user's last moment, each with `moment`, the first that comes after it.
+def _second(instant: str) -> str:
+    """SQL: the start of the second; records keep no more."""
+    return f"({instant} - {instant} % {MICROSECONDS})"
 
-    It goes back in time, so that both engines pass once over a user's rows; of what happens at once, moments come last.
+
+def _before_moments(events: str, moments: str, *columns: str, key: str = "user_id", time: str = "instant") -> str:
+    """SQL: the rows of `events` before the last of `moments` of their key, each with `moment`, the first that comes after it.
+
+    It goes back in time, so that both engines pass once over a key's rows; of what happens at once, moments come last.
     """
     own, none = ", ".join(columns), ", ".join(["NULL"] * len(columns))
     return f"""
-        SELECT user_id, instant, moment, {own} FROM (
-            SELECT user_id, instant, {own}, is_event, min(moment) OVER (
-                PARTITION BY user_id ORDER BY instant DESC, is_event DESC ROWS UNBOUNDED PRECEDING) AS moment
+        SELECT {key}, {time}, moment, {own} FROM (
+            SELECT {key}, {time}, {own}, is_event, min(moment) OVER (
+                PARTITION BY {key} ORDER BY {time} DESC, is_event DESC ROWS UNBOUNDED PRECEDING) AS moment
             FROM (
-                SELECT user_id, instant, {own}, 1 AS is_event, CAST(NULL AS BIGINT) AS moment FROM {events}
-                UNION ALL SELECT user_id, instant, {none}, 0, instant FROM moments
+                SELECT {key}, {time}, {own}, 1 AS is_event, CAST(NULL AS BIGINT) AS moment FROM {events}
+                UNION ALL SELECT {key}, {time}, {none}, 0, {time} FROM {moments}
             )
         ) WHERE is_event = 1 AND moment IS NOT NULL
     """
 
 
-def _before_ticks(key: str) -> str:
+def _before_ticks(key: str, ticks: str) -> str:
     """SQL: for each value of `key` and each tick that is asked for, the sums over what happened in earlier ticks."""
     return f"""
         SELECT {key}, tick, views, likes, first_view FROM (
@@ -255,7 +335,7 @@ def _before_ticks(key: str) -> str:
                 min(first_view) OVER so_far AS first_view
             FROM (
                 SELECT {key}, tick, sum(views) AS views, sum(likes) AS likes, min(first_view) AS first_view, 1 AS is_event
-                FROM ticks GROUP BY {key}, tick
+                FROM {ticks} GROUP BY {key}, tick
                 UNION ALL SELECT DISTINCT {key}, tick, 0, 0, CAST(NULL AS BIGINT), 0 FROM request_ticks
             )
             WINDOW so_far AS (PARTITION BY {key} ORDER BY tick, is_event ROWS UNBOUNDED PRECEDING)

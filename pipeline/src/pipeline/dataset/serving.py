@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue, tick_of
-from contracts.records import Counts, Profile, pack_row
+from contracts.records import SEGMENTS, Counts, IntArray, Profile, latest, pack_row
 from contracts.vocabulary import CATEGORIES
 
 from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, fetch, load, microseconds, places
+
+NEVER = 2**62
+NO_VIEWS = np.zeros((0, 2), np.int64)
 
 
 def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
@@ -20,27 +22,31 @@ def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
     tick = tick_of(moment)
     found = fetch(
         feed.database,
-        f"SELECT id, count(*) FILTER (WHERE is_like = false) AS views, count(*) FILTER (WHERE is_like) AS likes, "
-        f"coalesce(min(instant) FILTER (WHERE is_like = false), 0) // {MICROSECONDS} AS first_view "
-        f"FROM posts LEFT JOIN feed ON post_id = id AND instant < {tick * MICROSECONDS} GROUP BY id ORDER BY id",
+        f"SELECT post_id, coalesce(segment, {len(SEGMENTS) - 1}) AS segment, count(*) FILTER (WHERE NOT is_like) AS views, "
+        f"count(*) FILTER (WHERE is_like) AS likes, "
+        f"coalesce(min(instant) FILTER (WHERE NOT is_like) // {MICROSECONDS}, 0) AS first_view "
+        f"FROM feed LEFT JOIN segments USING (user_id) WHERE instant < {tick * MICROSECONDS} GROUP BY ALL",
     )
+    post = np.searchsorted(feed.posts.ids, found["post_id"])
+    first_view = np.full(len(feed.posts.ids), NEVER)
+    seen = found["views"].astype(np.int64) > 0
+    np.minimum.at(first_view, post[seen], found["first_view"][seen])
     return Catalogue(
         version=0,
         tick=tick,
         topics=np.array(feed.posts.topics, np.str_),
         post_id=feed.posts.ids,
         topic=feed.posts.topic.astype(np.int16),
-        first_view_at=found["first_view"].astype(np.int64),
-        views=found["views"].astype(np.int64),
-        likes=found["likes"].astype(np.int64),
+        first_view_at=np.where(first_view < NEVER, first_view, 0),
+        segment_views=_by_segment(feed, post, found, "views"),
+        segment_likes=_by_segment(feed, post, found, "likes"),
     )
 
 
-def subset(catalogue: Catalogue, chosen: npt.NDArray[np.intp]) -> Catalogue:
-    arrays = {
-        name: getattr(catalogue, name)[chosen] for name in ("post_id", "topic", "first_view_at", "views", "likes")
-    }
-    return replace(catalogue, **arrays)
+def _by_segment(feed: Feed, post: npt.NDArray[np.intp], found: Columns, what: str) -> npt.NDArray[np.uint32]:
+    counts = np.zeros((len(feed.posts.ids), len(SEGMENTS)), np.uint32)
+    counts[post, found["segment"]] = found[what]
+    return counts
 
 
 def rows_at(feed: Feed, users: Sequence[int], moment: datetime) -> list[bytes]:
@@ -69,12 +75,24 @@ def _counts(feed: Feed, moment: datetime) -> dict[int, bytes]:
         f"coalesce(max(instant) FILTER (WHERE is_like), 0) // {MICROSECONDS} AS last_like "
         f"FROM feed JOIN asked USING (user_id) WHERE instant < {microseconds(moment)} GROUP BY ALL ORDER BY user_id",
     )
+    recent = _recent(feed, moment)
     packed: dict[int, bytes] = {}
     for user, rows in _by_user(found):
         views, likes = (np.zeros(len(feed.posts.topics), np.uint32) for _ in range(2))
         views[found["topic"][rows]], likes[found["topic"][rows]] = found["views"][rows], found["likes"][rows]
-        packed[user] = Counts(found["last_view"][rows].max(), found["last_like"][rows].max(), views, likes).pack()
+        last_view, last_like = found["last_view"][rows].max(), found["last_like"][rows].max()
+        packed[user] = Counts(last_view, last_like, views, likes, recent.get(user, NO_VIEWS)).pack()
     return packed
+
+
+def _recent(feed: Feed, moment: datetime) -> dict[int, IntArray]:
+    found = fetch(
+        feed.database,
+        f"SELECT user_id, instant // {MICROSECONDS} AS at, post_id FROM feed JOIN asked USING (user_id) "
+        f"WHERE NOT is_like AND instant < {microseconds(moment)} ORDER BY user_id",
+    )
+    views = np.column_stack([found["at"], found["post_id"]]).astype(np.int64)
+    return {user: latest(views[rows]) for user, rows in _by_user(found)}
 
 
 def _hidden(feed: Feed, moment: datetime) -> dict[int, bytes]:

@@ -26,7 +26,7 @@ from ranking.vectors import PostVectors
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History
 from pipeline.dataset.sampling import learn_from, training_requests
-from pipeline.dataset.serving import catalogue_at, rows_at, subset
+from pipeline.dataset.serving import catalogue_at, rows_at
 from pipeline.dataset.tables import OnProgress, silent
 from pipeline.training.measures import area_under_curve, log_loss, sigmoid
 from pipeline.training.models import Model
@@ -185,7 +185,7 @@ def _finish(trees: CatBoost, scorer: Scorer, feed: Feed, seed: int) -> Fitted:
     rows = rows_at(feed, [NOBODY, *(int(user) for user in chosen)], feed.until)
     some = rng.choice(len(catalogue), min(RETRIEVAL_POSTS, len(catalogue)), replace=False)
     now = microseconds(feed.until) // 1_000_000
-    matrix = _candidates(scorer, subset(catalogue, np.sort(some)), rows, now)
+    matrix = _candidates(scorer, catalogue.only(np.sort(some)), rows, now)
     retrieval, fill = fit_retrieval(matrix, scorer.scores(matrix), np.repeat(np.arange(len(rows)), len(some)))
     manifest = scorer.manifest.model_copy(update={"retrieval": retrieval, "fill": fill})
     scorer = Scorer(trees, scorer.encoder, scorer.vectors, manifest)

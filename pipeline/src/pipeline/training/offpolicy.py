@@ -18,7 +18,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from pipeline.dataset.feed import microseconds, opened
-from pipeline.dataset.serving import catalogue_at, rows_at, subset
+from pipeline.dataset.serving import catalogue_at, rows_at
 from pipeline.dataset.tables import OnProgress, Tables, silent
 from pipeline.evaluation.offpolicy import Slates, Value, logged_views, value_of
 from pipeline.training.evaluation import POPULAR, WINDOW, check_unseen
@@ -65,7 +65,7 @@ def off_policy(
     tables, now, rng = Tables.of_folder(folder), microseconds(cut) // 1_000_000, np.random.default_rng(seed)
     with opened(tables, cut) as feed:
         catalogue = catalogue_at(feed, cut)
-        catalogue = subset(catalogue, np.flatnonzero(catalogue.views > 0))
+        catalogue = catalogue.only(np.flatnonzero(catalogue.views > 0))
         with opened(tables, cut + WINDOW) as whole:
             logged = logged_views(whole, cut, cut + WINDOW, catalogue.post_id, seed)
         rows = [UserRow.unpack(row) for row in rows_at(feed, logged.users.tolist(), cut)]
