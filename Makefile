@@ -52,7 +52,7 @@ benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development
 	@.venv/bin/pytest -s tests/benchmarks
 
-full: ## the offline side at full size: 76 million rows, some ten minutes, 10 GB of disk; prints a table, holds its bars
+full: ## the offline side at full size: 76 million rows, 10 GB of disk; prints a table, holds its bars; killed, it goes on
 	@$(setup) development
 	@.venv/bin/python tests/benchmarks/full.py
 

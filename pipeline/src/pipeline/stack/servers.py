@@ -94,6 +94,10 @@ class Postgres:
         if (self.data / "postmaster.pid").exists():
             self._run("pg_ctl", "-w", "-m", "fast", "-D", str(self.data), "stop")
 
+    def delete(self) -> None:
+        """With everything in it. It must not run."""
+        shutil.rmtree(self.data.parent, ignore_errors=True)
+
     def _make_cluster(self) -> None:
         """A cluster that died while it was made is made again."""
         shutil.rmtree(self.data, ignore_errors=True)
@@ -124,12 +128,12 @@ class Postgres:
 def running_postgres(folder: Path) -> Iterator[str]:
     """A new server for as long as the block lasts; yields its URL. What a killed one left there is removed."""
     postgres = Postgres(folder)
-    shutil.rmtree(postgres.data.parent, ignore_errors=True)
+    postgres.delete()
     try:
         yield postgres.start(free_port()).url
     finally:
         postgres.stop()
-        shutil.rmtree(postgres.data.parent)
+        postgres.delete()
 
 
 @contextmanager
