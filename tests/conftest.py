@@ -54,6 +54,15 @@ def redis_url(redis_server: str) -> str:
     return redis_server
 
 
+MINILM = Path(".lenta/minilm")
+
+
+@pytest.fixture(scope="session")
+def minilm_weights() -> Path:
+    """A folder of real weights."""
+    return MINILM
+
+
 def chromium() -> Path | None:
     found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
     return next((Path(path) for path in found if path), None)
@@ -73,6 +82,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     missing = {
         "docker": None if _docker_answers() else "no Docker engine with compose answers here",
         "browser": None if chromium() else "no Chromium on PATH (Debian: apt-get install chromium)",
+        "minilm": None
+        if (MINILM / "model.onnx").exists()
+        else f"no weights in {MINILM} (run: infra/local/minilm {MINILM})",
         "spark": None if shutil.which("java") else "no Java on PATH (Debian: apt-get install default-jre-headless)",
     }
     wanted = {marker.name for item in items for marker in item.iter_markers()} & missing.keys()

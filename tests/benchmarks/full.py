@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psutil
 import redis
@@ -59,7 +60,9 @@ class Ledger:
     def __init__(self, file: Path) -> None:
         self._file = file
         midnight = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-        said = json.loads(file.read_text()) if file.exists() else {"end": midnight.isoformat(), "done": {}}
+        said: dict[str, Any] = (
+            json.loads(file.read_text()) if file.exists() else {"end": midnight.isoformat(), "done": {}}
+        )
         self.end = datetime.fromisoformat(said["end"])
         self._done = {name: Done(**measured) for name, measured in said["done"].items()}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,16 +23,36 @@ from ranking.profiles import profile_inputs
 from ranking.taste import Space
 from ranking.text import TfidfProjection
 
+from ranker_test import minilm
+from ranker_test.minilm import MiniLM
 from ranker_test.towers import Towers, user_inputs
 
 FILE = "towers.npz"
+
+
+class TextVectors(Protocol):
+    """What turns texts into vectors: tf-idf folded, or a transformer."""
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def vectors(self, texts: Sequence[str]) -> Matrix:
+        """Shape (len(texts), dimensions)."""
+        ...
+
+    def save(self, folder: Path) -> None: ...
+
+
+def load_texts(folder: Path) -> TextVectors:
+    """Raises ArtefactError for a folder without its files."""
+    return MiniLM.load(folder) if (folder / minilm.TURN).exists() else TfidfProjection.load(folder)
 
 
 @dataclass(frozen=True)
 class TowerEncoder:
     """known: ids of the posts that the towers were trained on, ascending."""
 
-    projection: TfidfProjection
+    texts: TextVectors
     text: Space
     text_leaning: Leaning
     towers: Towers
@@ -51,7 +71,7 @@ class TowerEncoder:
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         topic = topic_places(self.topics, topics)
-        text = self.text.coordinates(self.projection.vectors(texts), topic)
+        text = self.text.coordinates(self.texts.vectors(texts), topic)
         tower = self.towers.posts(text, topic, self._places(ids))
         return np.hstack([text, tower, self.shared.coordinates(tower, topic)])
 
@@ -69,7 +89,7 @@ class TowerEncoder:
         out[:, 5] = (out[:, 0] + out[:, 2] + out[:, 3] + out[:, 4]) / 2
 
     def save(self, folder: Path) -> None:
-        self.projection.save(folder)
+        self.texts.save(folder)
         arrays: dict[str, Any] = {
             "topics": np.array(self.topics, np.str_),
             "known": self.known,
@@ -87,7 +107,7 @@ class TowerEncoder:
         try:
             with np.load(folder / FILE, allow_pickle=False) as arrays:
                 return cls(
-                    projection=TfidfProjection.load(folder),
+                    texts=load_texts(folder),
                     text=Space.of_arrays(arrays, "text"),
                     text_leaning=Leaning.of_arrays(arrays, "text"),
                     towers=Towers.of_arrays(arrays),

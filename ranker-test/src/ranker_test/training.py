@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,8 @@ from ranking.profiles import profile_inputs
 from ranking.taste import Floats, taste_space
 from ranking.text_fitting import fit_projection
 
-from ranker_test.encoder import TowerEncoder
+from ranker_test.encoder import TextVectors, TowerEncoder
+from ranker_test.minilm import MiniLM
 from ranker_test.towers import Towers, user_inputs
 
 LEARNS_FROM_LIKES = True
@@ -48,10 +50,13 @@ class Plan:
     """How often a post is shown without its own vector: so that new posts work."""
 
 
-def train_encoder(examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan()) -> TowerEncoder:
+def train_encoder(
+    examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan(), texts: TextVectors | None = None
+) -> TowerEncoder:
+    """texts: fitted on the posts; None for tf-idf."""
     posts = examples.posts
-    projection = fit_projection(posts.texts, plan.text_dimensions, seed)
-    embedded = projection.vectors(posts.texts)
+    texts = texts or fit_projection(posts.texts, plan.text_dimensions, seed)
+    embedded = texts.vectors(posts.texts)
     text = taste_space(embedded, examples, plan.text_rank)
     coordinates = text.coordinates(embedded, posts.topic)
     leaning = fit_leaning(coordinates, examples)
@@ -60,7 +65,21 @@ def train_encoder(examples: Examples, seed: int, on_progress: OnProgress, plan: 
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples, plan.shared_rank)
     shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)
-    return TowerEncoder(projection, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
+    return TowerEncoder(texts, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
+
+
+@dataclass
+class WithMiniLM:
+    """`train_encoder` over MiniLM's vectors, with weights of `folder`; the texts are read once."""
+
+    folder: Path
+    _texts: MiniLM | None = None
+
+    def __call__(self, examples: Examples, seed: int, on_progress: OnProgress) -> TowerEncoder:
+        plan = Plan()
+        if self._texts is None:
+            self._texts = MiniLM.fit(self.folder, examples.posts.texts, plan.text_dimensions, on_progress)
+        return train_encoder(examples, seed, on_progress, plan, self._texts)
 
 
 def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Matrix, Floats]:

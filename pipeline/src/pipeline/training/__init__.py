@@ -20,6 +20,7 @@ def train(
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     seed: int = 0,
     now: datetime | None = None,
+    text_encoder: Path | None = None,
 ) -> Manifest:
     """Trains a model on what Postgres holds before `until` and puts it into the store, where it serves nobody yet.
 
@@ -37,7 +38,9 @@ def train(
     with TemporaryDirectory(prefix="lenta-train-") as folder:
         tables = export(postgres_url, Path(folder) / "tables", until, share_of(on_progress, 0, 10))
         with opened(tables, until) as feed:
-            fitted = fit(model_of(name), feed, now or datetime.now(UTC), seed, share_of(on_progress, 10, 100))
+            fitted = fit(
+                model_of(name, text_encoder), feed, now or datetime.now(UTC), seed, share_of(on_progress, 10, 100)
+            )
         artefact = Path(folder) / "artefact"
         fitted.save(artefact)
         ModelStore(model_uri).put(artefact, fitted.manifest)

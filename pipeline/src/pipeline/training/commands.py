@@ -28,6 +28,12 @@ Store = Annotated[
     str | None,
     typer.Option("--model-uri", envvar="LENTA_MODEL_URI", help="Where models are kept; the running platform's store."),
 ]
+TextEncoder = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="LENTA_TEXT_ENCODER", exists=True, file_okay=False, help="Folder of MiniLM's weights, for ranker-test."
+    ),
+]
 ModelName = Annotated[str, typer.Argument(help="control or test", metavar="MODEL")]
 
 
@@ -45,6 +51,7 @@ def train(
     postgres_url: Postgres = None,
     model_uri: Store = None,
     seed: Annotated[int, typer.Option(help="Of the sample and of everything drawn.")] = 0,
+    text_encoder: TextEncoder = None,
 ) -> None:
     """Train a model on what Postgres holds, and put it into the store. It serves nobody before `lenta publish`.
 
@@ -58,7 +65,7 @@ def train(
     postgres, uri = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
     steps = Steps(Console())
     with steps.step(f"Training {model}") as on_progress:
-        manifest = train_model(model, postgres, uri, moment, on_progress, seed)
+        manifest = train_model(model, postgres, uri, moment, on_progress, seed, text_encoder=text_encoder)
     figures = ", ".join(f"{name.replace('_', ' ')} {value:.4f}" for name, value in manifest.metrics.items())
     steps.say(f"{model}@{manifest.version}: {manifest.train_rows:,} views until {manifest.train_until:%Y-%m-%d %H:%M}")
     steps.say(figures)
@@ -110,6 +117,7 @@ def retrain(
     anew: Annotated[bool, typer.Option("--anew", help="Start over where a killed run could go on.")] = False,
     postgres_url: Postgres = None,
     model_uri: Store = None,
+    text_encoder: TextEncoder = None,
 ) -> None:
     """Train on all that Postgres holds, compare, and publish unless the new model is worse. A killed run goes on when called again.
 
@@ -129,7 +137,7 @@ def retrain(
     store = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
     for model in wanted:
         folder = Home.find().root / "retraining"
-        pointer = train_and_publish(model, postgres, store, folder, steps, datetime.now(UTC), anew)
+        pointer = train_and_publish(model, postgres, store, folder, steps, datetime.now(UTC), anew, text_encoder)
         _tell_published(model, pointer, steps)
 
 

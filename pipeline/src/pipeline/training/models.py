@@ -43,8 +43,8 @@ def loader(name: str) -> Callable[[Path], Encoder]:
     return TowerEncoder.load
 
 
-def model_of(name: str) -> Model:
-    """Raises LentaError for a model that does not exist."""
+def model_of(name: str, text_encoder: Path | None = None) -> Model:
+    """text_encoder: a folder of MiniLM's weights, of which ranker-test alone makes use. Raises LentaError for a model that does not exist."""
     check_name(name)
     if name == "control":
         from ranker_control import training as control
@@ -52,4 +52,14 @@ def model_of(name: str) -> Model:
         return Model(name, control.train_encoder, loader(name), control.LEARNS_FROM_LIKES)
     from ranker_test import training as test
 
-    return Model(name, test.train_encoder, loader(name), test.LEARNS_FROM_LIKES)
+    train_encoder = test.WithMiniLM(text_encoder) if text_encoder else test.train_encoder
+    return Model(name, train_encoder, loader(name), test.LEARNS_FROM_LIKES)
+
+
+def text_encoder_of(encoder: Encoder) -> Path | None:
+    """The weights that a model was trained with, as `model_of` takes them."""
+    from ranker_test.encoder import TowerEncoder
+    from ranker_test.minilm import MiniLM
+
+    texts = encoder.texts if isinstance(encoder, TowerEncoder) else None
+    return texts.transformer.folder if isinstance(texts, MiniLM) else None

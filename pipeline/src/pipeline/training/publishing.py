@@ -17,7 +17,7 @@ from pipeline.errors import LentaError
 from pipeline.stack.steps import Steps
 from pipeline.training.comparing import Days, compare, name_of, unseen_days
 from pipeline.training.fitting import fit
-from pipeline.training.models import model_of
+from pipeline.training.models import model_of, text_encoder_of
 from pipeline.training.store import publish, scorer_of, version_to_publish
 
 
@@ -38,16 +38,19 @@ def _check(candidate: Scorer, serving: Scorer, tables: Tables, steps: Steps) -> 
     if days is None:
         return
     if candidate.manifest.train_until > days.start:
-        check_not_worse(days, _twin(candidate.manifest.name, days, steps), serving, steps)
+        check_not_worse(days, _twin(candidate, days, steps), serving, steps)
     check_not_worse(days, candidate, serving, steps)
 
 
-def _twin(name: str, days: Days, steps: Steps) -> Scorer:
+def _twin(candidate: Scorer, days: Days, steps: Steps) -> Scorer:
+    name = candidate.manifest.name
     with (
         steps.step(f"Training {name} without the days to compare by") as on_progress,
         opened(days.tables, days.start) as feed,
     ):
-        return fit(model_of(name), feed, datetime.now(UTC), on_progress=on_progress).scorer
+        return fit(
+            model_of(name, text_encoder_of(candidate.encoder)), feed, datetime.now(UTC), on_progress=on_progress
+        ).scorer
 
 
 @contextmanager

@@ -39,6 +39,7 @@ class Work:
     name: str
     folder: Path
     steps: Steps
+    text_encoder: Path | None
 
     @contextmanager
     def alone(self) -> Iterator[None]:
@@ -82,7 +83,7 @@ class Work:
         if not _is_whole(place, until):
             shutil.rmtree(place, ignore_errors=True)
             with self.steps.step(title) as on_progress, opened(tables, until) as feed:
-                fitted = fit(model_of(self.name), feed, datetime.now(UTC), on_progress=on_progress)
+                fitted = fit(model_of(self.name, self.text_encoder), feed, datetime.now(UTC), on_progress=on_progress)
             fitted.save(place)
             beside = place / f"{MANIFEST}.new"
             beside.write_text(fitted.manifest.model_dump_json())
@@ -99,14 +100,21 @@ def _is_whole(place: Path, until: datetime | None) -> bool:
 
 
 def retrain(
-    name: str, postgres_url: str, store: ModelStore, folder: Path, steps: Steps, now: datetime, anew: bool = False
+    name: str,
+    postgres_url: str,
+    store: ModelStore,
+    folder: Path,
+    steps: Steps,
+    now: datetime,
+    anew: bool = False,
+    text_encoder: Path | None = None,
 ) -> Pointer:
     """Trains on all that Postgres holds, and puts the model into service unless it is worse than the one there.
 
     Raises WorseModelError when it is, and LentaError when Postgres cannot be read, and for a feed that nothing can be learned from.
     """
     check_name(name)
-    work = Work(name, folder / name, steps)
+    work = Work(name, folder / name, steps, text_encoder)
     with work.alone():
         work.begin(now, anew)
         tables = work.tables(postgres_url)
