@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
-from contracts.assignment import Group
+from contracts.assignment import Group, Mode
 
 MAX_BATCH = 1_000
 """Events in one `POST /events`."""
@@ -93,6 +93,8 @@ class Event(Message):
     action: Literal["view", "like"]
     timestamp: Time | None = None
     """When it happened; the time of arrival if missing."""
+    request_id: Key | None = None
+    """`X-Request-ID` of the answer in which the post was seen, where the client kept it."""
 
 
 class EventBatch(Message):
@@ -124,13 +126,56 @@ class Exposure(Message):
     key: Key
     user_id: UserId
     experiment: str
+    mode: Mode = "ab"
     group: Group
+    """To which the user was assigned; whose posts he got is said by `ranker` and `teams`."""
+    ranker: Group
     model: str
+    """Of the model that ranked, or of the fallback."""
     model_version: str
     posts: list[PostId]
+    scores: list[float] = []
+    """As the ranker gave them, one a post; empty for a fallback."""
+    teams: str | None = None
+    """Interleaving: one letter a slot, `c` or `t`: whose ranker's post stands there."""
+    propensities: list[Annotated[float, Field(gt=0, le=1)]] | None = None
+    """With exploration: the probability with which each slot held this post."""
     degraded: str | None = None
+    asked_for: Time
+    """The moment for which the posts were ranked."""
     served_at: Time
+    took_ms: Annotated[float, Field(ge=0)] = 0.0
+    """From arrival to this record."""
     weight_period: int = 0
+
+
+class Assigned(Message):
+    """A user was assigned, when the first request of a weight period came, whatever became of the request."""
+
+    experiment: str
+    user_id: UserId
+    group: Group
+    weight_period: int
+    at: Time
+
+
+class Shadowed(Message):
+    """What the other ranker would have answered; nobody saw it. `key` is the exposure's."""
+
+    key: Key
+    user_id: UserId
+    experiment: str
+    ranker: Group
+    model: str = ""
+    model_version: str = ""
+    posts: list[PostId] = []
+    took_ms: float
+    failed: str | None = None
+    """Why there is no answer."""
+
+
+class Assignments(Message):
+    assigned: Annotated[list[Assigned], Field(min_length=1, max_length=MAX_BATCH)]
 
 
 class PostIds(Message):
@@ -155,6 +200,7 @@ class Ranking(Message):
     version: str
     posts: list[PostId]
     scores: list[float]
+    """Of this one model, not comparable across models."""
 
 
 class Problem(Message):

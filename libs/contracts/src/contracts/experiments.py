@@ -1,0 +1,290 @@
+"""An experiment: what a team plans, what the server keeps of it, and which group a user belongs to.
+
+A team edits a `Plan`. The server keeps it in an `Experiment` with what it made itself: the weight periods with their
+bucket tables, times, the decision. A gateway sees the running ones as `Running`, and assigns by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from contracts.assignment import BUCKETS, GROUPS, Group, Mode, Salt, bucket, reweight
+from contracts.clock import REAL, Clock
+from contracts.wire import Message, Time, UserId
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Reason = Annotated[str, Field(min_length=3, max_length=500)]
+Metric = Literal["hit_rate", "likes_per_exposure", "likes_per_user", "exposures_per_user"]
+"""hit_rate: share of exposures of which a post was liked. All but it are watched beside the primary by default."""
+State = Literal["draft", "running", "stopped", "archived"]
+Outcome = Literal["ship", "keep_control", "roll_back"]
+GuardrailMetric = Literal["slow_share", "error_share", "fallback_share"]
+"""Shares of a group's exposures: slower than the guardrail's `over_ms`; whose ranker failed; answered by a fallback."""
+
+Weights = dict[Group, Share]
+
+
+class Step(Message):
+    """A ramp's next weights."""
+
+    at: Time
+    weights: Weights
+
+
+class Guardrail(Message):
+    """Breached when the group's share lies above `limit` for certain: its interval wholly past it.
+
+    The p99 of the time to an answer stays under `over_ms` exactly if at most 1 % of the answers are slower.
+    """
+
+    metric: GuardrailMetric
+    limit: Share = 0.01
+    over_ms: Annotated[float, Field(gt=0)] | None = None
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        if (self.metric == "slow_share") != (self.over_ms is not None):
+            raise ValueError("slow_share needs over_ms, and no other metric has it")
+        return self
+
+
+GUARDRAILS = [
+    Guardrail(metric="slow_share", limit=0.01, over_ms=200.0),
+    Guardrail(metric="error_share", limit=0.02),
+    Guardrail(metric="fallback_share", limit=0.05),
+]
+
+
+class Rules(Message):
+    """By what the decision is made: written before the start, locked after it."""
+
+    primary: Metric = "hit_rate"
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    min_users: Annotated[int, Field(ge=2)] = 500
+    """A group, before anything is read."""
+    min_days: Annotated[int, Field(ge=1)] = 7
+    days: Annotated[int, Field(ge=1)] = 14
+    """Planned: what is unclear by then keeps control."""
+    join_hours: Annotated[float, Field(gt=0, le=168)] = 24.0
+    """A like belongs to the exposure that it follows within this time."""
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        if self.min_days > self.days:
+            raise ValueError(f"min_days {self.min_days} is more than the {self.days} days planned")
+        return self
+
+
+class Plan(Message):
+    """What a team decides about an experiment.
+
+    mode: `ab`: each group sees its ranker. `ramp`: the same, with weights that change by schedule. `interleave`: every
+    enrolled user sees a draft of both rankers' lists. `shadow`: everybody sees control's ranker; the other one is asked
+    beside, and nobody sees what it answers.
+    """
+
+    mode: Mode = "ab"
+    rankers: dict[Group, Group] = {"control": "control", "test": "test"}
+    """Which ranker serves a group; the same one twice makes an A/A."""
+    weights: Weights = {"control": 0.5, "test": 0.5}
+    ramp: list[Step] = []
+    layer: Name = "models"
+    """Experiments of one layer have one enrolment salt and disjoint slices of its buckets, those of two layers
+    independent users. What decides which posts are seen stands in one layer."""
+    enrolment_salt: Salt | None = None
+    """The layer's; by default its name and `.enrolment`."""
+    enrolment_from: Share = 0.0
+    enrolment: Share = 1.0
+    """The share of the layer's users who take part, from `enrolment_from` on. Whoever does not is not exposed."""
+    group_salt: Salt | None = None
+    """By default the experiment's name and `.group`. One that was ever used is refused: groups would repeat."""
+    forced: dict[UserId, Group] = {}
+    starts_at: Time | None = None
+    ends_at: Time | None = None
+    exploration: Annotated[float, Field(ge=0, le=0.5)] = 0.0
+    """The share of answers whose last slot holds a random one of the next `EXPLORED` candidates."""
+    watched: list[Metric] = ["likes_per_exposure", "likes_per_user", "exposures_per_user"]
+    guardrails: list[Guardrail] = GUARDRAILS
+    rules: Rules = Rules()
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> Self:
+        for place, weights in enumerate([self.weights, *(step.weights for step in self.ramp)]):
+            where = "weights" if place == 0 else f"ramp.{place - 1}.weights"
+            if abs(sum(weights.values()) - 1) > 1e-9:
+                raise ValueError(f"{where} add up to {sum(weights.values()):g}, not 1")
+            if missing := [group for group in weights if group not in self.rankers]:
+                raise ValueError(f"{where} names the group {missing[0]}, which has no ranker")
+        if missing := [group for group in self.forced.values() if group not in self.rankers]:
+            raise ValueError(f"forced names the group {missing[0]}, which has no ranker")
+        if self.starts_at is not None and self.ends_at is not None and self.ends_at <= self.starts_at:
+            raise ValueError("ends_at lies before starts_at")
+        if self.enrolment_from + self.enrolment > 1 + 1e-9:
+            raise ValueError("enrolment_from and enrolment reach beyond the layer's end")
+        if bool(self.ramp) != (self.mode == "ramp"):
+            raise ValueError("a ramp has steps, and only a ramp has them")
+        if any(later.at <= earlier.at for earlier, later in zip(self.ramp, self.ramp[1:], strict=False)):
+            raise ValueError("ramp steps stand in the order of their times")
+        if self.enrolment_salt is not None and self.enrolment_salt == self.group_salt:
+            raise ValueError("enrolment_salt and group_salt must differ")
+        if self.rules.primary in self.watched:
+            raise ValueError(f"{self.rules.primary} is the primary metric and watched too")
+        return self
+
+    @property
+    def slice(self) -> range:
+        """The layer's buckets whose users take part."""
+        first = round(self.enrolment_from * BUCKETS)
+        return range(first, min(BUCKETS, first + round(self.enrolment * BUCKETS)))
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether it decides what users see: two such experiments must not share users."""
+        return self.mode != "shadow"
+
+
+EXPLORED = 20
+
+
+class WeightPeriod(Message):
+    """From `starts_at` to the next period's. A period begins with every change of weights, a rollback included."""
+
+    starts_at: Time
+    weights: Weights
+    table: Annotated[str, Field(min_length=BUCKETS, max_length=BUCKETS, pattern=r"^[01]*$", repr=False)]
+    """One letter a bucket: the index of its group in `GROUPS`."""
+    reason: str = ""
+
+
+class Decision(Message):
+    outcome: Outcome
+    at: Time
+    by: str
+    reason: Reason
+    run: int | None = None
+    """The analysis run on which it was made."""
+
+
+class Assignment(NamedTuple):
+    """group: control for whoever is not enrolled."""
+
+    group: Group
+    enrolled: bool
+    weight_period: int = 0
+
+
+class Experiment(Message):
+    """A plan and what became of it."""
+
+    name: Name
+    plan: Plan
+    state: State = "draft"
+    revision: Annotated[int, Field(ge=1)] = 1
+    """Grows with every change: a late save is refused."""
+    periods: list[WeightPeriod] = []
+    started_at: Time | None = None
+    stopped_at: Time | None = None
+    decision: Decision | None = None
+
+    @classmethod
+    def started(cls, name: str, plan: Plan, now: datetime) -> Self:
+        """A running experiment with the periods that its weights and its ramp make."""
+        return cls(name=name, plan=plan, state="running", periods=periods(plan, now), started_at=now)
+
+    @property
+    def enrolment_salt(self) -> str:
+        return self.plan.enrolment_salt or f"{self.plan.layer}.enrolment"
+
+    @property
+    def group_salt(self) -> str:
+        return self.plan.group_salt or f"{self.name}.group"
+
+    def is_on(self, now: datetime) -> bool:
+        """Whether it assigns users at this time."""
+        plan = self.plan
+        return (
+            self.state == "running"
+            and bool(self.periods)
+            and (plan.starts_at or self.periods[0].starts_at) <= now
+            and (plan.ends_at is None or now < plan.ends_at)
+        )
+
+    def period(self, now: datetime) -> int:
+        """The index of the weight period that holds at this time; the first one before it began."""
+        return max((i for i, period in enumerate(self.periods) if period.starts_at <= now), default=0)
+
+    def assign(self, user_id: int, now: datetime) -> Assignment:
+        """A pure function of the user's id, the experiment and the weight period."""
+        period = self.period(now)
+        if user_id in self.plan.forced:
+            return Assignment(self.plan.forced[user_id], True, period)
+        if bucket(user_id, self.enrolment_salt) not in self.plan.slice:
+            return Assignment("control", False)
+        group = GROUPS[int(self.periods[period].table[bucket(user_id, self.group_salt)])]
+        return Assignment(group, True, period)
+
+
+def periods(
+    plan: Plan, now: datetime, before: Iterable[WeightPeriod] = (), reason: str = "start"
+) -> list[WeightPeriod]:
+    """The weight periods that have begun before now, and then those of the plan's weights and ramp.
+
+    Each table moves as few users from the one before as arithmetic allows.
+    """
+    made = [period for period in before if period.starts_at < now]
+    ahead = [step for step in plan.ramp if step.at > now]
+    steps = [Step(at=now, weights=_weights_at(plan, now)), *ahead]
+    for place, step in enumerate(steps):
+        table = reweight(made[-1].table if made else "", step.weights)
+        why = reason if place == 0 else "ramp"
+        made.append(WeightPeriod(starts_at=step.at, weights=step.weights, table=table, reason=why))
+    return made
+
+
+def _weights_at(plan: Plan, now: datetime) -> Mapping[Group, float]:
+    return next((step.weights for step in reversed(plan.ramp) if step.at <= now), plan.weights)
+
+
+class Running(Message):
+    """What every gateway knows: the running experiments, who serves the others, and the time."""
+
+    experiments: list[Experiment] = []
+    otherwise: Group = "control"
+    """The ranker of whoever is in no experiment: test's once an experiment has shipped it."""
+    clock: Clock = REAL
+
+
+class Edit(Message):
+    """`PUT /experiments/{name}`. What is not given stays."""
+
+    plan: Plan | None = None
+    state: State | None = None
+    decision: Outcome | None = None
+    """Stops the experiment and records how it ended."""
+    reason: Reason
+    by: Annotated[str, Field(max_length=100)] = "admin"
+    revision: int | None = None
+    """The revision that the editor had before him; refused if it is not the newest any more."""
+
+
+class Change(Message):
+    """One line of an experiment's history."""
+
+    at: Time
+    by: str
+    reason: str
+    what: str
+    """In words: `weights control 50 %, test 50 %`."""
+    revision: int
+
+
+class ExperimentPage(Message):
+    """`GET /experiments/{name}`."""
+
+    experiment: Experiment
+    history: list[Change]

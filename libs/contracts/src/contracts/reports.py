@@ -1,0 +1,169 @@
+"""The report of an experiment: what the page, the command and the CSV show, and nothing that they compute.
+
+One analysis run makes one report; it is stored and never changes. A number that the data do not give is None,
+and `why` says what is missing.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from contracts.assignment import Group
+from contracts.experiments import Change, Experiment, GuardrailMetric, Metric
+from contracts.wire import Message, Time
+
+Reading = Literal["better", "worse", "unclear", "cannot_tell", "watched"]
+"""Of test against control, by the interval that may be read every day. `watched`: the metric decides nothing."""
+GuardrailState = Literal["holds", "unclear", "breached", "cannot_tell"]
+VerdictKind = Literal["too_early", "split_failed", "roll_back", "hold", "ship", "keep_control"]
+
+
+class Range(Message):
+    """An interval about its estimate, each in the metric's unit or, of a lift, as a share of control."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+class Day(Message):
+    """All data up to the end of this day of the platform's clock."""
+
+    day: Time
+    users: int
+    lift: Range | None
+    """Valid at every day at once."""
+    p_value: float | None
+
+
+class MetricReading(Message):
+    metric: Metric
+    control: float | None
+    test: float | None
+    difference: Range | None = None
+    """At a fixed horizon, as are `lift` and `p_value`."""
+    lift: Range | None = None
+    p_value: float | None = None
+    adjusted_p_value: float | None = None
+    """Over all metrics of the report (Holm)."""
+    always_valid: Range | None = None
+    """The lift's interval that may be read every day: the decision stands on it."""
+    always_valid_p_value: float | None = None
+    cuped: Range | None = None
+    """The difference with the users' like rates before the experiment taken out."""
+    variance_removed: float | None = None
+    reading: Reading = "cannot_tell"
+    why: str | None = None
+    course: list[Day] = []
+
+
+class GroupReading(Message):
+    group: Group
+    ranker: Group
+    models: list[str]
+    """`name@version`, by exposures."""
+    assigned: int
+    exposures: int
+    degraded: int
+    likes: int
+
+
+class PeriodSplit(Message):
+    weight_period: int
+    starts_at: Time
+    expected: dict[Group, float]
+    assigned: dict[Group, int]
+
+
+class Split(Message):
+    """Sample ratio mismatch, on assigned users per weight period."""
+
+    p_value: float | None
+    """Valid at every look; below `alpha` the split has failed."""
+    alpha: float
+    failed: bool
+    periods: list[PeriodSplit]
+
+
+class GuardrailReading(Message):
+    metric: GuardrailMetric
+    limit: float
+    over_ms: float | None
+    control: Range | None
+    test: Range | None
+    state: GuardrailState
+
+
+class InterleavingReading(Message):
+    """One vote a user: whose posts he liked more."""
+
+    for_test: int
+    for_control: int
+    ties: int
+    share: Range | None
+    """Of test among the users who preferred one, with a bootstrap interval."""
+    p_value: float | None
+    """Exact sign test."""
+    excluded: int
+    """Exposures in which either ranker failed."""
+    why: str | None = None
+
+
+class ShadowReading(Message):
+    asked: int
+    failed: int
+    p50_ms: float | None
+    p99_ms: float | None
+    overlap: Range | None
+    """Share of the shown posts that the other ranker had chosen too."""
+    rank_correlation: Range | None
+    """Kendall's tau over the posts of both lists."""
+
+
+class Verdict(Message):
+    kind: VerdictKind
+    reasons: list[str]
+    """In words, the decisive one first."""
+
+
+class Report(Message):
+    run: int
+    """0 for one that is not stored."""
+    at: Time
+    """The platform's time up to which it reads, and the end of its last day."""
+    experiment: Experiment
+    days: float
+    """Since the start."""
+    groups: list[GroupReading]
+    split: Split
+    metrics: list[MetricReading]
+    """The primary first: intent to treat, over all assigned users."""
+    per_protocol: list[MetricReading]
+    """The same without degraded exposures."""
+    guardrails: list[GuardrailReading]
+    interleaving: InterleavingReading | None = None
+    shadow: ShadowReading | None = None
+    verdict: Verdict
+    unattributed: dict[str, int] = {}
+    """Likes that belong to no exposure, by reason."""
+    lag_seconds: float | None = None
+    """How far the data stand behind the platform's clock."""
+    history: list[Change]
+
+
+class RunLine(Message):
+    run: int
+    at: Time
+    verdict: VerdictKind
+
+
+class ExperimentLine(Message):
+    """One line of `GET /experiments`, as people list them."""
+
+    name: str
+    state: str
+    mode: str
+    started_at: Time | None
+    stopped_at: Time | None
+    verdict: VerdictKind | None
+    """Of the newest run."""
