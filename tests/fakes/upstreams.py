@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from hashlib import sha256
 
 import numpy as np
-from contracts.assignment import Experiment
+from contracts.assignment import Group
+from contracts.experiments import Experiment, Plan, Running
 from contracts.records import Counts, Profile, UserRow, pack_row
 from contracts.wire import Exposure, PopularPosts, Post, PostIds, Posts, Ranking
 from starlette.applications import Starlette
@@ -18,9 +21,24 @@ POPULAR = [Post(id=number, text=f"popular {number}", topic="movie") for number i
 IN_SEGMENT = [Post(id=number, text=f"in segment {number}", topic="sport") for number in range(800, 820)]
 
 
+def started(plan: Plan | None = None, name: str = "models") -> Experiment:
+    """Running since long ago."""
+    return Experiment.started(name, plan or Plan(), datetime(2020, 1, 1, tzinfo=UTC))
+
+
+def all_in(group: Group) -> Plan:
+    """Every user in one group."""
+    return Plan(weights={"control": float(group == "control"), "test": float(group == "test")})
+
+
 @dataclass
 class Features:
-    experiment: Experiment = field(default_factory=lambda: Experiment.start("models", {"control": 0.5, "test": 0.5}))
+    running: Running = field(default_factory=lambda: Running(experiments=[started()]))
+    running_status: int = 200
+    polls: list[int] = field(default_factory=list)
+    """The status of every answer about running experiments."""
+    calls: list[str] = field(default_factory=list)
+    """The path of every call but the gateway's polls, in order of arrival."""
     hidden: dict[int, list[int]] = field(default_factory=dict)
     exposures: list[Exposure] = field(default_factory=list)
     row_status: int = 200
@@ -34,11 +52,18 @@ class Features:
     """The headers of every row that was asked for."""
     seen: list[bytes] = field(default_factory=list)
 
+    @property
+    def experiment(self) -> Experiment:
+        return self.running.experiments[0]
+
+    def run(self, *experiments: Experiment, otherwise: Group = "control") -> None:
+        self.running = Running(experiments=list(experiments), otherwise=otherwise)
+
     def app(self) -> Starlette:
         return Starlette(
             routes=[
                 Route("/users/{id:int}/row", self._row),
-                Route("/experiments", self._experiments),
+                Route("/running", self._running),
                 Route("/popular", self._popular),
                 Route("/exposures", self._exposures, methods=["POST"]),
                 Route("/posts", self._posts, methods=["POST"]),
@@ -49,6 +74,7 @@ class Features:
         )
 
     async def _row(self, request: Request) -> Response:
+        self.calls.append("row")
         self.asked.append(dict(request.headers))
         await asyncio.sleep(self.delay)
         if self.row is not None:
@@ -60,19 +86,25 @@ class Features:
         row = pack_row(Profile(age=30).pack(), Counts().pack(), hidden)
         return Response(row, self.row_status)
 
-    async def _experiments(self, _: Request) -> Response:
-        return Response(f"[{self.experiment.model_dump_json()}]")
+    async def _running(self, request: Request) -> Response:
+        body = self.running.model_dump_json().encode()
+        etag = f'"{sha256(body).hexdigest()}"'
+        same = request.headers.get("If-None-Match") == etag
+        self.polls.append(304 if same else self.running_status)
+        return Response(b"" if same else body, self.polls[-1], headers={"ETag": etag})
 
     async def _popular(self, _: Request) -> Response:
         return Response(PopularPosts(overall=POPULAR, segments={"3": IN_SEGMENT}).model_dump_json())
 
     async def _exposures(self, request: Request) -> Response:
+        self.calls.append("exposure")
         exposure = Exposure.model_validate_json(await request.body())
         if self.exposure_status == 200:
             self.exposures.append(exposure)
         return _texts(exposure.posts, self.exposure_status)
 
     async def _posts(self, request: Request) -> Response:
+        self.calls.append("posts")
         return _texts(PostIds.model_validate_json(await request.body()).ids, self.exposure_status)
 
     async def _accept(self, request: Request) -> Response:

@@ -7,71 +7,27 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import httpx
 import pytest
-from contracts.assignment import Experiment
 from contracts.headers import COLD_START, DEADLINE, DEGRADED, MODEL, NEXT_CURSOR, REQUEST_ID, SHORT
 from fakes.gateway import served
-from fakes.upstreams import IN_SEGMENT, POPULAR, Features, Ranker
+from fakes.upstreams import IN_SEGMENT, POPULAR, Features, Ranker, all_in, started
 from gateway.app import create
 from gateway.settings import Settings
-
-KEY = "secret-key"
-
-
-@dataclass
-class Stage:
-    features: Features
-    control: Ranker
-    test: Ranker
-    http: httpx.Client
-    stops: dict[str, ExitStack]
-
-    def recommend(self, user_id: int, **params: str | int) -> httpx.Response:
-        return self.http.get("/post/recommendations/", params={"id": user_id, **params})
-
-    def in_group(self, group: str, **params: str | int) -> httpx.Response:
-        return self.http.get(f"/{group}/post/recommendations/", params={"id": 1, **params})
-
-    def stop(self, name: str) -> None:
-        self.stops[name].close()
+from gateway_stage import KEY, Stage, gateway_stage, until_ready
 
 
 @pytest.fixture
 def stage() -> Iterator[Stage]:
-    features, control, test = Features(), Ranker("control", 100), Ranker("test", 200)
-    with ExitStack() as stack:
-        stops = {name: stack.enter_context(ExitStack()) for name in ("features", "control", "test")}
-        urls = {
-            name: stops[name].enter_context(served(upstream.app()))
-            for name, upstream in (("features", features), ("control", control), ("test", test))
-        }
-        settings = Settings(
-            features_url=urls["features"],
-            control_url=urls["control"],
-            test_url=urls["test"],
-            api_keys=f"other,{KEY}",
-            deadline_ms=600,
-            features_ms=250,
-            ranker_ms=250,
-        )
-        http = stack.enter_context(httpx.Client(base_url=stack.enter_context(served(create(settings))), timeout=10))
-        _until_ready(http)
-        yield Stage(features, control, test, http, stops)
-
-
-def _until_ready(http: httpx.Client) -> None:
-    deadline = time.monotonic() + 5
-    while http.get("/readyz").status_code != 200:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    with gateway_stage() as stage:
+        yield stage
 
 
 def test_the_split_is_the_published_one(stage: Stage) -> None:
     for user_id in range(200, 260):
-        expected = stage.features.experiment.assign(user_id).group
+        expected = stage.features.experiment.assign(user_id, datetime.now(UTC)).group
         answer = stage.recommend(user_id)
         assert answer.json()["exp_group"] == expected
         first = 100 if expected == "control" else 200
@@ -96,13 +52,13 @@ def test_a_preview_of_one_model_is_no_exposure_and_a_plain_list(stage: Stage) ->
 
 
 def test_a_change_of_the_experiment_is_live_within_two_seconds(stage: Stage) -> None:
-    stage.features.experiment = Experiment.start("later", {"control": 0.0, "test": 1.0})
+    stage.features.run(started(all_in("test"), "later"))
     time.sleep(1.6)
     assert {stage.recommend(user).json()["exp_group"] for user in range(40)} == {"test"}
 
 
 def test_users_outside_the_experiment_get_control_and_no_exposure(stage: Stage) -> None:
-    stage.features.experiment = Experiment.start("models", {"control": 0.0, "test": 1.0}, enrolment=0.0)
+    stage.features.run(started(all_in("test").model_copy(update={"enrolment": 0.0})))
     time.sleep(1.6)
     assert stage.recommend(200).json()["exp_group"] == "control"
     assert stage.features.exposures == []
@@ -268,7 +224,8 @@ def test_the_description_of_the_api_names_every_call(stage: Stage) -> None:
 
 
 def test_groups_are_even_over_many_users(stage: Stage) -> None:
-    groups = Counter(stage.features.experiment.assign(user).group for user in range(10_000))
+    now = datetime.now(UTC)
+    groups = Counter(stage.features.experiment.assign(user, now).group for user in range(10_000))
     chi_square = sum((count - 5_000) ** 2 / 5_000 for count in groups.values())
     assert chi_square < 10.83  # p = 0.001, one degree of freedom
 
@@ -346,7 +303,7 @@ def test_too_many_requests_at_once_are_shed_and_the_rest_answered() -> None:
             max_concurrent=3,
         )
         http = stack.enter_context(httpx.Client(base_url=stack.enter_context(served(create(settings))), timeout=10))
-        _until_ready(http)
+        until_ready(http)
         pool = stack.enter_context(ThreadPoolExecutor(12))
         answers = list(
             pool.map(lambda user: http.get("/control/post/recommendations/", params={"id": user}), range(12))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time as clocks
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from typing import TypedDict
 
@@ -27,8 +28,9 @@ from gateway.access import ApiKeys
 from gateway.describing import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
 from gateway.limits import Limits
 from gateway.memory import Memory
-from gateway.recommend import Answer, Ask, Budget, Recommender, assigned
-from gateway.refresh import Refresh, Running
+from gateway.recommend import Answer, Ask, Budget, Recommender
+from gateway.refresh import Refresh
+from gateway.running import Experiments, Placement
 from gateway.settings import Settings
 from gateway.upstream import Upstream
 
@@ -43,7 +45,7 @@ class State(TypedDict):
     """features, histories, writes: three ways to feature-service that fail apart from each other."""
 
     recommender: Recommender
-    running: Running
+    experiments: Experiments
     features: Upstream
     histories: Upstream
     writes: Upstream
@@ -69,13 +71,13 @@ def create(settings: Settings | None = None) -> FastAPI:
                 "control": Upstream("ranker-control", to_control),
                 "test": Upstream("ranker-test", to_test),
             }
-            memory, running = Memory(settings.memory_mb * MEGABYTE), Running()
+            memory, experiments = Memory(settings.memory_mb * MEGABYTE), Experiments()
             budget = Budget(settings.features_ms / 1000, settings.ranker_ms / 1000)
-            task = asyncio.create_task(Refresh(features, memory, running).run())
+            task = asyncio.create_task(Refresh(features, memory, experiments).run())
             stack.callback(task.cancel)
             yield State(
                 recommender=Recommender(features, rankers, memory, budget),
-                running=running,
+                experiments=experiments,
                 features=features,
                 histories=Upstream("histories", to_features),
                 writes=Upstream("writes", to_features),
@@ -91,7 +93,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         description="Five posts that a user will most likely like, and the split between two models.",
         lifespan=lifespan,
         routers=[router, reading.router, writing.router],
-        checks={"fallback": _ready},
+        checks={"fallback": _can_fall_back, "experiments": _knows_experiments},
         warnings={"features": _features_trouble, "control": _control_trouble, "test": _test_trouble},
         public=True,
     )
@@ -99,10 +101,16 @@ def create(settings: Settings | None = None) -> FastAPI:
     return app
 
 
-async def _ready(request: Request) -> str | None:
+async def _can_fall_back(request: Request) -> str | None:
     """Ready when it could answer whatever else is down."""
     memory: Memory = request.state.memory
     return None if memory.popular is not None else "feature-service has not answered yet: nothing to fall back on"
+
+
+async def _knows_experiments(request: Request) -> str | None:
+    """And when it splits users as all other gateways do."""
+    experiments: Experiments = request.state.experiments
+    return None if experiments.known else "feature-service has not named the running experiments yet"
 
 
 async def _features_trouble(request: Request) -> str | None:
@@ -126,12 +134,10 @@ def _ranker_trouble(request: Request, group: Group) -> str | None:
 @router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
 async def recommendations(request: Request, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
-    running: Running = request.state.running
-    assignment, experiment = assigned(running.experiment, id)
-    arrived = datetime.now(UTC)
-    deadline = Deadline.after(request.state.deadline_seconds)
-    ask = Ask(request.state.request_id, id, assignment.group, limit, time or arrived, arrived, deadline, experiment)
-    answer = await _recommender(request).recommend(ask)
+    experiments: Experiments = request.state.experiments
+    now = experiments.now()
+    placement = experiments.place(id, now)
+    answer = await _recommender(request).recommend(_ask(request, id, placement, time, now, limit))
     body = Recommendations(exp_group=answer.group, recommendations=answer.posts)
     return Response(body.model_dump_json(), headers=_headers(answer, limit), media_type="application/json")
 
@@ -139,11 +145,25 @@ async def recommendations(request: Request, id: Id, time: At = None, limit: Limi
 @router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
 async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
-    arrived = datetime.now(UTC)
-    deadline = Deadline.after(request.state.deadline_seconds)
-    ask = Ask(request.state.request_id, id, group, limit, time or arrived, arrived, deadline)
+    experiments: Experiments = request.state.experiments
+    ask = _ask(request, id, Placement(group, group), time, experiments.now(), limit)
     answer = await _recommender(request).recommend(ask)
     return Response(_posts.dump_json(answer.posts), headers=_headers(answer, limit), media_type="application/json")
+
+
+def _ask(request: Request, user_id: int, placement: Placement, time: datetime | None, now: datetime, limit: int) -> Ask:
+    return Ask(
+        key=request.state.request_id,
+        user_id=user_id,
+        group=placement.group,
+        ranker=placement.ranker,
+        limit=limit,
+        time=time or now,
+        arrived=now,
+        started=clocks.perf_counter(),
+        deadline=Deadline.after(request.state.deadline_seconds),
+        exposed=placement.exposed,
+    )
 
 
 def _recommender(request: Request) -> Recommender:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,7 @@ from datetime import datetime
 import structlog
 from chassis.deadline import Deadline
 from chassis.errors import Unavailable
-from contracts.assignment import Assignment, Experiment, Group
+from contracts.assignment import Group
 from contracts.headers import REQUEST_ID
 from contracts.records import BadRecordError
 from contracts.wire import Exposure, Post, PostIds, Posts, Ranking
@@ -18,6 +19,7 @@ from pydantic import ValidationError
 
 from gateway.memory import Memory
 from gateway.row import Row
+from gateway.running import Enrolled
 from gateway.upstream import Down, Refused, Upstream
 
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
@@ -30,17 +32,22 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """key: of the request, made by us; an exposure's key."""
+    """key: of the request, made by us; an exposure's key. group: said as `exp_group`. ranker: whose posts.
+
+    time: for which the posts are ranked. arrived: by the platform's clock. started: `perf_counter` at arrival.
+    """
 
     key: str
     user_id: int
     group: Group
+    ranker: Group
     limit: int
     time: datetime
     arrived: datetime
+    started: float
     deadline: Deadline
-    experiment: Experiment | None = None
-    """None for a preview of one model or a user who is not enrolled: no exposure."""
+    exposed: Enrolled | None = None
+    """None for a preview of one model or a user who is in no experiment: no exposure."""
 
     @property
     def headers(self) -> dict[str, str]:
@@ -53,6 +60,7 @@ class Answer:
     posts: list[Post]
     model: str
     version: str
+    scores: list[float] = field(default_factory=list)
     cold_start: bool = False
     degraded: list[str] = field(default_factory=list)
 
@@ -71,17 +79,17 @@ class Recommender:
 
     async def recommend(self, ask: Ask) -> Answer:
         """Raises Unavailable when there is neither a ranking nor anything to fall back on."""
-        answer = Answer(ask.group, [], ask.group, "")
+        answer = Answer(ask.group, [], ask.ranker, "")
         row = await self._row(ask, answer)
         ranking = await self._ranking(ask, row, answer) if row is not None else None
         if ranking is None:
             answer.model, answer.posts = self._fallback(ask, row)
         else:
-            answer.model, answer.version = ranking.model, ranking.version
+            answer.model, answer.version, answer.scores = ranking.model, ranking.version, ranking.scores
         ids = ranking.posts if ranking is not None else [post.id for post in answer.posts]
         answer.posts = await self._record_and_read(ask, ids, row, answer)
         if ranking is not None and answer.version:
-            self._memory.saw_slate(ask.user_id, ask.group, answer.posts)
+            self._memory.saw_slate(ask.user_id, ask.ranker, answer.posts)
         REQUESTS.labels(ask.group, answer.model).inc()
         for reason in answer.degraded:
             DEGRADED.labels(ask.group, reason).inc()
@@ -106,7 +114,7 @@ class Recommender:
 
     async def _ranking(self, ask: Ask, row: Row, answer: Answer) -> Ranking | None:
         try:
-            response = await self._rankers[ask.group].call(
+            response = await self._rankers[ask.ranker].call(
                 "POST",
                 "/rank",
                 params={"limit": ask.limit, "time": int(ask.time.timestamp())},
@@ -123,8 +131,8 @@ class Recommender:
     async def _record_and_read(self, ask: Ask, ids: Sequence[int], row: Row | None, answer: Answer) -> list[Post]:
         """Records the exposure of an enrolled user and reads the posts' texts, in one call."""
         path, body = "/posts", PostIds(ids=list(ids)).model_dump_json()
-        if ask.experiment is not None:
-            path, body = "/exposures", _exposure(ask, ask.experiment, ids, answer).model_dump_json()
+        if ask.exposed is not None:
+            path, body = "/exposures", _exposure(ask, ask.exposed, ids, answer).model_dump_json()
         try:
             response = await self._features.call(
                 "POST",
@@ -137,7 +145,7 @@ class Recommender:
             return Posts.model_validate_json(response.content).posts
         except (Down, Refused, ValidationError) as error:
             log.warning("texts_from_memory", reason=_word("features", error))
-            if ask.experiment is not None:
+            if ask.exposed is not None:
                 UNLOGGED.labels(ask.group).inc()
                 answer.degraded.append("unlogged")
             return self._remembered(ask, ids, row, answer)
@@ -154,24 +162,30 @@ class Recommender:
         return posts
 
     def _fallback(self, ask: Ask, row: Row | None) -> tuple[str, list[Post]]:
-        model, posts = self._memory.instead(ask.user_id, ask.group, row, ask.limit)
+        model, posts = self._memory.instead(ask.user_id, ask.ranker, row, ask.limit)
         if not posts and self._memory.popular is None:
             raise Unavailable("nothing can be recommended yet")
         return model, posts
 
 
-def _exposure(ask: Ask, experiment: Experiment, ids: Sequence[int], answer: Answer) -> Exposure:
+def _exposure(ask: Ask, enrolled: Enrolled, ids: Sequence[int], answer: Answer) -> Exposure:
+    experiment, assignment = enrolled
     return Exposure(
         key=ask.key,
         user_id=ask.user_id,
         experiment=experiment.name,
-        group=ask.group,
+        mode=experiment.plan.mode,
+        group=assignment.group,
+        ranker=ask.ranker,
         model=answer.model,
         model_version=answer.version,
         posts=list(ids),
+        scores=answer.scores,
         degraded=",".join(answer.degraded) or None,
+        asked_for=ask.time,
         served_at=ask.arrived,
-        weight_period=experiment.weight_period,
+        took_ms=round((time.perf_counter() - ask.started) * 1000, 3),
+        weight_period=assignment.weight_period,
     )
 
 
@@ -181,9 +195,3 @@ def _word(what: str, error: Exception) -> str:
         return f"{what}_{error.reason}"
     log.error("own_service_misunderstood", what=what, error=str(error))
     return f"{what}_bug"
-
-
-def assigned(experiment: Experiment, user_id: int) -> tuple[Assignment, Experiment | None]:
-    """The user's assignment, and the experiment if an answer to him is an exposure."""
-    assignment = experiment.assign(user_id)
-    return assignment, experiment if assignment.enrolled else None

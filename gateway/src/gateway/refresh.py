@@ -1,44 +1,38 @@
-"""What the gateway keeps up to date in the background: the running experiment, the popular posts."""
+"""What the gateway keeps up to date in the background: the running experiments, the popular posts."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 import structlog
 from chassis.deadline import Deadline
-from contracts.assignment import Experiment
+from contracts.experiments import Running
 from contracts.wire import PopularPosts
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 
 from gateway.memory import Memory
-from gateway.upstream import Upstream, UpstreamError
+from gateway.running import Experiments
+from gateway.upstream import Reply, Upstream, UpstreamError
 
-EXPERIMENT_SECONDS = 1.0
+RUNNING_SECONDS = 1.0
 POPULAR_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 CALL_SECONDS = 5.0
 
-_experiments = TypeAdapter(list[Experiment])
+NOT_MODIFIED = 304
 log = structlog.get_logger()
 
 
-class Running:
-    """The experiment by which users are split; an even split until feature-service has named it."""
-
-    def __init__(self) -> None:
-        self.experiment = Experiment.start("models", {"control": 0.5, "test": 0.5})
-
-
 class Refresh:
-    def __init__(self, features: Upstream, memory: Memory, running: Running) -> None:
-        self._features, self._memory, self._running = features, memory, running
-        self._last: bytes = b""
+    def __init__(self, features: Upstream, memory: Memory, experiments: Experiments) -> None:
+        self._features, self._memory, self._experiments = features, memory, experiments
+        self._etag: str | None = None
 
     async def run(self) -> None:
         """Until cancelled. What was known last stays when feature-service is down."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._every(EXPERIMENT_SECONDS, self._read_experiment))
+            group.create_task(self._every(RUNNING_SECONDS, self._read_running))
             group.create_task(self._every(POPULAR_SECONDS, self._read_popular))
 
     async def _every(self, seconds: float, read: Callable[[], Awaitable[None]]) -> None:
@@ -51,17 +45,16 @@ class Refresh:
                 wait = RETRY_SECONDS
             await asyncio.sleep(wait)
 
-    async def _read_experiment(self) -> None:
-        body = await self._get("/experiments")
-        if body == self._last:
-            return
-        self._last = body
-        if found := _experiments.validate_json(body):
-            self._running.experiment = found[0]
+    async def _read_running(self) -> None:
+        """Most answers are "as before": the bucket tables travel when something has changed."""
+        reply = await self._get("/running", {"If-None-Match": self._etag} if self._etag else {})
+        if reply.status != NOT_MODIFIED:
+            self._experiments.saw(Running.model_validate_json(reply.content))
+            self._etag = reply.etag
 
     async def _read_popular(self) -> None:
-        self._memory.saw_popular(PopularPosts.model_validate_json(await self._get("/popular")))
+        self._memory.saw_popular(PopularPosts.model_validate_json((await self._get("/popular", {})).content))
 
-    async def _get(self, path: str) -> bytes:
-        response = await self._features.call("GET", path, deadline=Deadline.after(CALL_SECONDS), at_most=CALL_SECONDS)
-        return response.content
+    async def _get(self, path: str, headers: Mapping[str, str]) -> Reply:
+        deadline = Deadline.after(CALL_SECONDS)
+        return await self._features.call("GET", path, deadline=deadline, at_most=CALL_SECONDS, headers=headers)

@@ -31,6 +31,7 @@ class Reply:
     status: int
     content_type: str
     content: bytes
+    etag: str | None = None
 
 
 class UpstreamError(Exception):
@@ -110,7 +111,8 @@ class Upstream:
         headers: Mapping[str, str],
     ) -> Reply:
         async with self._session.request(method, path, data=content, params=params, headers=headers) as response:
-            return Reply(response.status, response.content_type, await response.read())
+            content = await response.read()
+            return Reply(response.status, response.content_type, content, response.headers.get("ETag"))
 
     def _down(self, reason: str, started: float) -> Down:
         self._breaker.failed()
