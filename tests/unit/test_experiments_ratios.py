@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from random import Random
+
 import numpy as np
 import pytest
-from experiments.ratios import NotEnough, RatioSums, difference
-from hypothesis import given
+from experiments.ratios import Interval, NotEnough, RatioSums, difference, lift, p_value
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 amounts = st.floats(0, 1_000, allow_nan=False)
 users = st.lists(st.tuples(amounts, st.floats(0.1, 1_000)), min_size=2, max_size=30)
+varied = st.lists(st.tuples(st.integers(0, 20), st.integers(1, 20)), min_size=3, max_size=30)
+Pair = tuple[int, int]
 
 
-def sums(pairs: list[tuple[float, float]]) -> RatioSums:
+def sums(pairs: Sequence[tuple[float, float]]) -> RatioSums:
     return RatioSums.of([y for y, _ in pairs], [x for _, x in pairs])
 
 
@@ -40,6 +45,52 @@ def test_sums_add_up(first: list[tuple[float, float]], second: list[tuple[float,
 
 def test_users_who_do_not_differ_have_no_variance() -> None:
     assert RatioSums.of([2, 4, 6], [1, 2, 3]).variance == pytest.approx(0.0)
+
+
+def test_a_lift_worked_out_by_hand() -> None:
+    control, test = RatioSums.of([1, 3]), RatioSums.of([2, 4])  # means 2 and 3, of variance 1 each
+    found = lift(control, test, confidence=0.95)
+    half = 1.959964 * (1 / 4 + 9 / 16) ** 0.5
+    assert (found.estimate, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+
+
+def test_a_p_value_says_what_the_interval_says() -> None:
+    control, test = RatioSums.of([1] * 20 + [0] * 80), RatioSums.of([1] * 30 + [0] * 70)
+    p = p_value(control, test)
+    edge = difference(control, test, confidence=1 - p)
+    assert edge.low == pytest.approx(0, abs=1e-12)
+
+
+@given(varied, varied)
+def test_an_interval_mirrors_when_the_groups_swap(first: list[Pair], second: list[Pair]) -> None:
+    one, other = sums(first), sums(second)
+    assume(one.variance > 0 and other.variance > 0)
+    there, back = difference(one, other), difference(other, one)
+    assert (there.estimate, there.low, there.high) == pytest.approx((-back.estimate, -back.high, -back.low))
+    assert p_value(one, other) == pytest.approx(p_value(other, one))
+
+
+@given(varied, st.randoms())
+def test_the_order_of_users_changes_nothing(pairs: list[Pair], random: Random) -> None:
+    shuffled = list(pairs)
+    random.shuffle(shuffled)
+    assert sums(shuffled).ratio == pytest.approx(sums(pairs).ratio)
+    assert sums(shuffled).variance == pytest.approx(sums(pairs).variance, rel=1e-6, abs=1e-9)
+
+
+@pytest.mark.parametrize("compare", [difference, lift])
+def test_a_group_without_a_like_says_nothing(compare: Callable[[RatioSums, RatioSums], Interval]) -> None:
+    likes, none = RatioSums.of([0, 1, 0, 1]), RatioSums.of([0, 0, 0, 0])
+    for control, test in ((none, likes), (likes, none), (none, none)):
+        with pytest.raises(NotEnough):
+            compare(control, test)
+
+
+def test_a_group_without_a_user_says_nothing() -> None:
+    with pytest.raises(NotEnough, match="add up to 0"):
+        p_value(RatioSums(), RatioSums.of([0, 1]))
+    with pytest.raises(NotEnough, match="add up to 0"):
+        p_value(RatioSums.of([0, 0], [0, 0]), RatioSums.of([0, 1]))
 
 
 @pytest.mark.parametrize("few", [RatioSums(), RatioSums.of([1.0])])

@@ -4,19 +4,22 @@ A user's requests are not independent of each other, so likes per view is a rati
 comes by the delta method: Deng, Knoblich & Lu, "Applying the Delta Method in Metric Analytics" (KDD 2018), section 3.1.
 With every denominator 1 and numerators 0 or 1 it is the textbook interval of two proportions, unpooled
 (Agresti & Caffo 2000, equation 1), up to the factor n / (n - 1) of the sample variance.
+
+Hit rate per exposure: y hits, x exposures of a user. Likes per user: y likes, x 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from math import isfinite, sqrt
-from statistics import NormalDist
+from dataclasses import astuple, dataclass
+from math import isfinite
 from typing import Self
 
+from experiments.effects import Effect, Interval, NotEnough, Rate, absolute, relative
 
-class NotEnough(ValueError):
-    """The data do not say it: too few users, or nothing to divide by."""
+__all__ = ["Interval", "NotEnough", "RatioSums", "difference", "effect", "lift", "p_value", "relative_effect"]
+
+_ROUNDING = 1e-12  # of the squares that go in: a variance below it is the rounding of sums, not of users
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +54,7 @@ class RatioSums:
 
     def __add__(self, other: RatioSums) -> RatioSums:
         """Of the users of both; no user may be in both."""
-        return RatioSums(
-            self.users + other.users,
-            self.y + other.y,
-            self.x + other.x,
-            self.yy + other.yy,
-            self.xx + other.xx,
-            self.xy + other.xy,
-        )
+        return RatioSums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
 
     @property
     def ratio(self) -> float:
@@ -74,21 +70,42 @@ class RatioSums:
             raise NotEnough("a variance needs two users")
         n, r = self.users, self.ratio
         squares = self.yy - 2 * r * self.xy + r * r * self.xx  # of y - r x, whose mean is 0
-        return max(squares, 0.0) / (n - 1) * n / self.x**2
+        if squares <= _ROUNDING * (self.yy + r * r * self.xx):
+            return 0.0
+        return squares / (n - 1) * n / self.x**2
+
+    @property
+    def rate(self) -> Rate:
+        """Raises NotEnough for fewer than two users, or nothing to divide by."""
+        return Rate(self.ratio, self.variance, self.users)
 
 
-@dataclass(frozen=True, slots=True)
-class Interval:
-    estimate: float
-    low: float
-    high: float
-    confidence: float
+def effect(control: RatioSums, test: RatioSums) -> Effect:
+    """test - control. The groups hold different users. Raises NotEnough."""
+    return absolute(control.rate, test.rate)
+
+
+def relative_effect(control: RatioSums, test: RatioSums) -> Effect:
+    """test / control - 1. The groups hold different users. Raises NotEnough; so too where control's ratio is 0."""
+    return relative(control.rate, test.rate)
 
 
 def difference(control: RatioSums, test: RatioSums, confidence: float = 0.95) -> Interval:
-    """test - control. The groups hold different users. Raises NotEnough; ValueError for a confidence outside (0, 1)."""
-    if not 0 < confidence < 1:
-        raise ValueError(f"a confidence between 0 and 1, not {confidence:g}")
-    estimate = test.ratio - control.ratio
-    half = NormalDist().inv_cdf((1 + confidence) / 2) * sqrt(control.variance + test.variance)
-    return Interval(estimate, estimate - half, estimate + half, confidence)
+    """test - control, in the metric's units, at a horizon fixed in advance.
+
+    Raises NotEnough; ValueError for a confidence outside (0, 1).
+    """
+    return effect(control, test).interval(confidence)
+
+
+def lift(control: RatioSums, test: RatioSums, confidence: float = 0.95) -> Interval:
+    """test / control - 1 (0.05 is 5 %), at a horizon fixed in advance.
+
+    Raises NotEnough, so too where control's ratio is 0; ValueError for a confidence outside (0, 1).
+    """
+    return relative_effect(control, test).interval(confidence)
+
+
+def p_value(control: RatioSums, test: RatioSums) -> float:
+    """Two-sided, that both groups have one rate; z test, at a horizon fixed in advance. Raises NotEnough."""
+    return effect(control, test).p_value()

@@ -1,0 +1,114 @@
+"""The verdict, by rules in order; one function for page, JSON and log.
+
+1. The split check fails: do not decide.
+2. A guardrail's whole interval lies past its limit, or the primary is clearly worse: roll back.
+3. Fewer users or days than planned as the least: too early.
+4. Anything unclear (the primary, or a guardrail): hold; at the planned end, keep control.
+5. Else ship.
+
+Intervals that are looked at more than once must be sequential ones (`sequential.interval`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from experiments.effects import Interval
+from experiments.guardrails import State
+from experiments.srm import SplitCheck
+
+Kind = Literal["split_failed", "roll_back", "too_early", "hold", "keep_control", "ship"]
+Code = Literal[
+    "split_failed",
+    "split_unknown",
+    "guardrail_breached",
+    "primary_worse",
+    "too_few_users",
+    "too_few_days",
+    "primary_unclear",
+    "guardrail_unclear",
+    "primary_better",
+    "guardrails_hold",
+    "planned_end",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """metric: the guardrail's name, where the code speaks of one."""
+
+    code: Code
+    metric: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    kind: Kind
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a verdict is made of. None: not enough data to say.
+
+    users: of the smaller group; days: full days since the start; primary: test - control, or the lift, always valid.
+    """
+
+    split: SplitCheck | None
+    primary: Interval | None
+    guardrails: Mapping[str, State]
+    users: int
+    days: float
+    least_users: int
+    least_days: float
+    ended: bool = False
+    higher_is_better: bool = True
+
+    def __post_init__(self) -> None:
+        if min(self.users, self.days, self.least_users, self.least_days) < 0:
+            raise ValueError(f"users and days are not negative: {self}")
+
+
+def decide(evidence: Evidence) -> Verdict:
+    """The first rule that speaks; its reasons, all of them, the primary's before the guardrails'."""
+    if evidence.split is not None and evidence.split.failed:
+        return Verdict("split_failed", (Reason("split_failed"),))
+    if harms := _harms(evidence):
+        return Verdict("roll_back", harms)
+    if early := _early(evidence):
+        return Verdict("too_early", early)
+    if unclear := _unclear(evidence):
+        return (
+            Verdict("keep_control", (*unclear, Reason("planned_end"))) if evidence.ended else Verdict("hold", unclear)
+        )
+    return Verdict("ship", (Reason("primary_better"), Reason("guardrails_hold")))
+
+
+def _harms(evidence: Evidence) -> tuple[Reason, ...]:
+    worse = (Reason("primary_worse"),) if _side(evidence) == "worse" else ()
+    return worse + _guardrails(evidence, "breached", "guardrail_breached")
+
+
+def _early(evidence: Evidence) -> tuple[Reason, ...]:
+    users = (Reason("too_few_users"),) if evidence.users < evidence.least_users else ()
+    days = (Reason("too_few_days"),) if evidence.days < evidence.least_days else ()
+    return users + days
+
+
+def _unclear(evidence: Evidence) -> tuple[Reason, ...]:
+    split = (Reason("split_unknown"),) if evidence.split is None else ()
+    primary = (Reason("primary_unclear"),) if _side(evidence) == "unclear" else ()
+    return split + primary + _guardrails(evidence, "unclear", "guardrail_unclear")
+
+
+def _guardrails(evidence: Evidence, state: State, code: Code) -> tuple[Reason, ...]:
+    return tuple(Reason(code, name) for name, found in evidence.guardrails.items() if found == state)
+
+
+def _side(evidence: Evidence) -> Literal["better", "worse", "unclear"]:
+    interval = evidence.primary
+    if interval is None or interval.holds(0.0):
+        return "unclear"
+    return "better" if (interval.estimate > 0) == evidence.higher_is_better else "worse"

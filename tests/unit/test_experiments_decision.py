@@ -1,0 +1,59 @@
+"""The verdict: the first rule that speaks, and why."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from experiments.decision import Evidence, Kind, decide
+from experiments.effects import Interval
+from experiments.srm import SplitCheck
+
+better, worse, unclear = (Interval(e, e - 0.02, e + 0.02, 0.95) for e in (0.03, -0.03, 0.01))
+EVEN, UNEVEN = SplitCheck(0.4, 1_000, 0.001), SplitCheck(0.0001, 1_000, 0.001)
+GOOD = Evidence(
+    split=EVEN,
+    primary=better,
+    guardrails={"latency": "holds", "hidden": "holds"},
+    users=3_000,
+    days=8,
+    least_users=2_000,
+    least_days=7,
+)
+
+
+def said(evidence: Evidence) -> tuple[Kind, list[str]]:
+    verdict = decide(evidence)
+    return verdict.kind, [f"{r.code} {r.metric}" if r.metric else r.code for r in verdict.reasons]
+
+
+@pytest.mark.parametrize(
+    ("evidence", "kind", "reasons"),
+    [
+        (GOOD, "ship", ["primary_better", "guardrails_hold"]),
+        (replace(GOOD, guardrails={}), "ship", ["primary_better", "guardrails_hold"]),
+        (replace(GOOD, ended=True), "ship", ["primary_better", "guardrails_hold"]),
+        (replace(GOOD, split=UNEVEN, primary=worse), "split_failed", ["split_failed"]),
+        (replace(GOOD, primary=worse), "roll_back", ["primary_worse"]),
+        (replace(GOOD, primary=worse, higher_is_better=False), "ship", ["primary_better", "guardrails_hold"]),
+        (replace(GOOD, primary=better, higher_is_better=False), "roll_back", ["primary_worse"]),
+        (replace(GOOD, guardrails={"latency": "breached", "hidden": "unclear"}), "roll_back", ["guardrail_breached latency"]),
+        (replace(GOOD, users=10, guardrails={"latency": "breached"}), "roll_back", ["guardrail_breached latency"]),
+        (replace(GOOD, users=312), "too_early", ["too_few_users"]),
+        (replace(GOOD, days=2, users=312), "too_early", ["too_few_users", "too_few_days"]),
+        (replace(GOOD, users=312, primary=None, ended=True), "too_early", ["too_few_users"]),
+        (replace(GOOD, primary=unclear), "hold", ["primary_unclear"]),
+        (replace(GOOD, primary=None), "hold", ["primary_unclear"]),
+        (replace(GOOD, split=None), "hold", ["split_unknown"]),
+        (replace(GOOD, guardrails={"latency": "unclear"}), "hold", ["guardrail_unclear latency"]),
+        (replace(GOOD, primary=unclear, ended=True), "keep_control", ["primary_unclear", "planned_end"]),
+        (replace(GOOD, guardrails={"hidden": "unclear"}, ended=True), "keep_control", ["guardrail_unclear hidden", "planned_end"]),
+    ],
+)  # fmt: skip
+def test_the_first_rule_that_speaks_decides(evidence: Evidence, kind: Kind, reasons: list[str]) -> None:
+    assert said(evidence) == (kind, reasons)
+
+
+def test_negative_users_are_refused() -> None:
+    with pytest.raises(ValueError, match="not negative"):
+        replace(GOOD, users=-1)
