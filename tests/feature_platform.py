@@ -135,7 +135,7 @@ def feature_platform(postgres_url: str, redis_url: str, *, warmed: bool = True) 
         log = StreamLog(client)
         writer = Writer(engine, log)
         applier = Applier(client, engine, log, writer)
-        ingest = Ingest(client, writer, applier, log, SHARDS)
+        ingest = Ingest(client, engine, writer, applier, log, SHARDS)
         if warmed:
             warm(redis_url, postgres_url, shards=SHARDS)
         with served(create(settings)) as url, httpx.Client(base_url=url, timeout=10) as http:
@@ -148,14 +148,20 @@ def event(key: str, user_id: int, post_id: int, action: str, timestamp: datetime
     return found | ({"timestamp": timestamp.isoformat()} if timestamp else {})
 
 
-def exposure(key: str, user_id: int, posts: list[int]) -> dict[str, object]:
-    return {
+def exposure(
+    key: str, user_id: int, posts: list[int], at: datetime | None = None, **other: object
+) -> dict[str, object]:
+    moment = (at or datetime.now(UTC)).isoformat()
+    found: dict[str, object] = {
         "key": key,
         "user_id": user_id,
         "experiment": "models",
         "group": "test",
+        "ranker": "test",
         "model": "test",
         "model_version": "v",
         "posts": posts,
-        "served_at": datetime.now(UTC).isoformat(),
+        "asked_for": moment,
+        "served_at": moment,
     }
+    return found | other

@@ -78,7 +78,7 @@ def _fused(platform: FeaturePlatform, seam: str) -> Ingest:
     writer = FusedWriter(platform.engine, log)
     applier = FusedApplier(platform.client, platform.engine, log, writer)
     writer.fuse = applier.fuse = fuse
-    return Ingest(platform.client, writer, applier, log, SHARDS)
+    return Ingest(platform.client, platform.engine, writer, applier, log, SHARDS)
 
 
 def _send_a_mixture(platform: FeaturePlatform) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from contracts.assignment import BUCKETS, Experiment, bucket, reweight
+from contracts.assignment import BUCKETS, bucket, reweight
+from contracts.clock import REAL, Clock
+from contracts.experiments import Experiment, Guardrail, Plan, Running, Step, periods
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+NOW = datetime(2026, 3, 14, 9, tzinfo=UTC)
 VECTORS = {
     (200, "models.enrolment"): 5160,
     (200, "models.group"): 1157,
@@ -45,33 +49,110 @@ def test_a_change_of_weights_moves_no_more_buckets_than_the_weights_changed(befo
     assert moved == abs(first.count("0") - second.count("0"))
 
 
-@given(st.integers(0, 2**31 - 1))
-def test_enrolment_grows_without_losing_anybody(user_id: int) -> None:
-    enrolled = [
-        Experiment.start("models", {"control": 0.5, "test": 0.5}, enrolment=share).assign(user_id).enrolled
-        for share in (0.0, 0.1, 0.5, 1.0)
+@given(st.lists(shares, min_size=1, max_size=5), st.integers(0, 2**31 - 1))
+def test_a_user_changes_group_only_if_his_bucket_had_to_move(weights: list[dict], user_id: int) -> None:  # type: ignore[type-arg]
+    ramp = [Step(at=NOW + timedelta(days=day + 1), weights=each) for day, each in enumerate(weights)]
+    ramped = Experiment.started("r", Plan(mode="ramp", ramp=ramp), NOW)
+    assert [period.weights for period in ramped.periods[1:]] == weights
+    for before, after in zip(ramped.periods, ramped.periods[1:], strict=False):
+        moved = sum(a != b for a, b in zip(before.table, after.table, strict=True))
+        assert moved == abs(before.table.count("0") - after.table.count("0"))
+    seen = [ramped.assign(user_id, NOW + timedelta(days=day)) for day in range(len(weights) + 1)]
+    place = bucket(user_id, "r.group")
+    assert [each.group for each in seen] == [("control", "test")[int(p.table[place])] for p in ramped.periods]
+    assert [each.weight_period for each in seen] == list(range(len(weights) + 1))
+
+
+@given(st.integers(0, 2**31 - 1), st.floats(0, 0.5))
+def test_enrolment_grows_without_losing_anybody(user_id: int, first: float) -> None:
+    widening = [
+        Experiment.started("models", Plan(enrolment_from=first, enrolment=share), NOW).assign(user_id, NOW).enrolled
+        for share in (0.0, 0.1, 0.3, 0.5)
     ]
-    assert enrolled == sorted(enrolled)
-    assert enrolled[-1]
+    assert widening == sorted(widening)
+    assert Experiment.started("models", Plan(), NOW).assign(user_id, NOW).enrolled
+
+
+@given(st.integers(0, 2**31 - 1), st.integers(0, BUCKETS))
+def test_two_slices_of_a_layer_share_no_user_and_leave_none_out(user_id: int, cut: int) -> None:
+    low = Experiment.started("a", Plan(enrolment=cut / BUCKETS), NOW)
+    high = Experiment.started("b", Plan(enrolment_from=cut / BUCKETS, enrolment=1 - cut / BUCKETS), NOW)
+    assert low.assign(user_id, NOW).enrolled != high.assign(user_id, NOW).enrolled
+
+
+def test_whoever_is_not_enrolled_is_in_control() -> None:
+    nobody = Experiment.started("models", Plan(enrolment=0.0, weights={"control": 0.0, "test": 1.0}), NOW)
+    assert nobody.assign(7, NOW) == ("control", False, 0)
 
 
 def test_a_forced_user_is_in_his_group() -> None:
-    experiment = Experiment.start("models", {"control": 1.0, "test": 0.0})
-    forced = experiment.model_copy(update={"forced": {7: "test"}})
-    assert forced.assign(7).group == "test"
+    plan = Plan(weights={"control": 1.0, "test": 0.0}, enrolment=0.0, forced={7: "test"})
+    assert Experiment.started("models", plan, NOW).assign(7, NOW) == ("test", True, 0)
+
+
+def test_an_experiment_assigns_from_its_start_to_its_end_and_only_while_it_runs() -> None:
+    plan = Plan(starts_at=NOW + timedelta(hours=1), ends_at=NOW + timedelta(hours=2))
+    experiment = Experiment.started("models", plan, NOW)
+    on = [experiment.is_on(NOW + timedelta(minutes=minutes)) for minutes in (0, 59, 60, 119, 120)]
+    assert on == [False, False, True, True, False]
+    assert not experiment.model_copy(update={"state": "stopped"}).is_on(NOW + timedelta(minutes=60))
+
+
+def test_a_change_of_weights_keeps_the_periods_that_have_begun_and_drops_those_to_come() -> None:
+    ramp = [
+        Step(at=NOW + timedelta(days=day), weights={"control": 1 - day / 10, "test": day / 10}) for day in (1, 2, 3)
+    ]
+    plan = Plan(mode="ramp", ramp=ramp, weights={"control": 1.0, "test": 0.0})
+    begun = periods(plan, NOW)
+    later = NOW + timedelta(days=1, hours=1)
+    changed = periods(plan.model_copy(update={"ramp": ramp[2:]}), later, begun, "slower")
+    assert [period.starts_at for period in changed] == [NOW, ramp[0].at, later, ramp[2].at]
+    assert [period.reason for period in changed] == ["start", "ramp", "slower", "ramp"]
+    assert changed[:2] == begun[:2]
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"weights": {"control": 0.5, "test": 0.6}}, "add up to 1.1"),
-        ({"group_salt": "models.enrolment"}, "must differ"),
+        ({"weights": {"control": 0.5, "test": 0.6}}, "weights add up to 1.1"),
+        ({"rankers": {"control": "control"}}, "weights names the group test, which has no ranker"),
+        ({"rankers": {"control": "control"}, "weights": {"control": 1}, "forced": {7: "test"}}, "forced names"),
+        ({"starts_at": "2026-02-02", "ends_at": "2026-02-01"}, "ends_at lies before starts_at"),
+        ({"enrolment_from": 0.6, "enrolment": 0.5}, "beyond the layer's end"),
+        ({"mode": "ramp"}, "a ramp has steps"),
+        ({"ramp": [{"at": "2026-02-02", "weights": {"control": 1}}]}, "only a ramp has them"),
+        ({"mode": "ramp", "ramp": [{"at": "2026-02-02", "weights": {"test": 0.9}}]}, "ramp.0.weights add up to 0.9"),
+        ({"enrolment_salt": "same", "group_salt": "same"}, "must differ"),
         ({"group_salt": "2a"}, "pattern"),
-        ({"table": "0" * 9_999}, "at least 10000"),
-        ({"table": "7" * 10_000}, "no group"),
+        ({"watched": ["hit_rate"]}, "primary metric and watched too"),
+        ({"rules": {"min_days": 20}}, "more than the 14 days planned"),
+        ({"guardrails": [{"metric": "slow_share"}]}, "needs over_ms"),
+        ({"guardrails": [{"metric": "error_share", "over_ms": 5}]}, "no other metric has it"),
+        ({"forced": {"-1": "test"}}, "greater than or equal to 0"),
+        ({"speed": 2}, "Extra inputs"),
     ],
 )
-def test_an_experiment_that_does_not_hang_together_is_refused(change: dict[str, object], reason: str) -> None:
-    good = Experiment.start("models", {"control": 0.5, "test": 0.5}).model_dump()
+def test_a_plan_that_does_not_hang_together_is_refused(change: dict[str, object], reason: str) -> None:
     with pytest.raises(ValidationError, match=reason):
-        Experiment.model_validate({**good, **change})
+        Plan.model_validate(change)
+
+
+def test_ramp_steps_out_of_order_are_refused() -> None:
+    steps = [{"at": at, "weights": {"control": 1.0}} for at in ("2026-02-02", "2026-02-01")]
+    with pytest.raises(ValidationError, match="order of their times"):
+        Plan.model_validate({"mode": "ramp", "ramp": steps})
+
+
+def test_what_gateways_know_survives_its_json() -> None:
+    experiment = Experiment.started(
+        "models", Plan(forced={7: "test"}, guardrails=[Guardrail(metric="error_share")]), NOW
+    )
+    running = Running(experiments=[experiment], clock=Clock(since=NOW, then=NOW + timedelta(days=3), speed=600))
+    assert Running.model_validate_json(running.model_dump_json()) == running
+
+
+def test_the_clock_is_real_time_until_it_is_moved_and_then_runs_from_there() -> None:
+    assert REAL.at(NOW) == NOW
+    moved = Clock(since=NOW, then=NOW - timedelta(days=30), speed=60)
+    assert moved.at(NOW + timedelta(minutes=1)) == NOW - timedelta(days=30) + timedelta(hours=1)
+    assert moved.at(NOW - timedelta(minutes=1)) == NOW - timedelta(days=30)

@@ -107,7 +107,7 @@ def live_platform(folder: Path, postgres_url: str, redis_url: str) -> Iterator[L
     with connect_redis(redis_url) as client, served(create(settings)) as url, httpx.Client(base_url=url) as http:
         log = StreamLog(client)
         writer = Writer(engine, log)
-        live = Live(http, Ingest(client, writer, Applier(client, engine, log, writer), log, SHARDS))
+        live = Live(http, Ingest(client, engine, writer, Applier(client, engine, log, writer), log, SHARDS))
         for user in read_table(folder / "user_data.parquet").to_pylist():
             http.put(f"/users/{user.pop('user_id')}", json=user).raise_for_status()
         for post in reversed(read_table(folder / "post_text_df.parquet").to_pylist()):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -19,12 +18,14 @@ from contracts.headers import CATALOGUE_VERSION
 from contracts.wire import (
     USER_ID_MAX,
     Accepted,
+    Assignments,
     EventBatch,
     Exposure,
     FeedPage,
     PostContent,
     PostId,
     PostIds,
+    Shadowed,
     User,
     UserId,
     UserProfile,
@@ -35,6 +36,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from feature_service.client import WrongRedisSettings, connect_redis_async, wrong_settings
+from feature_service.clock import ServiceClock
 from feature_service.database import connect
 from feature_service.history import History
 from feature_service.settings import Settings
@@ -50,6 +52,7 @@ JSON = "application/json"
 class State(TypedDict):
     store: Store
     history: History
+    clock: ServiceClock
 
 
 async def _require_settings(client: Any) -> None:
@@ -74,7 +77,7 @@ def create(settings: Settings | None = None) -> FastAPI:
             await _require_settings(client)
             engine = connect(settings.postgres_url, pool_size=4, statement_seconds=2)
             stack.callback(engine.dispose)
-            yield State(store=Store(client, settings.shards), history=History(engine))
+            yield State(store=Store(client, settings.shards), history=History(engine), clock=ServiceClock(client))
 
     return create_service(
         "Lenta feature-service",
@@ -127,9 +130,18 @@ async def catalogue(request: Request) -> Response:
     return Response(await _store(request).value("catalogue"), media_type=BYTES, headers=headers)
 
 
+async def running(request: Request) -> Response:
+    """What every gateway polls each second; 304 for what it has."""
+    body, etag = await _store(request).running()
+    if request.headers.get("If-None-Match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(body, media_type=JSON, headers={"ETag": etag})
+
+
 router.add_route("/users/{user_id}/row", row)
 router.add_route("/exposures", exposures, ["POST"])
 router.add_route("/catalogue", catalogue)
+router.add_route("/running", running)
 
 
 @router.get("/popular", response_class=Response)
@@ -137,19 +149,26 @@ async def popular(request: Request) -> Response:
     return Response(await _store(request).value("popular"), media_type=JSON)
 
 
-@router.get("/experiments", response_class=Response)
-async def experiments(request: Request) -> Response:
-    return Response(await _store(request).value("experiments"), media_type=JSON)
-
-
 @router.post("/posts", response_class=Response)
 async def posts(request: Request, wanted: PostIds) -> Response:
     return _posts(await _store(request).texts(wanted.ids))
 
 
+@router.post("/assignments", status_code=202)
+async def assignments(request: Request, batch: Assignments) -> Accepted:
+    await _store(request).append_assignments(batch)
+    return Accepted(accepted=len(batch.assigned))
+
+
+@router.post("/shadows", status_code=202)
+async def shadows(request: Request, shadow: Shadowed) -> Accepted:
+    await _store(request).append_shadow(shadow)
+    return Accepted(accepted=1)
+
+
 @router.post("/events", status_code=202)
 async def events(request: Request, batch: EventBatch) -> Accepted:
-    await _store(request).append_events(batch, datetime.now(UTC))
+    await _store(request).append_events(batch, await request.state.clock.now())
     return Accepted(accepted=len(batch.events))
 
 

@@ -18,7 +18,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
 from feature_service.client import Client
-from feature_service.experiments import publish_experiments
 from feature_service.layout import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
 from feature_service.log import Entry, EventLog, FeedEvent, Published, letter, order
 from feature_service.posts import POST_ID, TOPIC_INDEX, Posts, counter_of, publish_snapshot
@@ -98,10 +97,6 @@ class Applier:
         if done and shard == POSTS_SHARD:
             publish_snapshot(self._client, keys)
         return len(entries) if done else 0
-
-    def publish_experiments(self, keys: Keys) -> None:
-        with self._engine.connect() as connection:
-            publish_experiments(connection, self._client, keys)
 
     def _post_commands(self, keys: Keys, entries: Sequence[Entry]) -> list[Command]:
         posts, index = self._known(keys)

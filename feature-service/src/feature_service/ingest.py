@@ -15,12 +15,16 @@ import structlog
 from chassis.logs import configure_logs
 from chassis.settings import SettingsError
 from contracts.catalogue import tick_of
+from contracts.clock import REAL, Clock
 from prometheus_client import Counter, Gauge
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from feature_service.applying import Applier
 from feature_service.client import Client, connect_redis, wrong_settings
+from feature_service.clock import PlatformClock
 from feature_service.database import connect, naive
+from feature_service.experiments import publish
 from feature_service.generations import delete_retired
 from feature_service.layout import BEGINNING, BUILDING, GENERATION, Keys, all_shards, lock_key
 from feature_service.log import EventLog, StreamLog, lowest, order
@@ -50,8 +54,11 @@ log = structlog.get_logger()
 class Ingest:
     """Each shard belongs to one process, by a lock; the offsets hold even where two believe that they own it."""
 
-    def __init__(self, client: Client, writer: Writer, applier: Applier, event_log: EventLog, shards: int) -> None:
-        self._client, self._writer, self._applier, self._log = client, writer, applier, event_log
+    def __init__(
+        self, client: Client, engine: Engine, writer: Writer, applier: Applier, event_log: EventLog, shards: int
+    ) -> None:
+        self._client, self._engine, self._writer, self._applier = client, engine, writer, applier
+        self._log = event_log
         self._shards = all_shards(shards)
         self._token = uuid.uuid4().hex
 
@@ -80,13 +87,16 @@ class Ingest:
         oldest = order(waiting[0].position)[0] / 1000 if waiting else time.time()
         LAG.labels(shard).set(max(0.0, time.time() - oldest))
 
-    def chores(self, now: datetime) -> None:
-        """What need not happen at once: the hourly tick, experiments, old generations, the log's tail."""
+    def chores(self, now: datetime, clock: Clock = REAL) -> None:
+        """What need not happen at once: the hourly tick, experiments, old generations, the log's tail.
+
+        now: real time; the tick goes by the platform's clock.
+        """
         if current := self._client.get(GENERATION):
             keys = Keys(int(current))
-            close_hours(self._client, keys, tick_of(now))
+            close_hours(self._client, keys, tick_of(clock.at(now)))
             publish_missed_snapshot(self._client, keys)
-            self._applier.publish_experiments(keys)
+            publish(self._engine, self._client)
         delete_retired(self._client, now.timestamp())
         self._log.forget_put_aside(DEAD_LETTERS_KEPT)
         self._trim()
@@ -111,15 +121,16 @@ def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
     with connect_redis(settings.redis_url) as client:
         event_log = StreamLog(client)
         writer = Writer(engine, event_log)
-        ingest = Ingest(client, writer, Applier(client, engine, event_log, writer), event_log, settings.shards)
-        chores_at = 0.0
+        applier = Applier(client, engine, event_log, writer)
+        ingest = Ingest(client, engine, writer, applier, event_log, settings.shards)
+        clock, tick, chores_at = PlatformClock(client), 0, 0.0
         while not stop.is_set():
             try:
                 moved = ingest.step()
-                if time.monotonic() >= chores_at:
-                    chores_at = time.monotonic() + CHORES_SECONDS
-                    now = datetime.now(UTC)
-                    ingest.chores(now)
+                now = clock.now()
+                if time.monotonic() >= chores_at or tick_of(now) != tick:
+                    chores_at, tick = time.monotonic() + CHORES_SECONDS, tick_of(now)
+                    ingest.chores(datetime.now(UTC), clock.clock)
                     with engine.begin() as connection:
                         ensure_partitions(connection, naive(now), naive(now) + MONTHS_AHEAD)
             except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:

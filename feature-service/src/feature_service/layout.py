@@ -18,11 +18,12 @@
 | `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
 | `g<n>:changes`, `g<n>:snapshot_of` | changes of what a snapshot shows, and how many the last snapshot knew | ingest, warm |
 | `g<n>:popular` | `PopularPosts` as JSON, as of the warm-up | warm |
-| `g<n>:experiments` | list of the running `Experiment`s as JSON | warm, ingest |
 | `g<n>:offset:<shard>` | how far the shard has been applied to this generation | ingest, warm |
 | `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append script |
 | `lock:<shard>` | who owns the shard | ingest |
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest |
+| `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
+| `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |
 | `retired` | sorted set: generations to delete, by when (also the one under construction, should it be abandoned) | warm, ingest |
 | `catalogue_versions` | the last version given, over all generations | ingest, warm |
 """
@@ -34,6 +35,8 @@ BUILDING = "building"
 DEAD_LETTERS = "dead_letters"
 RETIRED = "retired"
 CATALOGUE_VERSIONS = "catalogue_versions"
+EXPERIMENTS = "experiments"
+CLOCK = "clock"
 
 POSTS_SHARD = 0
 BEGINNING = "0-0"
@@ -75,7 +78,6 @@ class Keys:
         self.tick = f"{prefix}:tick"
         self.hours = f"{prefix}:hours"
         self.popular = f"{prefix}:popular"
-        self.experiments = f"{prefix}:experiments"
 
     def profile(self, user_id: int) -> str:
         return f"{self.prefix}:u:{user_id}:p"

@@ -21,7 +21,6 @@ from sqlalchemy import Connection, Row, text
 
 from feature_service.client import Client
 from feature_service.database import naive
-from feature_service.experiments import publish_experiments
 from feature_service.layout import BEGINNING, Keys, all_shards
 from feature_service.posts import COUNTER, COUNTERS, POST_ID, TOPIC_INDEX, counter_of, publish_snapshot, text_entry
 
@@ -84,7 +83,6 @@ class Loader:
         self._counts(topics)
         self._hidden()
         self._popular(liked)
-        publish_experiments(self._connection, self._client, self._keys)
         publish_snapshot(self._client, self._keys)
         return users, len(places)
 

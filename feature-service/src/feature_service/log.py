@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 import redis
-from contracts.wire import Event, Exposure, Message, PostContent, UserProfile
+from contracts.wire import Assigned, Event, Exposure, Message, PostContent, Shadowed, UserProfile
 from pydantic import Field, TypeAdapter, ValidationError
 
 from feature_service.client import Client
@@ -42,7 +42,17 @@ class Exposed(Message):
     exposure: Exposure
 
 
-Body = FeedEvent | Registered | Published | Exposed
+class UserAssigned(Message):
+    kind: Literal["assignment"] = "assignment"
+    assigned: Assigned
+
+
+class ShadowAnswered(Message):
+    kind: Literal["shadow"] = "shadow"
+    shadow: Shadowed
+
+
+Body = FeedEvent | Registered | Published | Exposed | UserAssigned | ShadowAnswered
 _body: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="kind")])
 
 

@@ -8,11 +8,12 @@ from datetime import datetime
 import redis.exceptions
 from chassis.errors import InvalidParameter, Unavailable
 from contracts.records import Profile, pack_row
-from contracts.wire import EventBatch, Exposure, PostContent, UserProfile
+from contracts.wire import Assignments, EventBatch, Exposure, PostContent, Shadowed, UserProfile
 
 from feature_service import layout
 from feature_service.client import Client
-from feature_service.log import Exposed, FeedEvent, Published, Registered
+from feature_service.experiments import running_now
+from feature_service.log import Exposed, FeedEvent, Published, Registered, ShadowAnswered, UserAssigned
 from feature_service.posts import text_entry
 from feature_service.scripts import APPEND, READ_ROW, READ_TEXTS, READ_VALUE
 
@@ -39,11 +40,21 @@ class Store:
         return pack_row(profile or b"", counts or b"", hidden or b"")
 
     async def value(self, name: str) -> bytes:
-        """`catalogue`, `catalogue_version`, `popular` or `experiments`."""
+        """`catalogue`, `catalogue_version` or `popular`."""
         found: bytes | None = await self._ask(self._read_value, name)
         if found is None:
             raise Unavailable(EMPTY)
         return found
+
+    async def running(self) -> tuple[bytes, str]:
+        """`Running` as JSON, and its ETag."""
+        try:
+            published, clock = await self._client.mget(layout.EXPERIMENTS, layout.CLOCK)
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise Unavailable("the store does not answer") from error
+        if published is None:
+            raise Unavailable(EMPTY)
+        return running_now(published, clock)
 
     async def texts(self, ids: Sequence[int]) -> list[bytes]:
         """Each known post as JSON, in the order of ids."""
@@ -77,6 +88,17 @@ class Store:
     async def append_exposure(self, exposure: Exposure) -> None:
         body = Exposed(exposure=exposure).model_dump_json()
         await self._write([(self._user_log(exposure.user_id), body, "", "", b"")])
+
+    async def append_assignments(self, batch: Assignments) -> None:
+        entries: list[Append] = []
+        for assigned in batch.assigned:
+            body = UserAssigned(assigned=assigned).model_dump_json()
+            entries.append((self._user_log(assigned.user_id), body, "", "", b""))
+        await self._write(entries)
+
+    async def append_shadow(self, shadow: Shadowed) -> None:
+        body = ShadowAnswered(shadow=shadow).model_dump_json()
+        await self._write([(self._user_log(shadow.user_id), body, "", "", b"")])
 
     async def _write(self, entries: Sequence[Append]) -> None:
         await self._ask(self._append, *(part for entry in entries for part in entry))

@@ -5,16 +5,16 @@ Timestamps are UTC without time zone, as the platform dumps them.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, SmallInteger, String, Text, func
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy import REAL, BigInteger, Date, ForeignKey, Index, Integer, SmallInteger, String, Text, func
+from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
 class Table(DeclarativeBase):
-    type_annotation_map = {datetime: TIMESTAMP(timezone=False), dict[str, Any]: JSONB, list[int]: JSONB}
+    type_annotation_map = {datetime: TIMESTAMP(timezone=False), dict[str, Any]: JSONB}
 
 
 class UserData(Table):
@@ -80,20 +80,88 @@ class ShardOffset(Table):
 
 
 class ExposureRecord(Table):
+    """`contracts.wire.Exposure`. What a report reads stands in front, in fixed widths."""
+
     __tablename__ = "exposures"
+
+    served_at: Mapped[datetime]
+    asked_for: Mapped[datetime]
+    user_id: Mapped[int] = mapped_column(Integer)
+    took_ms: Mapped[float] = mapped_column(REAL)
+    weight_period: Mapped[int] = mapped_column(SmallInteger)
+    likes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
+    """Of its posts, as attributed by `feature_service.attribution`."""
+    experiment: Mapped[str] = mapped_column(Text)
+    exp_group: Mapped[str] = mapped_column(Text)
+    ranker: Mapped[str] = mapped_column(Text)
+    mode: Mapped[str] = mapped_column(Text)
+    degraded: Mapped[str | None] = mapped_column(Text)
+    model: Mapped[str] = mapped_column(Text)
+    model_version: Mapped[str] = mapped_column(Text)
+    """Empty for a fallback."""
+    teams: Mapped[str | None] = mapped_column(Text)
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    posts: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    scores: Mapped[list[float]] = mapped_column(ARRAY(DOUBLE_PRECISION))
+    propensities: Mapped[list[float] | None] = mapped_column(ARRAY(DOUBLE_PRECISION))
+
+    __table_args__ = (
+        Index("exposures_experiment", "experiment", "served_at"),
+        Index("exposures_user", "user_id", "served_at"),
+    )
+
+
+class AssignmentRecord(Table):
+    """A user's first request of a weight period."""
+
+    __tablename__ = "assignments"
+
+    experiment: Mapped[str] = mapped_column(Text, primary_key=True)
+    user_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    weight_period: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    exp_group: Mapped[str] = mapped_column(Text)
+    at: Mapped[datetime]
+    views_before: Mapped[int | None] = mapped_column(Integer)
+    """In `feed_data`, strictly before `at`."""
+    likes_before: Mapped[int | None] = mapped_column(Integer)
+
+
+class ExposureLike(Table):
+    """A like that belongs to the exposure of this key."""
+
+    __tablename__ = "exposure_likes"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    post_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+
+
+class UnattributedLikes(Table):
+    """Likes that belong to no exposure, by reason."""
+
+    __tablename__ = "unattributed_likes"
+
+    experiment: Mapped[str] = mapped_column(Text, primary_key=True)
+    """Empty where the user had no exposure at all."""
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    reason: Mapped[str] = mapped_column(String(32), primary_key=True)
+    likes: Mapped[int] = mapped_column(BigInteger)
+
+
+class Shadow(Table):
+    """`contracts.wire.Shadowed`: what the other ranker would have answered."""
+
+    __tablename__ = "shadows"
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(Integer)
-    experiment: Mapped[str] = mapped_column(Text)
-    exp_group: Mapped[str] = mapped_column(Text)
+    experiment: Mapped[str] = mapped_column(Text, index=True)
+    ranker: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     model_version: Mapped[str] = mapped_column(Text)
-    posts: Mapped[list[int]]
-    degraded: Mapped[str | None] = mapped_column(Text)
-    served_at: Mapped[datetime]
-    weight_period: Mapped[int] = mapped_column(Integer)
-
-    __table_args__ = (Index("exposures_experiment", "experiment", "served_at"),)
+    posts: Mapped[list[int]] = mapped_column(ARRAY(Integer))
+    took_ms: Mapped[float] = mapped_column(REAL)
+    failed: Mapped[str | None] = mapped_column(Text)
 
 
 class ExperimentRecord(Table):
@@ -101,8 +169,9 @@ class ExperimentRecord(Table):
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     definition: Mapped[dict[str, Any]]
-    """`contracts.assignment.Experiment` as JSON."""
-    running: Mapped[bool]
+    """`contracts.experiments.Experiment` as JSON."""
+    state: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(Integer)
 
 
 class ExperimentChange(Table):
@@ -113,3 +182,20 @@ class ExperimentChange(Table):
     at: Mapped[datetime]
     reason: Mapped[str] = mapped_column(Text)
     definition: Mapped[dict[str, Any]]
+    """After the change."""
+    by: Mapped[str] = mapped_column(Text)
+    what: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(Integer)
+
+
+class AnalysisRun(Table):
+    """A report as it was made. `final`: of a stopped experiment; no later one follows."""
+
+    __tablename__ = "analysis_runs"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    experiment: Mapped[str] = mapped_column(ForeignKey("experiments.name"))
+    at: Mapped[datetime]
+    final: Mapped[bool]
+    report: Mapped[dict[str, Any]]
+    """`contracts.reports.Report` as JSON."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from chassis.settings import SettingsError
 from contracts.catalogue import tick_of
@@ -17,7 +17,9 @@ from sqlalchemy import Engine
 
 from feature_service.applying import Applier
 from feature_service.client import Client, connect_redis, wrong_settings
+from feature_service.clock import read_clock
 from feature_service.database import connect
+from feature_service.experiments import publish
 from feature_service.generations import building, delete_retired, flip
 from feature_service.layout import POSTS_SHARD, Keys, all_shards
 from feature_service.loading import Loader, Progress
@@ -55,7 +57,7 @@ def warm(
         with connect_redis(redis_url) as client:
             if fault := wrong_settings(client.config_get("*")):
                 raise WarmError(fault)
-            return _Warm(client, engine, shards, now or datetime.now(UTC), progress).run(started)
+            return _Warm(client, engine, shards, now or read_clock(client).now(), progress).run(started)
     finally:
         engine.dispose()
 
@@ -74,6 +76,7 @@ class _Warm:
             keys = Keys(generation)
             self._drain()
             users, posts = self._load(keys)
+            publish(self._engine, self._client)
             self._catch_up_and_flip(keys, generation)
         return WarmReport(generation, users, posts, time.monotonic() - started)
 

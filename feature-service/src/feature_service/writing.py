@@ -6,13 +6,24 @@ from collections.abc import Sequence
 
 from contracts.wire import Event
 from sqlalchemy import Connection, Engine, bindparam, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.types import Integer, String
 
+from feature_service.attribution import attribute
 from feature_service.database import naive
 from feature_service.layout import BEGINNING, POSTS_SHARD
-from feature_service.log import Entry, EventLog, Exposed, FeedEvent, Published, Registered
+from feature_service.log import (
+    Entry,
+    EventLog,
+    Exposed,
+    FeedEvent,
+    Published,
+    Registered,
+    ShadowAnswered,
+    UserAssigned,
+)
+from feature_service.recording import record_assignments, record_exposures, record_shadows
 
 BATCH = 2_000
 COUNTED = "counted"
@@ -68,11 +79,6 @@ _POST = text(
     "INSERT INTO post_text_df (id, text, topic) VALUES (:id, :text, :topic) "
     "ON CONFLICT (id) DO UPDATE SET text = excluded.text, topic = excluded.topic"
 )
-_EXPOSURE = text(
-    "INSERT INTO exposures (key, user_id, experiment, exp_group, model, model_version, posts, degraded, served_at, "
-    "weight_period) VALUES (:key, :user_id, :experiment, :group, :model, :model_version, :posts, :degraded, :served_at, "
-    ":weight_period) ON CONFLICT DO NOTHING"
-).bindparams(bindparam("posts", type_=JSONB))
 
 
 class Writer:
@@ -141,10 +147,14 @@ class Writer:
                 connection.execute(_USER, {"user_id": entry.body.user_id, **entry.body.profile.model_dump()})
             elif isinstance(entry.body, Published):
                 connection.execute(_POST, {"id": entry.body.post_id, **entry.body.content.model_dump()})
-            elif isinstance(entry.body, Exposed):
-                exposure = entry.body.exposure.model_dump()
-                connection.execute(_EXPOSURE, {**exposure, "served_at": naive(entry.body.exposure.served_at)})
-        _write_events(connection, shard, [entry for entry in entries if isinstance(entry.body, FeedEvent)])
+        bodies = [entry.body for entry in entries]
+        exposures = [body.exposure for body in bodies if isinstance(body, Exposed)]
+        record_exposures(connection, exposures)
+        record_shadows(connection, [body.shadow for body in bodies if isinstance(body, ShadowAnswered)])
+        # A like needs its exposure, an assignment what the user did before it.
+        _write_events(connection, shard, entries)
+        assigned = [body.assigned for body in bodies if isinstance(body, UserAssigned)]
+        record_assignments(connection, assigned, exposures)
 
 
 def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
@@ -166,6 +176,7 @@ def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) 
     connection.execute(_FEED, _columns(rows) | {"actions": [body.event.action for body in rows]})
     if likes := [body for body in rows if body.event.action == "like"]:
         connection.execute(_TARGETS, _columns(likes))
+        attribute(connection, likes)
 
 
 def _columns(rows: Sequence[FeedEvent]) -> dict[str, list[object]]:

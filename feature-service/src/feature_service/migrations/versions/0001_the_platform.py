@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-
 import sqlalchemy as sa
 from alembic import op
-from contracts.assignment import Experiment
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 revision = "0001"
@@ -89,6 +86,15 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("definition", JSONB, nullable=False),
     )
-    first = json.loads(Experiment.start("models", {"control": 0.5, "test": 0.5}).model_dump_json())
+    first = {
+        "name": "models",
+        "enrolment": 1.0,
+        "enrolment_salt": "models.enrolment",
+        "group_salt": "models.group",
+        "weights": {"control": 0.5, "test": 0.5},
+        "table": "0" * 5_000 + "1" * 5_000,
+        "forced": {},
+        "weight_period": 0,
+    }
     op.bulk_insert(experiments, [{"name": "models", "definition": first, "running": True}])
     op.bulk_insert(history, [{"name": "models", "reason": "The platform's first split", "definition": first}])
