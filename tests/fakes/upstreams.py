@@ -11,7 +11,7 @@ import numpy as np
 from contracts.assignment import Group
 from contracts.experiments import Experiment, Plan, Running
 from contracts.records import Counts, Profile, UserRow, pack_row
-from contracts.wire import Exposure, PopularPosts, Post, PostIds, Posts, Ranking
+from contracts.wire import Assigned, Assignments, Exposure, PopularPosts, Post, PostIds, Posts, Ranking, Shadowed
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -37,8 +37,12 @@ class Features:
     running_status: int = 200
     polls: list[int] = field(default_factory=list)
     """The status of every answer about running experiments."""
+    assigned: list[Assigned] = field(default_factory=list)
+    assigned_status: int = 202
+    popular_status: int = 200
+    shadowed: list[Shadowed] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
-    """The path of every call but the gateway's polls, in order of arrival."""
+    """What is asked on the way of a recommendation, in order of arrival."""
     hidden: dict[int, list[int]] = field(default_factory=dict)
     exposures: list[Exposure] = field(default_factory=list)
     row_status: int = 200
@@ -66,6 +70,8 @@ class Features:
                 Route("/running", self._running),
                 Route("/popular", self._popular),
                 Route("/exposures", self._exposures, methods=["POST"]),
+                Route("/assignments", self._assignments, methods=["POST"]),
+                Route("/shadows", self._shadows, methods=["POST"]),
                 Route("/posts", self._posts, methods=["POST"]),
                 Route("/events", self._accept, methods=["POST"]),
                 Route("/users/{id:int}", self._accept, methods=["PUT"]),
@@ -94,7 +100,9 @@ class Features:
         return Response(b"" if same else body, self.polls[-1], headers={"ETag": etag})
 
     async def _popular(self, _: Request) -> Response:
-        return Response(PopularPosts(overall=POPULAR, segments={"3": IN_SEGMENT}).model_dump_json())
+        return Response(
+            PopularPosts(overall=POPULAR, segments={"3": IN_SEGMENT}).model_dump_json(), self.popular_status
+        )
 
     async def _exposures(self, request: Request) -> Response:
         self.calls.append("exposure")
@@ -102,6 +110,16 @@ class Features:
         if self.exposure_status == 200:
             self.exposures.append(exposure)
         return _texts(exposure.posts, self.exposure_status)
+
+    async def _assignments(self, request: Request) -> Response:
+        assignments = Assignments.model_validate_json(await request.body())
+        if self.assigned_status == 202:
+            self.assigned += assignments.assigned
+        return Response(status_code=self.assigned_status)
+
+    async def _shadows(self, request: Request) -> Response:
+        self.shadowed.append(Shadowed.model_validate_json(await request.body()))
+        return Response(status_code=202)
 
     async def _posts(self, request: Request) -> Response:
         self.calls.append("posts")

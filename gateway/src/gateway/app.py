@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time as clocks
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import datetime
 from importlib.metadata import version
 from typing import TypedDict
@@ -25,6 +25,7 @@ from starlette.responses import Response
 
 from gateway import reading, writing
 from gateway.access import ApiKeys
+from gateway.assignments import Assignments, Told
 from gateway.describing import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
 from gateway.limits import Limits
 from gateway.memory import Memory
@@ -39,6 +40,8 @@ router = APIRouter(tags=["recommendations"])
 
 _posts = TypeAdapter(list[Post])
 MEGABYTE = 2**20
+TOLD_PART = 6
+"""The part of the memory for whose assignment was told: 8 of 48 MB, a million users."""
 
 
 class State(TypedDict):
@@ -46,6 +49,7 @@ class State(TypedDict):
 
     recommender: Recommender
     experiments: Experiments
+    assignments: Assignments
     features: Upstream
     histories: Upstream
     writes: Upstream
@@ -71,13 +75,17 @@ def create(settings: Settings | None = None) -> FastAPI:
                 "control": Upstream("ranker-control", to_control),
                 "test": Upstream("ranker-test", to_test),
             }
-            memory, experiments = Memory(settings.memory_mb * MEGABYTE), Experiments()
+            capacity = settings.memory_mb * MEGABYTE
+            memory, experiments = Memory(capacity - capacity // TOLD_PART), Experiments()
+            assignments = Assignments(Upstream("records", to_features), Told(capacity // TOLD_PART))
             budget = Budget(settings.features_ms / 1000, settings.ranker_ms / 1000)
-            task = asyncio.create_task(Refresh(features, memory, experiments).run())
-            stack.callback(task.cancel)
+            stack.push_async_callback(assignments.close)
+            for work in (Refresh(features, memory, experiments).run(), assignments.run()):
+                await stack.enter_async_context(_beside(work))
             yield State(
                 recommender=Recommender(features, rankers, memory, budget),
                 experiments=experiments,
+                assignments=assignments,
                 features=features,
                 histories=Upstream("histories", to_features),
                 writes=Upstream("writes", to_features),
@@ -99,6 +107,18 @@ def create(settings: Settings | None = None) -> FastAPI:
     )
     app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
     return app
+
+
+@asynccontextmanager
+async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    """Runs while the body does, and has ended when it is left."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
 
 
 async def _can_fall_back(request: Request) -> str | None:
@@ -137,6 +157,8 @@ async def recommendations(request: Request, id: Id, time: At = None, limit: Limi
     experiments: Experiments = request.state.experiments
     now = experiments.now()
     placement = experiments.place(id, now)
+    assignments: Assignments = request.state.assignments
+    assignments.note(id, placement.enrolled, now)
     answer = await _recommender(request).recommend(_ask(request, id, placement, time, now, limit))
     body = Recommendations(exp_group=answer.group, recommendations=answer.posts)
     return Response(body.model_dump_json(), headers=_headers(answer, limit), media_type="application/json")

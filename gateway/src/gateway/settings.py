@@ -26,5 +26,6 @@ class Settings(ServiceSettings):
     max_concurrent: Positive = 100
     """Requests at once; more are shed with 503."""
     memory_mb: Positive = 48
-    """For last slates, hidden ids and texts, which are answered with when something is down."""
+    """For last slates, hidden ids and texts, which are answered with when something is down; a sixth of it for who
+    was told to have been assigned."""
     log_level: LogLevel = "INFO"
