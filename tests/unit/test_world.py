@@ -24,6 +24,8 @@ MAY_READ_THE_TRUTH = {
     "pipeline/src/pipeline/check/quality.py",
     "pipeline/src/pipeline/evaluation/ceiling.py",
     "pipeline/src/pipeline/evaluation/served_truth.py",
+    "pipeline/src/pipeline/traffic/minds.py",
+    "pipeline/src/pipeline/traffic/platform.py",
     "pipeline/src/pipeline/training/judging.py",
 }
 

@@ -10,8 +10,10 @@ from rich.console import Console
 from pipeline import features, warm
 from pipeline.check import commands as check
 from pipeline.errors import LentaError
+from pipeline.experiment import commands as experiment
 from pipeline.importing import commands as importing
 from pipeline.stack import commands as stack
+from pipeline.traffic import commands as traffic
 from pipeline.training import commands as training
 from pipeline.world import commands as world
 
@@ -23,7 +25,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (stack, world, importing, features, training, warm, check):
+for part in (stack, world, importing, features, training, warm, check, experiment, traffic):
     part.register(app)
 
 

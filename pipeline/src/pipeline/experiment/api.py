@@ -1,0 +1,118 @@
+"""The gateway's calls about experiments and exposures, and its refusals in its own words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import httpx
+from contracts.experiments import Edit, ExperimentPage
+from contracts.headers import API_KEY
+from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.wire import Exposure, Problem
+from pydantic import TypeAdapter, ValidationError
+
+from pipeline.errors import LentaError
+from pipeline.stack import environment
+from pipeline.stack.home import Home
+
+READ_SECONDS = 15.0
+"""A report over ten million exposures takes up to ten."""
+Answer = TypeVar("Answer")
+_lines, _runs = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
+
+
+@dataclass(frozen=True, slots=True)
+class Experiments:
+    """Every call raises LentaError with the gateway's reason."""
+
+    http: httpx.Client
+
+    def lines(self) -> list[ExperimentLine]:
+        return self._read("/experiments", _lines.validate_json)
+
+    def page(self, name: str) -> ExperimentPage:
+        return self._read(f"/experiments/{name}", ExperimentPage.model_validate_json)
+
+    def edit(self, name: str, edit: Edit) -> ExperimentPage:
+        body = edit.model_dump_json(exclude_none=True)
+        response = self._call("PUT", f"/experiments/{name}", content=body, headers={"Content-Type": "application/json"})
+        return _parsed(ExperimentPage.model_validate_json, response)
+
+    def runs(self, name: str) -> list[RunLine]:
+        return self._read(f"/experiments/{name}/runs", _runs.validate_json)
+
+    def report(self, name: str, run: int | None) -> Report:
+        return self._read(f"/experiments/{name}/report", Report.model_validate_json, _of_run(run))
+
+    def report_csv(self, name: str, run: int | None) -> str:
+        return self._call("GET", f"/experiments/{name}/report.csv", params=_of_run(run)).text
+
+    def exposure(self, key: str) -> Exposure:
+        return self._read(f"/exposures/{key}", Exposure.model_validate_json)
+
+    def _read(self, path: str, parse: Callable[[bytes], Answer], params: Mapping[str, int] | None = None) -> Answer:
+        return _parsed(parse, self._call("GET", path, params=params))
+
+    def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, int] | None = None,
+        content: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            response = self.http.request(method, path, params=params, content=content, headers=headers)
+        except httpx.TransportError as error:
+            raise LentaError(
+                f"the gateway at {self.http.base_url} does not answer: {error}; see `lenta status`"
+            ) from error
+        if response.is_success:
+            return response
+        raise LentaError(_reason(response, path))
+
+
+@contextmanager
+def experiments(home: Home, *, admin: bool = False) -> Iterator[Experiments]:
+    """admin: with the key that may change something. Raises LentaError where the key is not known."""
+    key = environment.require("LENTA_ADMIN_KEY" if admin else "LENTA_API_KEY", home)
+    with httpx.Client(
+        base_url=environment.require("LENTA_GATEWAY_URL", home), timeout=READ_SECONDS, headers={API_KEY: key}
+    ) as http:
+        yield Experiments(http)
+
+
+def _of_run(run: int | None) -> dict[str, int]:
+    return {} if run is None else {"run": run}
+
+
+def _parsed(parse: Callable[[bytes], Answer], response: httpx.Response) -> Answer:
+    try:
+        return parse(response.content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise LentaError(
+            f"{response.request.method} {response.url.path}: not understood ({where}: {first['msg']}); "
+            "are gateway and `lenta` of one version?"
+        ) from error
+
+
+def _reason(response: httpx.Response, path: str) -> str:
+    """The gateway's problem, and what helps against it."""
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        return f"{response.request.method} {path}: the gateway answered {response.status_code}"
+    field = f"{problem.field}: " if problem.field and problem.field not in problem.message else ""
+    advice = {
+        401: "; set LENTA_ADMIN_KEY to one of the gateway's GATEWAY_ADMIN_KEYS"
+        if response.request.method == "PUT"
+        else "; set LENTA_API_KEY",
+        409: "; see `lenta experiment show`",
+    }.get(response.status_code, "")
+    return f"{field}{problem.message}{advice}"

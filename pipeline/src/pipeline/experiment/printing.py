@@ -1,0 +1,248 @@
+"""Experiments and reports as tables. What a report says is the report's; here it is put into rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from contracts.assignment import Group
+from contracts.experiments import Experiment, ExperimentPage, Plan
+from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Report, RunLine, ShadowReading
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from pipeline.experiment import words
+from pipeline.experiment.words import next_step, number, p_value, plain, share, signed
+
+__all__ = ["lines_table", "next_step", "print_page", "print_report"]
+SHOWN_RUNS = 5
+SHOWN_HISTORY = 8
+
+
+def lines_table(lines: Sequence[ExperimentLine]) -> Table:
+    table = _table("experiment", "state", "mode", "since", "until", "verdict")
+    for line in lines:
+        verdict = words.VERDICTS[line.verdict] if line.verdict else ""
+        table.add_row(line.name, line.state, line.mode, _time(line.started_at), _time(line.stopped_at), verdict)
+    return table
+
+
+def print_page(page: ExperimentPage, console: Console) -> None:
+    experiment, plan = page.experiment, page.experiment.plan
+    _line(console, f"[bold]{experiment.name}[/bold], {_state(experiment)}")
+    console.print(_plan_table(experiment, plan))
+    if experiment.periods:
+        table = _table("weight period", "from", "weights", "reason")
+        for place, period in enumerate(experiment.periods):
+            table.add_row(str(place), _time(period.starts_at), _weights(period.weights), escape(period.reason))
+        _section(console, "Weights", table)
+    if page.history:
+        _section(console, "History", _history(page))
+
+
+def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> None:
+    """The verdict in words first."""
+    verdict, experiment = report.verdict, report.experiment
+    colour = words.COLOURS[verdict.kind]
+    _line(
+        console, f"[bold {colour}]{words.VERDICTS[verdict.kind]}.[/bold {colour}] {escape(' '.join(verdict.reasons))}"
+    )
+    stored = f"analysis {report.run}" if report.run else "not stored"
+    lag = f", data {report.lag_seconds:.0f} s behind" if report.lag_seconds else ""
+    _line(
+        console,
+        f"[dim]{experiment.name} ({experiment.plan.mode}), {_state(experiment)}; up to {_time(report.at)} UTC, "
+        f"{report.days:.1f} days; {stored}{lag}[/dim]",
+    )
+    _section(console, "Metrics: intent to treat, all assigned users", _metrics(report.metrics))
+    for reading in report.metrics:
+        if reading.why:
+            _line(console, f"[dim]{words.METRICS[reading.metric]}: {escape(reading.why)}[/dim]")
+    if any(reading.difference for reading in report.metrics):
+        _section(
+            console, "The same at a fixed horizon: to be read once, at the planned end", _at_the_end(report.metrics)
+        )
+    if report.per_protocol:
+        _section(console, "Per protocol: without degraded answers", _metrics(report.per_protocol))
+    if report.interleaving:
+        _section(console, "Interleaving: one vote a user", _interleaving(report.interleaving))
+    if report.shadow:
+        _section(console, "Shadow: the other ranker, seen by nobody", _shadow(report.shadow))
+    _section(console, "Groups", _groups(report))
+    _section(console, "Split", _split(report))
+    if report.guardrails:
+        _section(console, "Guardrails", _guardrails(report))
+    if report.unattributed:
+        found = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in report.unattributed.items())
+        _line(console, f"\nLikes that belong to no exposure: {escape(found)}")
+    if len(runs) > 1:
+        table = _table("analysis", "up to", "verdict")
+        for run in sorted(runs, key=lambda line: -line.run)[:SHOWN_RUNS]:
+            table.add_row(str(run.run), _time(run.at), words.VERDICTS[run.verdict])
+        _section(console, "Earlier: lenta experiment report --run N", table)
+    _line(console, f"\nNext: {escape(words.after(verdict.kind, experiment))}")
+
+
+def _state(experiment: Experiment) -> str:
+    if experiment.decision:
+        made = experiment.decision
+        return f"{experiment.state}: {words.OUTCOMES[made.outcome]} on {_time(made.at)} ({escape(made.reason)})"
+    if experiment.state == "running" and experiment.started_at:
+        return f"running since {_time(experiment.started_at)}"
+    return experiment.state
+
+
+def _plan_table(experiment: Experiment, plan: Plan) -> Table:
+    table = Table.grid(padding=(0, 2))
+    enrolled = f"{share(plan.enrolment)} of layer {plan.layer}"
+    if plan.enrolment_from:
+        enrolled += f", from {share(plan.enrolment_from)} on"
+    rows = {
+        "mode": plan.mode,
+        "rankers": ", ".join(f"{group} gets {ranker}" for group, ranker in plan.rankers.items()),
+        "weights": _weights(plan.weights),
+        "ramp": "; ".join(f"{_time(step.at)}: {_weights(step.weights)}" for step in plan.ramp),
+        "enrolled": enrolled,
+        "salts": f"{experiment.enrolment_salt}, {experiment.group_salt}",
+        "forced": ", ".join(f"{user}: {group}" for user, group in plan.forced.items()),
+        "from, to": f"{_time(plan.starts_at)} to {_time(plan.ends_at)}" if plan.starts_at or plan.ends_at else "",
+        "exploration": f"the last slot of {share(plan.exploration)} of the answers" if plan.exploration else "",
+        "decides": _rules(plan),
+        "watched": ", ".join(words.METRICS[metric] for metric in plan.watched),
+        "guardrails": ", ".join(
+            f"{_guardrail(guard.metric, guard.over_ms)} <= {share(guard.limit)}" for guard in plan.guardrails
+        ),
+        "revision": str(experiment.revision),
+    }
+    for name, value in rows.items():
+        if value:
+            table.add_row(f"[dim]{name}[/dim]", escape(value))
+    return table
+
+
+def _rules(plan: Plan) -> str:
+    rules = plan.rules
+    return (
+        f"{words.METRICS[rules.primary]} at alpha {rules.alpha:g}; {rules.min_days} days and {rules.min_users} users a "
+        f"group at least, {rules.days} days planned; a like joins within {rules.join_hours:g} h"
+    )
+
+
+def _history(page: ExperimentPage) -> Table:
+    table = _table("at", "by", "what", "reason")
+    newest = sorted(page.history, key=lambda change: change.revision, reverse=True)
+    for change in newest[:SHOWN_HISTORY]:
+        table.add_row(_time(change.at), escape(change.by), escape(change.what), escape(change.reason))
+    return table
+
+
+def _metrics(readings: Sequence[MetricReading]) -> Table:
+    """What the decision stands on: the intervals that may be read every day."""
+    table = _table("metric", "control", "test", "lift, read any day", "p", "test is")
+    for reading in readings:
+        table.add_row(
+            words.METRICS[reading.metric],
+            number(reading.control),
+            number(reading.test),
+            signed(reading.always_valid, as_share=True),
+            p_value(reading.always_valid_p_value),
+            words.READINGS[reading.reading],
+        )
+    return table
+
+
+def _at_the_end(readings: Sequence[MetricReading]) -> Table:
+    table = _table("metric", "lift", "p", "p, Holm", "difference", "with CUPED")
+    for reading in readings:
+        removed = f", {share(reading.variance_removed)} variance less" if reading.variance_removed else ""
+        table.add_row(
+            words.METRICS[reading.metric],
+            signed(reading.lift, as_share=True),
+            p_value(reading.p_value),
+            p_value(reading.adjusted_p_value),
+            signed(reading.difference, as_share=False),
+            signed(reading.cuped, as_share=False) + removed,
+        )
+    return table
+
+
+def _groups(report: Report) -> Table:
+    table = _table("group", "ranker", "users", "exposures", "degraded", "likes", "models")
+    for group in report.groups:
+        counts = (f"{count:,}" for count in (group.assigned, group.exposures, group.degraded, group.likes))
+        table.add_row(group.group, group.ranker, *counts, ", ".join(group.models))
+    return table
+
+
+def _split(report: Report) -> Table:
+    split = report.split
+    verdict = (
+        f"[red]failed: p {p_value(split.p_value)} < {split.alpha:g}[/red]"
+        if split.failed
+        else f"[green]holds[/green] (p {p_value(split.p_value) or 'not known'})"
+    )
+    table = _table("weight period", "from", "expected", "assigned", verdict)
+    for period in split.periods:
+        assigned = ", ".join(f"{group} {count:,}" for group, count in period.assigned.items())
+        table.add_row(str(period.weight_period), _time(period.starts_at), _weights(period.expected), assigned)
+    return table
+
+
+def _guardrails(report: Report) -> Table:
+    table = _table("guardrail", "limit", "control", "test", "")
+    for guard in report.guardrails:
+        table.add_row(
+            _guardrail(guard.metric, guard.over_ms),
+            share(guard.limit),
+            plain(guard.control),
+            plain(guard.test),
+            words.GUARDRAIL_STATES[guard.state],
+        )
+    return table
+
+
+def _interleaving(found: InterleavingReading) -> Table:
+    table = _table("for test", "for control", "ties", "share of test", "p", "excluded")
+    counts = (f"{count:,}" for count in (found.for_test, found.for_control, found.ties))
+    table.add_row(*counts, plain(found.share), p_value(found.p_value), f"{found.excluded:,} exposures")
+    if found.why:
+        table.caption = escape(found.why)
+    return table
+
+
+def _shadow(found: ShadowReading) -> Table:
+    table = _table("asked", "failed", "p50", "p99", "top five shared", "rank correlation")
+    took = ("" if value is None else f"{value:.1f} ms" for value in (found.p50_ms, found.p99_ms))
+    correlation = signed(found.rank_correlation, as_share=False)
+    table.add_row(f"{found.asked:,}", f"{found.failed:,}", *took, plain(found.overlap), correlation)
+    return table
+
+
+def _guardrail(metric: str, over_ms: float | None) -> str:
+    name = next(text for known, text in words.GUARDRAILS.items() if known == metric)
+    return f"{name} than {over_ms:g} ms" if over_ms is not None else name
+
+
+def _weights(weights: Mapping[Group, float]) -> str:
+    return ", ".join(f"{group} {share(weight)}" for group, weight in weights.items())
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}" if moment else ""
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, collapse_padding=True)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _section(console: Console, title: str, table: Table) -> None:
+    _line(console, f"\n[bold]{title}[/bold]")
+    console.print(table)
+
+
+def _line(console: Console, text: str) -> None:
+    console.print(text, highlight=False, soft_wrap=True)

@@ -1,0 +1,111 @@
+"""One run of simulated traffic against the running platform: its clock, its experiment, its door."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import redis
+from chassis.clients import http_client
+from contracts.experiments import Experiment
+from feature_service.client import connect_redis
+from feature_service.clock import get_clock, set_clock
+
+from pipeline.errors import LentaError
+from pipeline.experiment.api import experiments
+from pipeline.stack import environment
+from pipeline.stack.home import Home
+from pipeline.traffic.door import Door, Slate
+from pipeline.traffic.minds import Minds
+from pipeline.traffic.pace import Pace
+from pipeline.traffic.playing import Label, OnProgress, Player
+from pipeline.traffic.schedule import Coming, schedule
+from pipeline.traffic.tally import Tally
+from pipeline.world.truth import Truth
+
+CALL_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    tally: Tally
+    begin: datetime
+    end: datetime
+    experiment: Experiment | None
+    """What was running when it began."""
+
+
+def play(
+    home: Home,
+    folder: Path,
+    users: int,
+    days: float,
+    speed: float,
+    requests_per_user: float,
+    at_once: int,
+    seed: int,
+    on_progress: OnProgress,
+) -> Played:
+    """folder: of the loaded world. Raises LentaError where it has no truth, or the platform is not up."""
+    truth = Truth.load(folder)
+    rng = np.random.default_rng(seed)
+    minds = Minds(truth, rng)
+    chosen = [int(user) for user in rng.choice(minds.users, min(users, len(minds.users)), replace=False)]
+    experiment = running_experiment(home)
+    door_settings = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
+    with connect_redis(environment.require("LENTA_REDIS_URL", home)) as client:
+        try:
+            pace = Pace(get_clock(client), lambda clock: set_clock(client, clock))
+            pace.run(speed)
+            begin = pace.begins
+            coming = schedule(chosen, begin, days, requests_per_user, truth.spec, rng)
+            try:
+                tally = asyncio.run(
+                    _play(*door_settings, pace, minds, coming, label_of(experiment, pace), rng, on_progress, at_once)
+                )
+                end = pace.now()
+            finally:
+                pace.run(1.0)
+        except redis.RedisError as error:
+            raise LentaError(f"Redis does not answer: {error}; see `lenta status`") from error
+    return Played(tally, begin, end, experiment)
+
+
+async def _play(
+    gateway: str,
+    api_key: str,
+    pace: Pace,
+    minds: Minds,
+    coming: Coming,
+    label: Label,
+    rng: np.random.Generator,
+    on_progress: OnProgress,
+    at_once: int,
+) -> Tally:
+    async with http_client(gateway, timeout=CALL_SECONDS) as http:
+        return await Player(Door(http, api_key), pace, minds, coming, label, rng, on_progress, at_once).play()
+
+
+def running_experiment(home: Home) -> Experiment | None:
+    """The one that decides what is seen, else one in the shadow; None where none runs."""
+    with experiments(home) as calls:
+        names = [line.name for line in calls.lines() if line.state == "running"]
+        found = [calls.page(name).experiment for name in names]
+    return max(found, key=lambda experiment: experiment.plan.is_seen, default=None)
+
+
+def label_of(experiment: Experiment | None, pace: Pace) -> Label:
+    """The group to which a user was assigned. Who is not enrolled, or sees a draft of both rankers, is named so."""
+
+    def label(user: int, slate: Slate) -> str:
+        if experiment is None:
+            return slate.group
+        assigned = experiment.assign(user, pace.now())
+        if not assigned.enrolled:
+            return "not enrolled"
+        return "interleaved" if experiment.plan.mode == "interleave" else assigned.group
+
+    return label

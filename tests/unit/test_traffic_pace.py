@@ -1,0 +1,90 @@
+"""The platform's clock under traffic: fast, never back, never ahead of what another service will see, slower when late."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from contracts.clock import REAL, Clock
+from hypothesis import given
+from hypothesis import strategies as st
+from pipeline.traffic.pace import BETWEEN_SECONDS, HEARD_SECONDS, LATE_SECONDS, REST_SECONDS, Pace
+
+START = datetime(2026, 11, 9, 10, 0, tzinfo=UTC)
+
+
+class Watch:
+    """A real time of the test's own."""
+
+    def __init__(self) -> None:
+        self.real = START
+        self.written: list[Clock] = []
+
+    def passes(self, seconds: float) -> None:
+        self.real += timedelta(seconds=seconds)
+
+    def pace(self, clock: Clock = REAL) -> Pace:
+        return Pace(clock, self.written.append, lambda: self.real)
+
+
+def test_the_clock_runs_as_many_times_faster_once_everybody_has_heard() -> None:
+    watch = Watch()
+    pace = watch.pace()
+    pace.run(1_000)
+    stands = START + timedelta(seconds=HEARD_SECONDS)
+    assert watch.written == [Clock(since=stands + timedelta(seconds=REST_SECONDS), then=stands, speed=1_000)]
+    watch.passes(HEARD_SECONDS + REST_SECONDS)
+    assert pace.now() == stands
+    watch.passes(3.6)
+    assert pace.now() == stands + timedelta(hours=1)
+
+
+@given(st.floats(1, 5_000), st.floats(1, 5_000), st.floats(0, HEARD_SECONDS))
+def test_whoever_hears_of_a_change_late_is_never_ahead_of_who_heard_early(
+    before: float, after: float, heard: float
+) -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=before))
+    watch.passes(60)
+    pace.run(after)
+    old, new = Clock(since=START, then=START, speed=before), watch.written[-1]
+    until_heard = watch.real + timedelta(seconds=heard)
+    assert old.at(until_heard) <= new.at(until_heard)
+    assert new.at(watch.real) == new.at(watch.real + timedelta(seconds=HEARD_SECONDS + REST_SECONDS))
+
+
+def test_what_is_late_slows_the_clock_and_leaves_its_time_alone() -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=2_000))
+    watch.passes(60)
+    due = pace.now() - timedelta(seconds=2_000 * (LATE_SECONDS + 0.1))
+    before = pace.now()
+    assert not pace.keeps_up(due)
+    assert pace.speed == 1_400
+    assert pace.now() >= before
+
+
+def test_a_change_is_given_time_before_the_next_one() -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=2_000))
+    watch.passes(60)
+    assert not pace.keeps_up(START)
+    watch.passes(HEARD_SECONDS + REST_SECONDS + BETWEEN_SECONDS - 0.1)
+    assert pace.keeps_up(START)
+    watch.passes(0.2)
+    assert not pace.keeps_up(START)
+
+
+def test_real_time_is_the_slowest_there_is() -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=1))
+    watch.passes(60)
+    assert pace.keeps_up(START)
+    assert watch.written == []
+
+
+def test_what_is_due_while_the_clock_stands_is_due_now() -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=10))
+    pace.run(100)
+    assert pace.until(pace.now()) == 0
+    assert pace.until(pace.now() + timedelta(seconds=100)) == HEARD_SECONDS + REST_SECONDS + 1
