@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.clock import Clock
 
-HEARD_SECONDS = 1.5
-"""Every service asks for the clock once a second."""
+HEARD_SECONDS = 2.5
+"""Services ask for the clock once a second, the gateway asks one of them."""
 REST_SECONDS = 1.5
 """And then it stands still for as long: what is late catches up."""
 LATE_SECONDS = 0.5

@@ -12,7 +12,7 @@ import redis
 from chassis.clients import http_client
 from contracts.experiments import Experiment
 from feature_service.client import connect_redis
-from feature_service.clock import get_clock, set_clock
+from feature_service.clock import read_clock, set_clock
 
 from pipeline.errors import LentaError
 from pipeline.experiment.api import experiments
@@ -58,7 +58,7 @@ def play(
     door_settings = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
     with connect_redis(environment.require("LENTA_REDIS_URL", home)) as client:
         try:
-            pace = Pace(get_clock(client), lambda clock: set_clock(client, clock))
+            pace = Pace(read_clock(client), lambda clock: set_clock(client, clock))
             pace.run(speed)
             begin = pace.begins
             coming = schedule(chosen, begin, days, requests_per_user, truth.spec, rng)
