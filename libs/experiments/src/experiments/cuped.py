@@ -1,9 +1,12 @@
 """A difference of rates with less noise: what users liked before the experiment explains part of what they like in it.
 
 Deng, Xu, Kohavi & Walker, "Improving the Sensitivity of Online Controlled Experiments by Utilizing Pre-Experiment Data"
-(WSDM 2013), equations 4 and 5; several covariates: section 3.3; for a ratio of sums: its appendix B, and Deng, Knoblich &
-Lu (KDD 2018), section 3.1. The covariates of a user: z, the rate of likes strictly before the first exposure; where there
-is none, z is 0 and m is 1 (missing = mean plus indicator: the coefficient of m takes up whatever mean one would fill in).
+(WSDM 2013), section 3, control variates; a ratio of sums: its appendix on other analysis units, and for the
+linearisation Deng, Knoblich & Lu (KDD 2018), section 4.
+
+The covariates of a user: z, the rate of likes strictly before the first exposure; where there is none, z is 0 and m is 1
+(missing = mean plus indicator: the coefficient of m takes up whatever mean one would fill in; Cohen & Cohen, "Applied
+Multiple Regression" 1983, chapter 7).
 
 A ratio r = sum y / sum x is to first order a mean of (y - r x) / mean x, so adjusting the numerator by cov(y, c) and the
 denominator by cov(x, c) is adjusting that mean by theta . c, with theta = var(c)^-1 (cov(y, c) - r cov(x, c)) / mean x.

@@ -2,7 +2,7 @@
 
 Two independent estimates, each near normal for many users, have a difference whose variance is the sum of theirs. Their
 relative difference t / c - 1 has variance var t / c^2 + t^2 var c / c^4, by the delta method: Deng, Knoblich & Lu, "Applying
-the Delta Method in Metric Analytics" (KDD 2018), section 3.1 (the ratio of two independent means: no covariance).
+the Delta Method in Metric Analytics" (KDD 2018), section 3 (percent changes; independent groups have no covariance).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Robbins' normal mixture, here as an asymptotic confidence sequence: Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas,
 "Time-uniform central limit theory and asymptotic confidence sequences" (Annals of Statistics 2024; arXiv 2103.06476),
 Theorem 2.2, equation 9 (v7); its p-value is the inverted mixture likelihood ratio, equation 155 (v7), the mixture
-sequential probability ratio test of Johari, Koomen, Pekelis & Walsh, "Peeking at A/B Tests" (KDD 2017), section 4.
+sequential probability ratio test of Johari, Koomen, Pekelis & Walsh, "Peeking at A/B Tests" (KDD 2017).
 
 With N users so far, v the variance of the estimate and rho > 0 fixed before the first look, k = N rho^2:
 
@@ -28,14 +28,22 @@ def interval(effect: Effect, planned_users: int, confidence: float = 0.95) -> In
     planned_users: of both groups together at the planned end; fixed before the first look. Raises NotEnough for an effect
     without variance; ValueError for a confidence outside (0, 1), for no users, or a plan of none.
     """
-    k = _mixture(effect, planned_users, 1 - proper(confidence))
-    half = effect.error * sqrt(2 * (k + 1) / k * (log1p(k) / 2 - log(1 - confidence)))
+    half = bound(effect.users, planned_users, confidence) * effect.error
     return Interval(effect.estimate, effect.estimate - half, effect.estimate + half, confidence)
+
+
+def bound(users: int, planned_users: int, confidence: float = 0.95) -> float:
+    """What an estimate over its standard error must pass, as z does at one look: 3.03 at the plan, at 95 %.
+
+    Raises ValueError for a confidence outside (0, 1), for no users, or a plan of none.
+    """
+    k = _mixture(users, planned_users, 1 - proper(confidence))
+    return sqrt(2 * (k + 1) / k * (log1p(k) / 2 - log(1 - confidence)))
 
 
 def log_evidence(effect: Effect, planned_users: int, of: float = 0.0, confidence: float = 0.95) -> float:
     """The logarithm of `evidence`, which can't overflow. Raises as `interval`."""
-    k = _mixture(effect, planned_users, 1 - proper(confidence))
+    k = _mixture(effect.users, planned_users, 1 - proper(confidence))
     z = (effect.estimate - of) / effect.error
     return z * z * k / (2 * (k + 1)) - log1p(k) / 2
 
@@ -55,9 +63,9 @@ def p_value(effect: Effect, planned_users: int, of: float = 0.0, confidence: flo
     return exp(min(0.0, -log_evidence(effect, planned_users, of, confidence)))
 
 
-def _mixture(effect: Effect, planned_users: int, alpha: float) -> float:
+def _mixture(users: int, planned_users: int, alpha: float) -> float:
     """k = N rho^2, with rho that makes the boundary near its tightest at the plan: equation 161 (v7) of the paper."""
-    if planned_users < 1 or effect.users < 1:
-        raise ValueError(f"users of a plan and so far, not {planned_users} and {effect.users}")
+    if planned_users < 1 or users < 1:
+        raise ValueError(f"users of a plan and so far, not {planned_users} and {users}")
     rho_squared = (-2 * log(alpha) + log(-2 * log(alpha) + 1)) / planned_users
-    return effect.users * rho_squared
+    return users * rho_squared

@@ -2,9 +2,12 @@
 
 A ramp changes the weights while the users change too: on a day at 90:10 most of control's users come, on a day at 50:50
 most of test's. Pooled over both, a group's rate mixes the days in the group's own proportions, so test can win on each day
-and lose in the sum: Simpson's paradox, in experiments: Crook, Frasca, Kohavi & Longbotham, "Seven Pitfalls to Avoid when
-Running Controlled Experiments on the Web" (KDD 2009), section 6. Within a period of constant weights the split is random;
-so: an effect a period, then their weighted mean, as in post-stratification (Miratrix, Sekhon & Yu 2013, equation 3):
+and lose in the sum. That is Simpson's paradox; in experiments: Crook, Frasca, Kohavi & Longbotham, "Seven Pitfalls to Avoid
+when Running Controlled Experiments on the Web" (KDD 2009), the pitfall of varying proportions.
+
+Within a period of constant weights the split is random. So: an effect a period, then their weighted mean, as in
+post-stratification (Miratrix, Sekhon & Yu, "Adjusting treatment effect estimates by post-stratification in randomized
+experiments", JRSS B 2013, section 2):
 
     estimate = sum_p w_p estimate_p,    variance = sum_p w_p^2 variance_p
 

@@ -1,0 +1,72 @@
+"""A p99 from bins, its interval, and how it differs between two groups."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from experiments.effects import Interval, NotEnough
+from experiments.quantiles import Histogram, design_effect, difference, interval
+from experiments.ratios import RatioSums
+from hypothesis import given
+from hypothesis import strategies as st
+
+BOUNDS = tuple(float(bound) for bound in range(1, 101))
+EVEN = Histogram(BOUNDS, (10,) * 100 + (0,))  # 1,000 values, evenly from 0 to 100
+
+
+def test_values_lie_evenly_within_a_bin() -> None:
+    assert interval(EVEN, 0.5).estimate == pytest.approx(50)
+    assert Histogram((10.0, 20.0), (4, 4, 2)).at(6) == pytest.approx(15)
+
+
+def test_the_ranks_are_worked_out_by_hand() -> None:
+    found = interval(EVEN, 0.9)
+    half = 1.959964 * (1_000 * 0.9 * 0.1) ** 0.5 / 10  # ten values a unit
+    assert (found.low, found.high) == pytest.approx((90 - half, 90 + half), abs=1e-5)
+    stretched = interval(EVEN, 0.9, design=4.0)
+    assert stretched.high - stretched.low == pytest.approx(2 * (found.high - found.low))
+    assert interval(EVEN, 0.9, bound=3.0).low < found.low
+
+
+@given(st.lists(st.floats(0, 120), max_size=40), st.lists(st.floats(0, 120), max_size=40))
+def test_histograms_add_up(first: list[float], second: list[float]) -> None:
+    assert Histogram.of(first, BOUNDS) + Histogram.of(second, BOUNDS) == Histogram.of(first + second, BOUNDS)
+
+
+def test_a_difference_joins_the_unlike_arms_of_both() -> None:
+    found = difference(Interval(10, 9, 14, 0.95), Interval(20, 17, 21, 0.95))
+    assert (found.estimate, found.low, found.high) == pytest.approx((10, 10 - 5, 10 + 2**0.5))
+    with pytest.raises(ValueError, match="one confidence"):
+        difference(Interval(10, 9, 14, 0.95), Interval(20, 17, 21, 0.9))
+
+
+def test_alike_requests_of_a_user_count_less() -> None:
+    rng = np.random.default_rng(3)
+    x = np.full(2_000, 10)
+    alone = RatioSums.of(rng.binomial(x, 0.1).tolist(), x.tolist())
+    alike = RatioSums.of((10 * rng.binomial(1, 0.1, 2_000)).tolist(), x.tolist())
+    assert design_effect(alone) == pytest.approx(1.0, abs=0.1)
+    assert design_effect(alike) == pytest.approx(10.0, rel=0.01)
+    with pytest.raises(NotEnough):
+        design_effect(RatioSums.of([0, 0], [1, 2]))
+
+
+def test_the_tail_beyond_the_data_says_nothing() -> None:
+    with pytest.raises(NotEnough, match="don't say"):
+        interval(Histogram.of([1.0] * 20, BOUNDS), 0.99)
+    with pytest.raises(NotEnough, match="last bound"):
+        interval(Histogram((1.0,), (10, 990)), 0.5)
+    with pytest.raises(NotEnough):
+        interval(Histogram((1.0,), (0, 0)), 0.5)
+
+
+def test_impossible_input_is_refused() -> None:
+    for bounds, counts in (((), (1,)), ((2.0, 1.0), (0, 0, 0)), ((0.0,), (1, 1)), ((1.0,), (1,)), ((1.0,), (1, -1))):
+        with pytest.raises(ValueError, match=r"bounds|counts"):
+            Histogram(bounds, counts)
+    with pytest.raises(ValueError, match="other bounds"):
+        Histogram((1.0,), (0, 0)) + Histogram((2.0,), (0, 0))
+    with pytest.raises(ValueError, match="design"):
+        interval(EVEN, 0.5, design=0.5)
+    with pytest.raises(ValueError, match="confidence"):
+        interval(EVEN, 1.0)
