@@ -147,6 +147,8 @@ class Exposure(Message):
     took_ms: Annotated[float, Field(ge=0)] = 0.0
     """From arrival to this record."""
     weight_period: int = 0
+    likes: list[PostId] = []
+    """Its posts that were liked, where it is read back; nobody records it with them."""
 
 
 class Assigned(Message):
