@@ -35,10 +35,12 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from feature_service.client import WrongRedisSettings, connect_redis_async, wrong_settings
+from feature_service.administration import router as administration_router
+from feature_service.client import WrongRedisSettings, connect_redis, connect_redis_async, wrong_settings
 from feature_service.clock import ServiceClock
 from feature_service.database import connect
 from feature_service.history import History
+from feature_service.registry import Registry
 from feature_service.settings import Settings
 from feature_service.store import Store
 
@@ -53,6 +55,7 @@ class State(TypedDict):
     store: Store
     history: History
     clock: ServiceClock
+    registry: Registry
 
 
 async def _require_settings(client: Any) -> None:
@@ -77,13 +80,21 @@ def create(settings: Settings | None = None) -> FastAPI:
             await _require_settings(client)
             engine = connect(settings.postgres_url, pool_size=4, statement_seconds=2)
             stack.callback(engine.dispose)
-            yield State(store=Store(client, settings.shards), history=History(engine), clock=ServiceClock(client))
+            administration = connect(settings.postgres_url, pool_size=2, statement_seconds=30)
+            stack.callback(administration.dispose)
+            publisher = stack.enter_context(connect_redis(settings.redis_url, seconds=2))
+            yield State(
+                store=Store(client, settings.shards),
+                history=History(engine),
+                clock=ServiceClock(client),
+                registry=Registry(administration, publisher),
+            )
 
     return create_service(
         "Lenta feature-service",
         version=version("lenta-feature-service"),
         lifespan=lifespan,
-        routers=[router],
+        routers=[router, administration_router],
         checks={"redis": _redis_ready},
     )
 
@@ -170,6 +181,12 @@ async def shadows(request: Request, shadow: Shadowed) -> Accepted:
 async def events(request: Request, batch: EventBatch) -> Accepted:
     await _store(request).append_events(batch, await request.state.clock.now())
     return Accepted(accepted=len(batch.events))
+
+
+@router.get("/exposures/{key}")
+async def get_exposure(request: Request, key: Annotated[str, Path(max_length=64)]) -> Exposure:
+    """As it is in Postgres, a fraction of a second after it was recorded."""
+    return await anyio.to_thread.run_sync(request.state.history.exposure, key)
 
 
 @router.put("/users/{user_id}", status_code=202)

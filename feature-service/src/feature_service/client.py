@@ -17,9 +17,9 @@ class WrongRedisSettings(RuntimeError):
     """Redis would lose acknowledged events or evict features. The message names each setting and its right value."""
 
 
-def connect_redis(redis_url: str) -> Client:
-    """For commands and ingest."""
-    return redis.Redis.from_url(redis_url, socket_timeout=30, socket_connect_timeout=2)
+def connect_redis(redis_url: str, seconds: float = 30) -> Client:
+    """For commands and ingest. seconds: that a call may take."""
+    return redis.Redis.from_url(redis_url, socket_timeout=seconds, socket_connect_timeout=2)
 
 
 def connect_redis_async(redis_url: str) -> Client:

@@ -6,11 +6,17 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 from chassis.errors import InvalidParameter, NotFound, Unavailable
-from contracts.wire import FeedPage, FeedRow, User
+from contracts.wire import Exposure, FeedPage, FeedRow, User
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 _USER = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data WHERE user_id = :id")
+_EXPOSURE = text(
+    'SELECT key, user_id, experiment, mode, exp_group AS "group", ranker, model, model_version, posts, scores, teams, '
+    "propensities, degraded, asked_for, served_at, took_ms, weight_period, "
+    "ARRAY(SELECT post_id FROM exposure_likes l WHERE l.key = e.key ORDER BY at, post_id) AS likes "
+    "FROM exposures e WHERE key = :key"
+)
 _PAGE = """
 SELECT timestamp, user_id, post_id, action, target FROM feed_data
 WHERE {whose} = :id AND timestamp <= :before
@@ -34,6 +40,13 @@ class History:
         if not rows:
             raise NotFound(f"there is no user {user_id}")
         return User.model_validate(dict(rows[0]))
+
+    def exposure(self, key: str) -> Exposure:
+        rows = self._ask(_EXPOSURE, {"key": key})
+        if not rows:
+            raise NotFound(f"there is no exposure {key}")
+        times = {name: rows[0][name].replace(tzinfo=UTC) for name in ("served_at", "asked_for")}
+        return Exposure.model_validate(rows[0] | times)
 
     def feed(self, whose: Literal["user", "post"], number: int, limit: int, cursor: str | None) -> FeedPage:
         """Newest first. The cursor names the last row's time and how many rows of that time were given."""

@@ -4,6 +4,7 @@ ServiceError
  |- InvalidParameter   422, names the field
  |- Unauthorized       401
  |- NotFound           404
+ |- Conflict           409, names the field if there is one
  |- TooLarge           413
  |- Unavailable        503, with Retry-After
 """
@@ -45,6 +46,12 @@ class Unauthorized(ServiceError):
 
 class NotFound(ServiceError):
     status, error = 404, "not_found"
+
+
+class Conflict(ServiceError):
+    """The request is right and comes at the wrong time: somebody was faster, or what it changes is locked."""
+
+    status, error = 409, "conflict"
 
 
 class TooLarge(ServiceError):

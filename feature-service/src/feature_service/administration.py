@@ -1,0 +1,54 @@
+"""The calls about experiments: read, edit, reports. Off the hot path; Postgres is asked in worker threads."""
+
+from __future__ import annotations
+
+import re
+
+import anyio.to_thread
+from chassis.errors import InvalidParameter
+from contracts.experiments import Edit, ExperimentPage, Name, Plan
+from contracts.reports import ExperimentLine
+from fastapi import APIRouter
+from pydantic import ValidationError
+from starlette.requests import Request
+
+from feature_service.registry import Registry
+
+router = APIRouter(prefix="/experiments")
+
+
+@router.get("")
+async def lines(request: Request) -> list[ExperimentLine]:
+    return await anyio.to_thread.run_sync(_registry(request).lines)
+
+
+@router.get("/{name}")
+async def page(request: Request, name: str) -> ExperimentPage:
+    return await anyio.to_thread.run_sync(_registry(request).page, name)
+
+
+@router.put("/{name}")
+async def edit(request: Request, name: Name) -> ExperimentPage:
+    try:
+        wanted = Edit.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise refused(error) from error
+    now = await request.state.clock.now()
+    return await anyio.to_thread.run_sync(_registry(request).edit, name, wanted, now)
+
+
+def refused(error: ValidationError) -> InvalidParameter:
+    """Names the field; where what is wrong is how a plan's fields hang together, the one of which the message speaks."""
+    first = error.errors()[0]
+    place = [str(part) for part in first["loc"]]
+    message = first["msg"].removeprefix("Value error, ")
+    if place == ["plan"]:
+        named = (word for word in re.findall(r"[a-z_.0-9]+", message) if word.split(".")[0] in Plan.model_fields)
+        place += list(named)[:1]
+    field = ".".join(place) or "body"
+    return InvalidParameter(f"{field}: {message}", field=field)
+
+
+def _registry(request: Request) -> Registry:
+    registry: Registry = request.state.registry
+    return registry
