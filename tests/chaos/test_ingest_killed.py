@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
+from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
 from feature_service.applying import Applier
 from feature_service.ingest import Ingest
 from feature_service.layout import Keys
 from feature_service.log import Entry, StreamLog
 from feature_service.writing import Writer
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+
+START = "2026-01-01T00:00:00"
+LIKES = 8 + 20  # of the mixture, on posts that exist: 8 and two a user
 
 
 class Killed(BaseException):
@@ -88,6 +91,27 @@ def _send_a_mixture(platform: FeaturePlatform) -> None:
         post = (3, 25, 500, 7777)[number % 4]
         platform.send(event(f"v{number}", 200 + number, post, "view"), event(f"l{number}", 200 + number, post, "like"))
     platform.send(event("v0", 200, 3, "view"))
+    for number in range(10):
+        user, key = 200 + number, f"x{number}"
+        assigned = {"experiment": "models", "user_id": user, "group": "test", "weight_period": 0, "at": START}
+        platform.http.post("/assignments", json={"assigned": [assigned]})
+        platform.http.post("/exposures", json=exposure(key, user, [27, 29, 30]))
+        shadow = {"key": key, "user_id": user, "experiment": "models", "ranker": "control", "posts": [3], "took_ms": 5}
+        platform.http.post("/shadows", json=shadow)
+        platform.send(
+            event(f"m{number}", user, 29, "like") | {"request_id": key}, event(f"n{number}", user, 28, "like")
+        )
+
+
+def _assert_experiment_is_whole(platform: FeaturePlatform) -> None:
+    """Each exposure, assignment, shadow and like once, whatever died in between."""
+    assert platform.count("exposures", "likes = 1") == platform.count("exposures") == 10
+    assert platform.count("exposure_likes", "post_id = 29") == platform.count("exposure_likes") == 10
+    assert platform.count("assignments", f"at = '{START:.19}' AND views_before > 0") == 10
+    assert platform.count("assignments") == platform.count("shadows") == 10
+    with platform.engine.connect() as connection:
+        lost = connection.execute(text("SELECT sum(likes) FROM unattributed_likes")).scalar_one()
+    assert lost == LIKES - 10
 
 
 def _settle(ingest: Ingest) -> None:
@@ -103,8 +127,9 @@ def test_a_kill_at_any_seam_loses_nothing_and_counts_nothing_twice(platform: Fea
         _settle(dying)
     dying.release()
     platform.settle()
-    assert platform.count("feed_data", "timestamp > '2022-01-01'") == 16
-    assert platform.count("event_ledger") == 20
+    assert platform.count("feed_data", "timestamp > '2022-01-01'") == 16 + 20
+    assert platform.count("event_ledger") == 20 + 20
+    _assert_experiment_is_whole(platform)
     assert platform.row(201).counts.views.sum() == platform.count("feed_data", "user_id = 201 AND action = 'view'")
     live = platform.state()
     platform.warm()
@@ -120,7 +145,8 @@ def test_two_ingests_at_once_count_once(platform: FeaturePlatform) -> None:
     for shard in range(SHARDS + 1):
         platform.applier.apply(platform.keys, shard)
         assert platform.applier.apply(platform.keys, shard) == 0
-    assert platform.count("feed_data", "timestamp > '2022-01-01'") == 16
+    assert platform.count("feed_data", "timestamp > '2022-01-01'") == 16 + 20
+    _assert_experiment_is_whole(platform)
     live = platform.state()
     platform.warm()
     assert platform.state() == live

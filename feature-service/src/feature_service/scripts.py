@@ -50,6 +50,33 @@ end
 return positions
 """
 
+# Puts dead letters back at the end of their shards of the log, each at most once. What the very next request must see is
+# told to the generations as by the append script. Four arguments a letter: its name, effect, its key, its value.
+REPLAY = """
+local into = {}
+for _, pointer in ipairs({'generation', 'building'}) do
+  local g = redis.call('GET', pointer)
+  if g then into[#into + 1] = 'g' .. g end
+end
+local replayed = {}
+for i = 1, #ARGV, 4 do
+  local letter = redis.call('HGET', 'dead_letters', ARGV[i])
+  if letter then
+    local body = string.sub(letter, string.find(letter, '\\n', 1, true) + 1)
+    redis.call('XADD', 'log:' .. string.match(ARGV[i], '^%d+'), '*', 'e', body)
+    redis.call('HDEL', 'dead_letters', ARGV[i])
+    replayed[#replayed + 1] = ARGV[i]
+    for _, prefix in ipairs(into) do
+      if ARGV[i + 1] == 'hide' then redis.call('APPEND', prefix .. ':u:' .. ARGV[i + 2] .. ':h', ARGV[i + 3])
+      elseif ARGV[i + 1] == 'profile' then redis.call('SET', prefix .. ':u:' .. ARGV[i + 2] .. ':p', ARGV[i + 3])
+      elseif ARGV[i + 1] == 'text' then redis.call('HSET', prefix .. ':texts', ARGV[i + 2], ARGV[i + 3])
+      end
+    end
+  end
+end
+return replayed
+"""
+
 # Applies a batch to a generation, if its offset is still the one that the batch starts from.
 # KEYS: offset, counts, first_view, tick, hours. ARGV: expected, new, then commands with their arguments.
 # `count` (a counter's place, time, its hour): what lies before the tick is closed, the rest waits for a later one.

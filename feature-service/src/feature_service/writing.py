@@ -37,10 +37,12 @@ _SET_OFFSET = text("UPDATE shard_offsets SET position = :position WHERE shard = 
 _KNOWN_POSTS = text("SELECT id FROM post_text_df WHERE id = ANY(:ids)").bindparams(
     bindparam("ids", type_=ARRAY(Integer))
 )
+# An event whose post was unknown is asked again when it comes again: it counts, or becomes a dead letter again.
 _LEDGER = text(
     "INSERT INTO event_ledger (user_id, key, shard, position, fate) "
     "SELECT u, k, :shard, p, f FROM unnest(:users, :keys, :positions, :fates) AS t(u, k, p, f) "
-    "ON CONFLICT DO NOTHING RETURNING position"
+    "ON CONFLICT (user_id, key) DO UPDATE SET shard = excluded.shard, position = excluded.position, fate = excluded.fate "
+    "WHERE event_ledger.fate = 'unknown_post' RETURNING position"
 ).bindparams(
     bindparam("users", type_=ARRAY(Integer)),
     bindparam("keys", type_=ARRAY(String)),
@@ -158,7 +160,11 @@ class Writer:
 
 
 def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
-    bodies = [(entry.position, entry.body) for entry in entries if isinstance(entry.body, FeedEvent)]
+    firsts: dict[tuple[int, str], tuple[str, FeedEvent]] = {}
+    for entry in entries:
+        if isinstance(entry.body, FeedEvent):
+            firsts.setdefault((entry.body.event.user_id, entry.body.event.key), (entry.position, entry.body))
+    bodies = list(firsts.values())
     if not bodies:
         return
     known = _known(connection, [body.event for _, body in bodies])
