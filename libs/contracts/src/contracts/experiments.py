@@ -128,6 +128,8 @@ class Plan(Message):
             raise ValueError("enrolment_from and enrolment reach beyond the layer's end")
         if bool(self.ramp) != (self.mode == "ramp"):
             raise ValueError("a ramp has steps, and only a ramp has them")
+        if self.exploration and self.mode not in ("ab", "ramp"):
+            raise ValueError("exploration needs the mode ab or ramp, where one ranker fills all slots")
         if any(later.at <= earlier.at for earlier, later in zip(self.ramp, self.ramp[1:], strict=False)):
             raise ValueError("ramp steps stand in the order of their times")
         if self.enrolment_salt is not None and self.enrolment_salt == self.group_salt:

@@ -128,11 +128,13 @@ class Exposure(Message):
     experiment: str
     mode: Mode = "ab"
     group: Group
-    """To which the user was assigned; whose posts he got is said by `ranker` and `teams`."""
+    """To which the user was assigned, whatever the mode; whose posts he got is said by `ranker` and `teams`."""
     ranker: Group
+    """Whose posts stand there; of an interleaved list, the first slot's."""
     model: str
-    """Of the model that ranked, or of the fallback."""
+    """Of the model that ranked, or of the fallback. Of an interleaved list both, as `control+test`."""
     model_version: str
+    """Empty for a fallback. Of an interleaved list both, as `1+2`."""
     posts: list[PostId]
     scores: list[float] = []
     """As the ranker gave them, one a post; empty for a fallback."""
