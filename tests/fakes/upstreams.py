@@ -144,19 +144,30 @@ class Ranker:
     delay: float = 0.0
     calls: int = 0
     garbled: bool = False
+    ids: list[int] | None = None
+    """Best first, instead of thirty from `first` on."""
+    limits: list[int] = field(default_factory=list)
+    """Of every call."""
+    at_once: int = 0
+    most_at_once: int = 0
 
     def app(self) -> Starlette:
         return Starlette(routes=[Route("/rank", self._rank, methods=["POST"])])
 
     async def _rank(self, request: Request) -> Response:
         self.calls += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.delay)
+        self.at_once -= 1
         limit, row = int(request.query_params["limit"]), UserRow.unpack(await request.body())
+        self.limits.append(limit)
         hidden = set(row.hidden.tolist())
-        ids = [post for post in range(self.first, self.first + 30) if post not in hidden][:limit]
+        ranked = range(self.first, self.first + 30) if self.ids is None else self.ids
+        ids = [post for post in ranked if post not in hidden][:limit]
         if self.garbled:
             return Response('{"posts": "many"}')
-        ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[0.0] * len(ids))
+        ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[-float(post) for post in ids])
         return Response(ranking.model_dump_json(), self.status)
 
 

@@ -3,42 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-import time as clocks
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import datetime
 from importlib.metadata import version
 from typing import TypedDict
 
 import structlog
 from chassis.clients import http_session
-from chassis.deadline import Deadline
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.assignment import Group
-from contracts.headers import COLD_START, DEGRADED, MODEL, SHORT
-from contracts.wire import Post, Recommendations
-from fastapi import APIRouter, FastAPI
-from pydantic import TypeAdapter
+from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import Response
 
-from gateway import reading, writing
+from gateway import answering, reading, writing
 from gateway.access import ApiKeys
 from gateway.assignments import Assignments, Told
-from gateway.describing import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
 from gateway.limits import Limits
 from gateway.memory import Memory
-from gateway.recommend import Answer, Ask, Budget, Recommender
+from gateway.rankers import Rankers
+from gateway.recommend import Recommender
 from gateway.refresh import Refresh
-from gateway.running import Experiments, Placement
+from gateway.running import Experiments
 from gateway.settings import Settings
+from gateway.shadows import Shadows
 from gateway.upstream import Upstream
 
 log = structlog.get_logger()
-router = APIRouter(tags=["recommendations"])
 
-_posts = TypeAdapter(list[Post])
 MEGABYTE = 2**20
 TOLD_PART = 6
 """The part of the memory for whose assignment was told: 8 of 48 MB, a million users."""
@@ -50,6 +42,7 @@ class State(TypedDict):
     recommender: Recommender
     experiments: Experiments
     assignments: Assignments
+    shadows: Shadows
     features: Upstream
     histories: Upstream
     writes: Upstream
@@ -71,25 +64,27 @@ def create(settings: Settings | None = None) -> FastAPI:
                 for url in (settings.features_url, settings.control_url, settings.test_url)
             ]
             features = Upstream("feature-service", to_features)
-            rankers: dict[Group, Upstream] = {
+            upstreams: dict[Group, Upstream] = {
                 "control": Upstream("ranker-control", to_control),
                 "test": Upstream("ranker-test", to_test),
             }
             capacity = settings.memory_mb * MEGABYTE
             memory, experiments = Memory(capacity - capacity // TOLD_PART), Experiments()
-            assignments = Assignments(Upstream("records", to_features), Told(capacity // TOLD_PART))
-            budget = Budget(settings.features_ms / 1000, settings.ranker_ms / 1000)
+            records, rankers = Upstream("records", to_features), Rankers(upstreams, settings.ranker_ms / 1000)
+            assignments, shadows = Assignments(records, Told(capacity // TOLD_PART)), Shadows(rankers, records)
             stack.push_async_callback(assignments.close)
+            stack.push_async_callback(shadows.close)
             for work in (Refresh(features, memory, experiments).run(), assignments.run()):
                 await stack.enter_async_context(_beside(work))
             yield State(
-                recommender=Recommender(features, rankers, memory, budget),
+                recommender=Recommender(features, rankers, memory, settings.features_ms / 1000),
                 experiments=experiments,
                 assignments=assignments,
+                shadows=shadows,
                 features=features,
                 histories=Upstream("histories", to_features),
                 writes=Upstream("writes", to_features),
-                rankers=rankers,
+                rankers=upstreams,
                 memory=memory,
                 keys=ApiKeys(settings.api_keys),
                 deadline_seconds=settings.deadline_ms / 1000,
@@ -100,7 +95,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         version=version("lenta-gateway"),
         description="Five posts that a user will most likely like, and the split between two models.",
         lifespan=lifespan,
-        routers=[router, reading.router, writing.router],
+        routers=[answering.router, reading.router, writing.router],
         checks={"fallback": _can_fall_back, "experiments": _knows_experiments},
         warnings={"features": _features_trouble, "control": _control_trouble, "test": _test_trouble},
         public=True,
@@ -149,56 +144,3 @@ async def _test_trouble(request: Request) -> str | None:
 def _ranker_trouble(request: Request, group: Group) -> str | None:
     trouble = request.state.rankers[group].trouble
     return f"{trouble}: its group gets last slates and popular posts" if trouble else None
-
-
-@router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
-async def recommendations(request: Request, id: Id, time: At = None, limit: Limit = 5) -> Response:
-    """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
-    experiments: Experiments = request.state.experiments
-    now = experiments.now()
-    placement = experiments.place(id, now)
-    assignments: Assignments = request.state.assignments
-    assignments.note(id, placement.enrolled, now)
-    answer = await _recommender(request).recommend(_ask(request, id, placement, time, now, limit))
-    body = Recommendations(exp_group=answer.group, recommendations=answer.posts)
-    return Response(body.model_dump_json(), headers=_headers(answer, limit), media_type="application/json")
-
-
-@router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
-async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
-    """The posts of one model, whatever the user's group. A preview: not an exposure."""
-    experiments: Experiments = request.state.experiments
-    ask = _ask(request, id, Placement(group, group), time, experiments.now(), limit)
-    answer = await _recommender(request).recommend(ask)
-    return Response(_posts.dump_json(answer.posts), headers=_headers(answer, limit), media_type="application/json")
-
-
-def _ask(request: Request, user_id: int, placement: Placement, time: datetime | None, now: datetime, limit: int) -> Ask:
-    return Ask(
-        key=request.state.request_id,
-        user_id=user_id,
-        group=placement.group,
-        ranker=placement.ranker,
-        limit=limit,
-        time=time or now,
-        arrived=now,
-        started=clocks.perf_counter(),
-        deadline=Deadline.after(request.state.deadline_seconds),
-        exposed=placement.exposed,
-    )
-
-
-def _recommender(request: Request) -> Recommender:
-    recommender: Recommender = request.state.recommender
-    return recommender
-
-
-def _headers(answer: Answer, limit: int) -> dict[str, str]:
-    headers = {MODEL: f"{answer.model}@{answer.version}" if answer.version else answer.model}
-    if answer.degraded:
-        headers[DEGRADED] = ",".join(answer.degraded)
-    if answer.cold_start:
-        headers[COLD_START] = "1"
-    if len(answer.posts) < limit:
-        headers[SHORT] = "1"
-    return headers

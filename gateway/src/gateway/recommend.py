@@ -11,21 +11,25 @@ import structlog
 from chassis.deadline import Deadline
 from chassis.errors import Unavailable
 from contracts.assignment import Group
+from contracts.experiments import Plan
 from contracts.headers import REQUEST_ID
 from contracts.records import BadRecordError
-from contracts.wire import Exposure, Post, PostIds, Posts, Ranking
+from contracts.wire import Exposure, Post, PostIds, Posts
 from prometheus_client import Counter
 from pydantic import ValidationError
 
 from gateway.memory import Memory
+from gateway.rankers import Question, Rankers, Slate
 from gateway.row import Row
 from gateway.running import Enrolled
-from gateway.upstream import Down, Refused, Upstream
+from gateway.upstream import Down, Refused, Upstream, in_a_word
 
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
 DEGRADED = Counter("gateway_degraded_total", "Answers that were not the model's own full answer.", ["group", "reason"])
 UNLOGGED = Counter("gateway_unlogged_exposures_total", "Exposures that could not be recorded.", ["group"])
 EXPOSURE_SECONDS = 0.08
+INTERLEAVED = "interleaved"
+"""Where last slates of two rankers are kept, beside those of each."""
 
 log = structlog.get_logger()
 
@@ -53,46 +57,59 @@ class Ask:
     def headers(self) -> dict[str, str]:
         return {REQUEST_ID: self.key, "Content-Type": "application/json"}
 
+    @property
+    def plan(self) -> Plan | None:
+        return self.exposed.experiment.plan if self.exposed is not None else None
+
+    @property
+    def kept_as(self) -> str:
+        """Whose last slate stands in."""
+        return INTERLEAVED if self.plan is not None and self.plan.mode == "interleave" else self.ranker
+
 
 @dataclass(slots=True)
 class Answer:
+    """slate: what was ranked; None for a fallback."""
+
     group: Group
-    posts: list[Post]
     model: str
-    version: str
-    scores: list[float] = field(default_factory=list)
-    cold_start: bool = False
+    posts: list[Post] = field(default_factory=list)
+    row: Row | None = None
+    slate: Slate | None = None
     degraded: list[str] = field(default_factory=list)
 
+    @property
+    def cold_start(self) -> bool:
+        return self.row is not None and not self.row.known
 
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """Seconds."""
-
-    features: float
-    ranker: float
+    @property
+    def version(self) -> str:
+        return self.slate.version if self.slate is not None else ""
 
 
 class Recommender:
-    def __init__(self, features: Upstream, rankers: dict[Group, Upstream], memory: Memory, budget: Budget) -> None:
-        self._features, self._rankers, self._memory, self._budget = features, rankers, memory, budget
+    def __init__(self, features: Upstream, rankers: Rankers, memory: Memory, features_seconds: float) -> None:
+        """features_seconds: of the deadline that reading a row may take."""
+        self._features, self._rankers, self._memory = features, rankers, memory
+        self._features_seconds = features_seconds
 
     async def recommend(self, ask: Ask) -> Answer:
         """Raises Unavailable when there is neither a ranking nor anything to fall back on."""
-        answer = Answer(ask.group, [], ask.ranker, "")
-        row = await self._row(ask, answer)
-        ranking = await self._ranking(ask, row, answer) if row is not None else None
-        if ranking is None:
-            answer.model, answer.posts = self._fallback(ask, row)
+        answer = Answer(ask.group, ask.ranker)
+        answer.row = await self._row(ask, answer)
+        if answer.row is not None:
+            question = Question(answer.row.packed, ask.limit, ask.time, ask.key, ask.deadline)
+            answer.slate = await self._rankers.slate(question, ask.ranker, ask.plan, answer.degraded)
+        if answer.slate is None:
+            self._fall_back(ask, answer)
         else:
-            answer.model, answer.version, answer.scores = ranking.model, ranking.version, ranking.scores
-        ids = ranking.posts if ranking is not None else [post.id for post in answer.posts]
-        answer.posts = await self._record_and_read(ask, ids, row, answer)
-        if ranking is not None and answer.version:
-            self._memory.saw_slate(ask.user_id, ask.ranker, answer.posts)
-        REQUESTS.labels(ask.group, answer.model).inc()
+            answer.model, answer.group = answer.slate.model, answer.slate.team or ask.group
+        await self._record_and_read(ask, answer)
+        if answer.slate is not None:
+            self._memory.saw_slate(ask.user_id, ask.kept_as, answer.posts)
+        REQUESTS.labels(answer.group, answer.model).inc()
         for reason in answer.degraded:
-            DEGRADED.labels(ask.group, reason).inc()
+            DEGRADED.labels(answer.group, reason).inc()
         return answer
 
     async def _row(self, ask: Ask, answer: Answer) -> Row | None:
@@ -101,38 +118,23 @@ class Recommender:
                 "GET",
                 f"/users/{ask.user_id}/row",
                 deadline=ask.deadline,
-                at_most=self._budget.features,
+                at_most=self._features_seconds,
                 headers=ask.headers,
             )
             row = Row.of(response.content)
         except (Down, Refused, BadRecordError) as error:
-            answer.degraded.append(_word("features", error))
+            answer.degraded.append(in_a_word("features", error))
             return None
-        answer.cold_start = not row.known
         self._memory.saw_row(ask.user_id, row)
         return row
 
-    async def _ranking(self, ask: Ask, row: Row, answer: Answer) -> Ranking | None:
-        try:
-            response = await self._rankers[ask.ranker].call(
-                "POST",
-                "/rank",
-                params={"limit": ask.limit, "time": int(ask.time.timestamp())},
-                content=row.packed,
-                deadline=ask.deadline,
-                at_most=self._budget.ranker,
-                headers={REQUEST_ID: ask.key},
-            )
-            return Ranking.model_validate_json(response.content)
-        except (Down, Refused, ValidationError) as error:
-            answer.degraded.append(_word("ranker", error))
-            return None
-
-    async def _record_and_read(self, ask: Ask, ids: Sequence[int], row: Row | None, answer: Answer) -> list[Post]:
+    async def _record_and_read(self, ask: Ask, answer: Answer) -> None:
         """Records the exposure of an enrolled user and reads the posts' texts, in one call."""
-        path, body = "/posts", PostIds(ids=list(ids)).model_dump_json()
+        ids = answer.slate.posts if answer.slate is not None else [post.id for post in answer.posts]
         if ask.exposed is not None:
             path, body = "/exposures", _exposure(ask, ask.exposed, ids, answer).model_dump_json()
+        else:
+            path, body = "/posts", PostIds(ids=ids).model_dump_json()
         try:
             response = await self._features.call(
                 "POST",
@@ -142,56 +144,49 @@ class Recommender:
                 at_most=EXPOSURE_SECONDS,
                 headers=ask.headers,
             )
-            return Posts.model_validate_json(response.content).posts
+            answer.posts = Posts.model_validate_json(response.content).posts
         except (Down, Refused, ValidationError) as error:
-            log.warning("texts_from_memory", reason=_word("features", error))
+            log.warning("texts_from_memory", reason=in_a_word("features", error))
             if ask.exposed is not None:
-                UNLOGGED.labels(ask.group).inc()
+                UNLOGGED.labels(answer.group).inc()
                 answer.degraded.append("unlogged")
-            return self._remembered(ask, ids, row, answer)
+            self._remember(ask, ids, answer)
 
-    def _remembered(self, ask: Ask, ids: Sequence[int], row: Row | None, answer: Answer) -> list[Post]:
+    def _remember(self, ask: Ask, ids: Sequence[int], answer: Answer) -> None:
         """The texts that are at hand; where one is not, popular posts instead."""
-        if answer.posts:
-            return answer.posts
-        posts = self._memory.texts(ids)
-        if len(posts) < len(ids):
+        if answer.slate is None:
+            return
+        answer.posts = self._memory.texts(ids)
+        if len(answer.posts) < len(ids):
             answer.degraded.append("texts")
-            answer.version = ""
-            answer.model, posts = self._fallback(ask, row)
-        return posts
+            answer.slate = None
+            self._fall_back(ask, answer)
 
-    def _fallback(self, ask: Ask, row: Row | None) -> tuple[str, list[Post]]:
-        model, posts = self._memory.instead(ask.user_id, ask.ranker, row, ask.limit)
-        if not posts and self._memory.popular is None:
+    def _fall_back(self, ask: Ask, answer: Answer) -> None:
+        answer.group = ask.group
+        answer.model, answer.posts = self._memory.instead(ask.user_id, ask.kept_as, answer.row, ask.limit)
+        if not answer.posts and self._memory.popular is None:
             raise Unavailable("nothing can be recommended yet")
-        return model, posts
 
 
-def _exposure(ask: Ask, enrolled: Enrolled, ids: Sequence[int], answer: Answer) -> Exposure:
-    experiment, assignment = enrolled
+def _exposure(ask: Ask, enrolled: Enrolled, ids: list[int], answer: Answer) -> Exposure:
+    (experiment, assignment), slate = enrolled, answer.slate
     return Exposure(
         key=ask.key,
         user_id=ask.user_id,
         experiment=experiment.name,
         mode=experiment.plan.mode,
         group=assignment.group,
-        ranker=ask.ranker,
+        ranker=slate.ranker if slate is not None else ask.ranker,
         model=answer.model,
         model_version=answer.version,
-        posts=list(ids),
-        scores=answer.scores,
+        posts=ids,
+        scores=slate.scores if slate is not None else [],
+        teams=slate.teams if slate is not None else None,
+        propensities=slate.propensities if slate is not None else None,
         degraded=",".join(answer.degraded) or None,
         asked_for=ask.time,
         served_at=ask.arrived,
         took_ms=round((time.perf_counter() - ask.started) * 1000, 3),
         weight_period=assignment.weight_period,
     )
-
-
-def _word(what: str, error: Exception) -> str:
-    """The reason in one word. What our own service says wrongly or refuses is a bug, not an outage: it is logged as one."""
-    if isinstance(error, Down):
-        return f"{what}_{error.reason}"
-    log.error("own_service_misunderstood", what=what, error=str(error))
-    return f"{what}_bug"

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
+import structlog
 from chassis.deadline import Deadline
 from prometheus_client import Histogram
 
@@ -24,6 +25,8 @@ SECONDS = Histogram(
     ["service", "outcome"],
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.12, 0.3, 1.0),
 )
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,3 +121,11 @@ class Upstream:
         self._breaker.failed()
         SECONDS.labels(self.name, reason).observe(time.perf_counter() - started)
         return Down(self.name, reason)
+
+
+def in_a_word(what: str, error: Exception) -> str:
+    """The reason in one word. What our own service says wrongly or refuses is a bug, not an outage: it is logged as one."""
+    if isinstance(error, Down):
+        return f"{what}_{error.reason}"
+    log.error("own_service_misunderstood", what=what, error=str(error))
+    return f"{what}_bug"

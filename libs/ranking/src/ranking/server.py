@@ -16,6 +16,7 @@ from chassis.deadline import Deadline
 from chassis.errors import InvalidParameter, Unavailable, unfit
 from chassis.logs import configure_logs
 from chassis.service import create_service
+from contracts.experiments import EXPLORED
 from contracts.records import BadRecordError, UserRow
 from contracts.wire import Message, Ranking
 from fastapi import APIRouter, FastAPI
@@ -46,7 +47,7 @@ class Wanted(Message):
     """time: for which to rank, seconds since the epoch; now if missing."""
 
     time: Annotated[int, Field(ge=0, le=TIME_MAX)] | None = None
-    limit: Annotated[int, Field(ge=1, le=100)] = 5
+    limit: Annotated[int, Field(ge=1, le=100 + EXPLORED)] = 5
 
 
 class State(TypedDict):

@@ -1,0 +1,95 @@
+"""The calls that answer with posts."""
+
+from __future__ import annotations
+
+import time as clocks
+from datetime import datetime
+
+from chassis.deadline import Deadline
+from chassis.errors import Unavailable
+from contracts.headers import COLD_START, DEGRADED, MODEL, SHORT
+from contracts.wire import Post, Recommendations
+from fastapi import APIRouter
+from prometheus_client import Counter, Histogram
+from pydantic import TypeAdapter
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.assignments import Assignments
+from gateway.describing import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
+from gateway.recommend import Answer, Ask, Recommender
+from gateway.running import Experiments, Placement
+from gateway.shadows import Shadows
+
+router = APIRouter(tags=["recommendations"])
+
+SECONDS = Histogram(
+    "gateway_recommendation_seconds",
+    "From a request to its answer, by the user's group; previews are not counted.",
+    ["group"],
+    buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5),
+)
+UNANSWERED = Counter("gateway_unanswered_total", "Requests for which there was nothing to recommend.", ["group"])
+_posts = TypeAdapter(list[Post])
+
+
+@router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
+async def recommendations(request: Request, id: Id, time: At = None, limit: Limit = 5) -> Response:
+    """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
+    experiments: Experiments = request.state.experiments
+    now = experiments.now()
+    placement = experiments.place(id, now)
+    assignments: Assignments = request.state.assignments
+    assignments.note(id, placement.enrolled, now)
+    ask = _ask(request, id, placement, time, now, limit)
+    try:
+        answer = await _recommender(request).recommend(ask)
+    except Unavailable:
+        UNANSWERED.labels(placement.group).inc()
+        raise
+    SECONDS.labels(answer.group).observe(clocks.perf_counter() - ask.started)
+    body = Recommendations(exp_group=answer.group, recommendations=answer.posts).model_dump_json()
+    shadows: Shadows = request.state.shadows
+    after = BackgroundTask(shadows.start, ask, answer, placement.shadows) if placement.shadows else None
+    return Response(body, headers=_headers(answer, limit), media_type="application/json", background=after)
+
+
+@router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
+async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
+    """The posts of one model, whatever the user's group. A preview: not an exposure."""
+    experiments: Experiments = request.state.experiments
+    ask = _ask(request, id, Placement(group, group), time, experiments.now(), limit)
+    answer = await _recommender(request).recommend(ask)
+    return Response(_posts.dump_json(answer.posts), headers=_headers(answer, limit), media_type="application/json")
+
+
+def _ask(request: Request, user_id: int, placement: Placement, time: datetime | None, now: datetime, limit: int) -> Ask:
+    return Ask(
+        key=request.state.request_id,
+        user_id=user_id,
+        group=placement.group,
+        ranker=placement.ranker,
+        limit=limit,
+        time=time or now,
+        arrived=now,
+        started=clocks.perf_counter(),
+        deadline=Deadline.after(request.state.deadline_seconds),
+        exposed=placement.exposed,
+    )
+
+
+def _recommender(request: Request) -> Recommender:
+    recommender: Recommender = request.state.recommender
+    return recommender
+
+
+def _headers(answer: Answer, limit: int) -> dict[str, str]:
+    headers = {MODEL: f"{answer.model}@{answer.version}" if answer.version else answer.model}
+    if answer.degraded:
+        headers[DEGRADED] = ",".join(answer.degraded)
+    if answer.cold_start:
+        headers[COLD_START] = "1"
+    if len(answer.posts) < limit:
+        headers[SHORT] = "1"
+    return headers
