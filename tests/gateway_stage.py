@@ -14,6 +14,7 @@ from gateway.app import create
 from gateway.settings import Settings
 
 KEY = "secret-key"
+ADMIN = "admin-key"
 
 
 @dataclass
@@ -57,6 +58,7 @@ def gateway_stage(features: Features | None = None, *, wait: bool = True, **sett
             control_url=urls["control"],
             test_url=urls["test"],
             api_keys=f"other,{KEY}",
+            admin_keys=f"first-admin,{ADMIN}",
             deadline_ms=600,
             features_ms=250,
             ranker_ms=250,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
 
 import numpy as np
 from contracts.assignment import Group
-from contracts.experiments import Experiment, Plan, Running
+from contracts.experiments import Experiment, ExperimentPage, Plan, Running
 from contracts.records import Counts, Profile, UserRow, pack_row
 from contracts.wire import Assigned, Assignments, Exposure, PopularPosts, Post, PostIds, Posts, Ranking, Shadowed
 from starlette.applications import Starlette
@@ -31,10 +32,20 @@ def all_in(group: Group) -> Plan:
     return Plan(weights={"control": float(group == "control"), "test": float(group == "test")})
 
 
+@dataclass(frozen=True)
+class Refusal:
+    status: int
+    problem: Mapping[str, str | None]
+
+
 @dataclass
 class Features:
     running: Running = field(default_factory=lambda: Running(experiments=[started()]))
     running_status: int = 200
+    administered: list[tuple[str, str]] = field(default_factory=list)
+    """Method and path with query of every call about experiments and exposures."""
+    edits: list[bytes] = field(default_factory=list)
+    experiment_refusal: Refusal | None = None
     polls: list[int] = field(default_factory=list)
     """The status of every answer about running experiments."""
     assigned: list[Assigned] = field(default_factory=list)
@@ -69,6 +80,9 @@ class Features:
                 Route("/users/{id:int}/row", self._row),
                 Route("/running", self._running),
                 Route("/popular", self._popular),
+                Route("/experiments", self._administer),
+                Route("/experiments/{rest:path}", self._administer, methods=["GET", "PUT"]),
+                Route("/exposures/{key}", self._administer),
                 Route("/exposures", self._exposures, methods=["POST"]),
                 Route("/assignments", self._assignments, methods=["POST"]),
                 Route("/shadows", self._shadows, methods=["POST"]),
@@ -98,6 +112,19 @@ class Features:
         same = request.headers.get("If-None-Match") == etag
         self.polls.append(304 if same else self.running_status)
         return Response(b"" if same else body, self.polls[-1], headers={"ETag": etag})
+
+    async def _administer(self, request: Request) -> Response:
+        self.administered.append((request.method, f"{request.url.path}?{request.url.query}".rstrip("?")))
+        if self.experiment_refusal is not None:
+            return JSONResponse(self.experiment_refusal.problem, self.experiment_refusal.status)
+        if request.method == "PUT":
+            self.edits.append(await request.body())
+            return Response(ExperimentPage(experiment=self.experiment, history=[]).model_dump_json())
+        if request.url.path.endswith(".csv"):
+            return Response("metric,group\n", media_type="text/csv")
+        etag = '"7"'
+        same = request.headers.get("If-None-Match") == etag
+        return Response(b"" if same else b"{}", 304 if same else 200, {"ETag": etag}, "application/json")
 
     async def _popular(self, _: Request) -> Response:
         return Response(

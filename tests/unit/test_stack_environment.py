@@ -105,8 +105,9 @@ def test_services_never_see_the_port_variables(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GATEWAY_LOG_LEVEL", "DEBUG")
     names = ("feature-service", "ingest", "ranker-control", "ranker-test", "gateway", "console")
     ports = {name: 18_000 + place for place, name in enumerate(names)}
-    gateway = next(each for each in services(ports, "p", "r", "m", "key") if each.name == "gateway")
+    gateway = next(each for each in services(ports, "p", "r", "m", "key", "admin") if each.name == "gateway")
     assert "GATEWAY_PORT" not in gateway.environment
     assert gateway.environment["GATEWAY_LOG_LEVEL"] == "DEBUG"
     assert gateway.environment["GATEWAY_API_KEYS"] == "key"
+    assert gateway.environment["GATEWAY_ADMIN_KEYS"] == "admin"
     assert "GATEWAY_API_KEYS" not in os.environ

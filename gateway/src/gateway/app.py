@@ -16,8 +16,8 @@ from contracts.assignment import Group
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from gateway import answering, reading, writing
-from gateway.access import ApiKeys
+from gateway import administration, answering, reading, writing
+from gateway.access import Keys
 from gateway.assignments import Assignments, Told
 from gateway.limits import Limits
 from gateway.memory import Memory
@@ -37,7 +37,7 @@ TOLD_PART = 6
 
 
 class State(TypedDict):
-    """features, histories, writes: three ways to feature-service that fail apart from each other."""
+    """features, histories, writes, administration: four ways to feature-service that fail apart from each other."""
 
     recommender: Recommender
     experiments: Experiments
@@ -46,9 +46,11 @@ class State(TypedDict):
     features: Upstream
     histories: Upstream
     writes: Upstream
+    administration: Upstream
     rankers: dict[Group, Upstream]
     memory: Memory
-    keys: ApiKeys
+    keys: Keys
+    admin_keys: Keys
     deadline_seconds: float
 
 
@@ -84,9 +86,11 @@ def create(settings: Settings | None = None) -> FastAPI:
                 features=features,
                 histories=Upstream("histories", to_features),
                 writes=Upstream("writes", to_features),
+                administration=Upstream("administration", to_features),
                 rankers=upstreams,
                 memory=memory,
-                keys=ApiKeys(settings.api_keys),
+                keys=Keys(settings.api_keys),
+                admin_keys=Keys(settings.admin_keys),
                 deadline_seconds=settings.deadline_ms / 1000,
             )
 
@@ -95,7 +99,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         version=version("lenta-gateway"),
         description="Five posts that a user will most likely like, and the split between two models.",
         lifespan=lifespan,
-        routers=[answering.router, reading.router, writing.router],
+        routers=[answering.router, reading.router, writing.router, administration.router],
         checks={"fallback": _can_fall_back, "experiments": _knows_experiments},
         warnings={"features": _features_trouble, "control": _control_trouble, "test": _test_trouble},
         public=True,

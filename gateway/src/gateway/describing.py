@@ -51,7 +51,9 @@ Responses = dict[int | str, dict[str, Any]]
 
 _WORDS = {
     401: "No valid key.",
+    403: "A key that may not do this, or administration is closed.",
     404: "There is none.",
+    409: "Not in this state, or somebody else saved meanwhile.",
     413: "The body is too large.",
     422: "A parameter is malformed; `field` names it.",
     503: "Not now: too many requests, or a part of the platform is down. `Retry-After` says when to ask again.",
@@ -90,3 +92,14 @@ PAGE: Responses = {
 }
 ONE = problems(404, 422, 503)
 WRITING = problems(401, 413, 422, 503)
+OURS = problems(401, 503)
+ONE_OF_OURS: Responses = {
+    200: {"headers": {"ETag": _header("Where it may be asked for by `If-None-Match`: 304 as long as it is the same.")}},
+    304: {"description": "As before."},
+    **problems(401, 404, 422, 503),
+}
+REPORT_CSV: Responses = {
+    200: {"description": "One line a metric.", "content": {"text/csv": {"schema": {"type": "string"}}}},
+    **problems(401, 404, 422, 503),
+}
+ADMINISTERED = problems(401, 403, 404, 409, 413, 422, 503)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.describing import ONE, PAGE
-from gateway.proxy import JSON, handed_on
+from gateway.proxy import handed_back, handed_on
 
 router = APIRouter(tags=["reading"])
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows a page.")]
@@ -21,13 +21,13 @@ Cursor = Annotated[str | None, Query(max_length=100, description=f"From the page
 @router.get("/user/{id}", response_model=User, responses=ONE)
 async def user(request: Request, id: UserId) -> Response:
     """The profile; 404 where there is none."""
-    return Response(await handed_on(request, "histories", "GET", f"/users/{id}"), media_type=JSON)
+    return handed_back(await handed_on(request, "histories", "GET", f"/users/{id}"))
 
 
 @router.get("/post/{id}", response_model=Post, responses=ONE)
 async def post(request: Request, id: PostId) -> Response:
     """Text and topic; 404 where there is no such post."""
-    return Response(await handed_on(request, "features", "GET", f"/posts/{id}"), media_type=JSON)
+    return handed_back(await handed_on(request, "features", "GET", f"/posts/{id}"))
 
 
 @router.get("/user/{id}/feed", responses=PAGE)
@@ -48,7 +48,7 @@ async def post_feed(
 
 async def _feed(request: Request, response: Response, path: str, limit: int, cursor: str | None) -> list[FeedRow]:
     params: dict[str, str | int] = {"limit": limit} if cursor is None else {"limit": limit, "cursor": cursor}
-    page = FeedPage.model_validate_json(await handed_on(request, "histories", "GET", path, params=params))
+    page = FeedPage.model_validate_json((await handed_on(request, "histories", "GET", path, params=params)).content)
     if page.next_cursor is not None:
         response.headers[NEXT_CURSOR] = page.next_cursor
     return page.rows

@@ -18,6 +18,8 @@ class Settings(ServiceSettings):
     test_url: str
     api_keys: Annotated[str, Field(min_length=1, repr=False)]
     """Comma-separated: any of them opens what needs a key."""
+    admin_keys: Annotated[str, Field(repr=False)] = ""
+    """Comma-separated: any of them changes experiments. Without one nobody does."""
     deadline_ms: Positive = 300
     """From arrival to answer."""
     features_ms: Positive = 50

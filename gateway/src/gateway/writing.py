@@ -40,4 +40,4 @@ async def put_post(request: Request, id: PostId, content: PostContent) -> Respon
 
 async def _write(request: Request, method: str, path: str, body: EventBatch | UserProfile | PostContent) -> Response:
     answer = await handed_on(request, "writes", method, path, body.model_dump_json().encode())
-    return Response(answer, 202, media_type=JSON)
+    return Response(answer.content, 202, media_type=JSON)

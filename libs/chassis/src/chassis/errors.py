@@ -3,6 +3,7 @@
 ServiceError
  |- InvalidParameter   422, names the field
  |- Unauthorized       401
+ |- Forbidden          403
  |- NotFound           404
  |- Conflict           409, names the field if there is one
  |- TooLarge           413
@@ -42,6 +43,10 @@ class InvalidParameter(ServiceError):
 
 class Unauthorized(ServiceError):
     status, error = 401, "unauthorized"
+
+
+class Forbidden(ServiceError):
+    status, error = 403, "forbidden"
 
 
 class NotFound(ServiceError):

@@ -1,8 +1,8 @@
 """What the running platform's commands need to know, kept by `lenta up` so that nobody has to type it.
 
 A variable of the environment wins over the file. Names: LENTA_POSTGRES_URL, LENTA_REDIS_URL, LENTA_MODEL_URI,
-LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_DATA (the folder that was loaded) and LENTA_UNTIL
-(rows from this time on were withheld; absent when all were loaded).
+LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_ADMIN_KEY, LENTA_DATA (the folder that was loaded) and
+LENTA_UNTIL (rows from this time on were withheld; absent when all were loaded).
 """
 
 from __future__ import annotations
@@ -49,5 +49,5 @@ def of_data(source: Source) -> dict[str, str]:
 
 
 def write(home: Home, values: Mapping[str, str]) -> None:
-    """The file holds the API key: mode 600."""
+    """The file holds the keys: mode 600."""
     write_private(home.environment, json.dumps(dict(values), indent=1))

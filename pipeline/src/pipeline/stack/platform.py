@@ -36,6 +36,7 @@ class Running:
     source: Source
     ports: dict[str, int]
     api_key: str
+    admin_key: str
     user_id: int
     """Of somebody who exists."""
 
@@ -56,12 +57,13 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
         with steps.step("Postgres and Redis"):
             servers = start_servers(home, processes)
         _refuse_other_servers(home, servers)
-        api_key = environment.read(home).get("LENTA_API_KEY") or secrets.token_urlsafe(24)
-        environment.write(home, _environment(home, servers, ports, api_key, filled.source))
+        keys = _keys(home)
+        environment.write(home, _environment(home, servers, ports, filled.source) | keys)
         filled = fill(home, filled, servers, steps)
-        wanted_services = services(ports, servers.postgres_url, servers.redis_url, str(home.models), api_key)
+        api_key, admin_key = keys.values()
+        wanted_services = services(ports, servers.postgres_url, servers.redis_url, str(home.models), api_key, admin_key)
         _start(home, processes, wanted_services, steps)
-        return Running(filled.source, ports, api_key, an_existing_user(servers))
+        return Running(filled.source, ports, api_key, admin_key, an_existing_user(servers))
 
 
 def down(home: Home, steps: Steps, *, clean: bool = False) -> list[str]:
@@ -110,14 +112,19 @@ def _refuse_other_servers(home: Home, servers: Servers) -> None:
             )
 
 
-def _environment(home: Home, servers: Servers, ports: dict[str, int], api_key: str, source: Source) -> dict[str, str]:
+def _keys(home: Home) -> dict[str, str]:
+    """Those of the platform that is there already, or new ones."""
+    known = environment.read(home)
+    return {name: known.get(name) or secrets.token_urlsafe(24) for name in ("LENTA_API_KEY", "LENTA_ADMIN_KEY")}
+
+
+def _environment(home: Home, servers: Servers, ports: dict[str, int], source: Source) -> dict[str, str]:
     values = {
         "LENTA_POSTGRES_URL": servers.postgres_url,
         "LENTA_REDIS_URL": servers.redis_url,
         "LENTA_MODEL_URI": str(home.models),
         "LENTA_GATEWAY_URL": f"http://{HOST}:{ports['gateway']}",
         "LENTA_CONSOLE_URL": f"http://{HOST}:{ports['console']}",
-        "LENTA_API_KEY": api_key,
         **environment.of_data(source),
     }
     if servers.embedded:

@@ -42,7 +42,7 @@ class Service:
 
 
 def services(
-    ports: Mapping[str, int], postgres_url: str, redis_url: str, model_uri: str, api_key: str
+    ports: Mapping[str, int], postgres_url: str, redis_url: str, model_uri: str, api_key: str, admin_key: str
 ) -> list[Service]:
     """In the order of their start."""
     url = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
@@ -58,6 +58,7 @@ def services(
         "GATEWAY_CONTROL_URL": url["ranker-control"],
         "GATEWAY_TEST_URL": url["ranker-test"],
         "GATEWAY_API_KEYS": api_key,
+        "GATEWAY_ADMIN_KEYS": admin_key,
     }
     ingest = Service("ingest", ports["ingest"], (*PYTHON, "feature_service.ingest"), features)
     return [

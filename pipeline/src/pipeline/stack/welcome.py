@@ -23,6 +23,7 @@ def welcome(running: Running, console: Console) -> None:
         table.add_row(name, running.url(name))
     table.add_row("data", str(running.source))
     table.add_row("API key", running.api_key)
+    table.add_row("admin key", running.admin_key)
     console.print("\nLenta is up.", style="bold")
     console.print(table)
     console.print("\nTry:", style="bold")
