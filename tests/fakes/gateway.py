@@ -15,11 +15,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import uvicorn
+from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan
+from contracts.headers import API_KEY
+from contracts.reports import Report
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
+
+from fakes.reports import RUNS, STATES
 
 NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
 READER, NEWCOMER, STRANGER, CYRILLIC, SHORT, FALLBACK, SLOW, BROKEN, NO_HISTORY, GARBLED, COLD = (
@@ -76,6 +82,8 @@ ENDING = (
     "I did not expect to think about it the next morning, yet here I am, writing this on the train. "
     "If you have an hour, make it this one, and tell me what you made of the end."
 )
+READ_KEY, ADMIN_KEY = "read-key-of-the-console", "admin-key-of-the-platform"
+DRAFT = Experiment(name="drafted", plan=Plan())
 LONG_CITY = "Новоалександровск-на-Большой-Северной-Двине"
 
 
@@ -97,6 +105,13 @@ class FakeGateway:
     delay_seconds: float = 5.0
     """For user SLOW's previews of test."""
     asked: list[str] = field(default_factory=list)
+    reports: dict[str, Report] = field(default_factory=dict)
+    """By name; an experiment is called like its state."""
+    drafts: dict[str, Experiment] = field(default_factory=dict)
+    edits: list[tuple[str, Edit]] = field(default_factory=list)
+    """Every change that was accepted."""
+    down: bool = False
+    """Whether the experiments cannot be read."""
     previews_now: int = 0
     previews_most: int = 0
 
@@ -107,6 +122,10 @@ class FakeGateway:
                 Route("/user/{id:int}/feed", self.feed),
                 Route("/post/{id:int}", self.one_post),
                 Route("/{group}/post/recommendations/", self.preview),
+                Route("/experiments", self.experiments),
+                Route("/experiments/{name}", self.experiment, methods=["GET", "PUT"]),
+                Route("/experiments/{name}/report", self.report),
+                Route("/experiments/{name}/runs", self.runs),
             ]
         )
 
@@ -157,9 +176,84 @@ class FakeGateway:
             headers["X-Cold-Start"] = "1"
         return JSONResponse([post(post_id) for post_id in ids], headers=headers)
 
+    async def experiments(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        lines = [
+            {
+                "name": name, "state": found.experiment.state, "mode": found.experiment.plan.mode,
+                "started_at": found.experiment.started_at and found.experiment.started_at.isoformat(),
+                "stopped_at": found.experiment.stopped_at and found.experiment.stopped_at.isoformat(),
+                "verdict": found.verdict.kind,
+            }
+            for name, found in self.reports.items()
+        ]  # fmt: skip
+        return JSONResponse(lines)
+
+    async def experiment(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if request.method == "PUT":
+            return await self._change(request, name)
+        if refused := self._refused(request):
+            return refused
+        found = self._page(name)
+        return _problem(404, "not_found", "no such experiment") if found is None else _json(found.model_dump_json())
+
+    async def report(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        found = self.reports.get(request.path_params["name"])
+        if found is None or request.query_params.get("run", str(found.run)) != str(found.run):
+            return _problem(404, "not_found", "no such report")
+        return _json(found.model_dump_json())
+
+    async def runs(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        return JSONResponse([line.model_dump(mode="json") for line in RUNS])
+
+    async def _change(self, request: Request, name: str) -> Response:
+        if request.headers.get(API_KEY) != ADMIN_KEY:
+            return _problem(401, "unauthorized", "this call needs an admin key")
+        try:
+            edit = Edit.model_validate_json(await request.body())
+        except ValidationError as error:
+            return _problem(422, "invalid_parameter", "reason: Field required", str(error.errors()[0]["loc"][0]))
+        before = self._page(name)
+        if before is not None and edit.revision != before.experiment.revision:
+            return _problem(409, "conflict", "revision is not the newest")
+        if edit.plan is not None and edit.plan.layer == "taken":
+            return _problem(422, "invalid_parameter", "layer: overlaps the experiment other", "layer")
+        self.edits.append((name, edit))
+        after = before.experiment if before else Experiment(name=name, plan=edit.plan or Plan())
+        return _json(ExperimentPage(experiment=after, history=[]).model_dump_json())
+
+    def _page(self, name: str) -> ExperimentPage | None:
+        if name in self.drafts:
+            line = Change(at=NOW, by="admin", reason="planned", what="created", revision=1)
+            return ExperimentPage(experiment=self.drafts[name], history=[line])
+        found = self.reports.get(name)
+        return None if found is None else ExperimentPage(experiment=found.experiment, history=found.history)
+
+    def _refused(self, request: Request) -> Response | None:
+        self._heard(request)
+        if self.down:
+            return _problem(503, "unavailable", "Postgres does not answer")
+        if request.headers.get(API_KEY) != READ_KEY:
+            return _problem(401, "unauthorized", "this call needs an API key")
+        return None
+
     def _heard(self, request: Request) -> int:
         self.asked.append(f"{request.url.path}?{request.url.query}".rstrip("?"))
         return int(request.path_params.get("id", 0))
+
+
+def _json(body: str) -> Response:
+    return Response(body, media_type="application/json")
+
+
+def _problem(status: int, error: str, message: str, field: str | None = None) -> Response:
+    return JSONResponse({"error": error, "message": message, "field": field}, status)
 
 
 def _slate(group: str, k: int) -> list[int]:
@@ -203,3 +297,7 @@ def _wait_until_started(server: uvicorn.Server) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError("the server did not start within 10 s")
         time.sleep(0.01)
+
+
+def with_every_state() -> FakeGateway:
+    return FakeGateway(delay_seconds=0.8, reports=dict(STATES), drafts={"drafted": DRAFT})

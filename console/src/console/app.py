@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
 
+import httpx
 from chassis.clients import http_client
 from chassis.logs import configure_logs
 from chassis.service import create_service
@@ -14,10 +16,20 @@ from starlette.middleware.gzip import GZipMiddleware
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
+from console import routes
+from console.asking import State
+from console.editor import routes as editor
+from console.editor.sessions import Sessions
+from console.experiment import routes as experiment
 from console.frame import STATIC, PageHeaders, static_path
 from console.gateway import Gateway
-from console.routes import State, router
 from console.settings import ConsoleSettings
+from console.system import routes as system
+from console.system.watch import Watch
+
+
+ROUTERS = [routes.router, editor.router, experiment.router, system.router, routes.absent]
+"""The editor before the pages whose addresses could hold its own; what nobody knows comes last."""
 
 
 def create(settings: ConsoleSettings | None = None) -> FastAPI:
@@ -27,16 +39,25 @@ def create(settings: ConsoleSettings | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
-        async with http_client(settings.gateway_url, timeout=settings.read_timeout_seconds) as client:
+        watch = Watch(settings.services, poll_seconds=settings.poll_seconds)
+        async with (
+            http_client(settings.gateway_url, timeout=settings.read_timeout_seconds) as client,
+            httpx.AsyncClient() as to_services,
+        ):
             gateway = Gateway(
                 client,
                 read_timeout=settings.read_timeout_seconds,
                 preview_timeout=settings.preview_timeout_seconds,
+                api_key=settings.api_key,
             )
-            yield State(gateway=gateway, settings=settings)
+            polling = asyncio.create_task(watch.run(to_services))
+            yield State(gateway=gateway, settings=settings, watch=watch, sessions=Sessions())
+            polling.cancel()
+            with suppress(asyncio.CancelledError):
+                await polling
 
     app = create_service(
-        "Lenta console", version=version("lenta-console"), lifespan=lifespan, routers=[router], checks={}
+        "Lenta console", version=version("lenta-console"), lifespan=lifespan, routers=ROUTERS, checks={}
     )
     app.router.routes.insert(0, Mount(static_path(), StaticFiles(directory=STATIC), name="static"))
     app.add_middleware(PageHeaders)

@@ -17,7 +17,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HERE = Path(str(files("console")))
@@ -36,7 +36,8 @@ class Page:
     path: str
 
 
-PAGES = (Page("Demo", "/console/demo"),)
+DEMO, EXPERIMENTS, SYSTEM = "/console/demo", "/console/experiments", "/console/system"
+PAGES = (Page("Demo", DEMO), Page("Experiments", EXPERIMENTS), Page("System", SYSTEM))
 
 
 @cache
@@ -66,7 +67,7 @@ def theme_of(request: Request) -> str:
     return chosen if chosen in THEMES else THEMES[0]
 
 
-def page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> HTMLResponse:
+def page(request: Request, template: str, values: Mapping[str, Any], *, status: int = 200) -> Response:
     """The theme is part of the first byte, so that nothing flashes."""
     theme = theme_of(request)
     frame = {
@@ -77,8 +78,20 @@ def page(request: Request, template: str, values: Mapping[str, Any], *, status: 
         "theme": theme,
         "next_theme": THEMES[(THEMES.index(theme) + 1) % len(THEMES)],
     }
-    body = _templates().get_template(template).render(frame | dict(values))
-    return HTMLResponse(body, status, headers={"Cache-Control": "no-store", "Vary": "Cookie"})
+    body = _templates().get_template(template).render({"live": None} | frame | dict(values)).encode()
+    headers = {"Cache-Control": "no-store", "Vary": "Cookie"}
+    if request.method != "GET" or status != 200:
+        return HTMLResponse(body, status, headers)
+    return unless_known(request, HTMLResponse(body, headers=headers))
+
+
+def unless_known(request: Request, response: Response) -> Response:
+    """304 where the reader has this very answer already."""
+    tag = f'W/"{hashlib.sha256(response.body).hexdigest()[:20]}"'
+    response.headers["ETag"] = tag
+    if request.headers.get("If-None-Match") == tag:
+        return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "no-store"})
+    return response
 
 
 class PageHeaders:

@@ -1,7 +1,9 @@
-"""The console's only source: the gateway's public calls, each with a time limit.
+"""The gateway's public calls, each with a time limit.
 
 GatewayError
  |- GatewayUnavailable   no answer in time, no connection, or a 5xx: says so in words, and is no bug of ours
+ |- KeyRefused           401 or 403: the key is not one that opens this call
+ |- ChangeRefused        409 or 422: what an experiment's editor asked for cannot be; says why and names the field
  |- UnreadableAnswer     an answer that the API does not promise: a bug, logged as one
 """
 
@@ -9,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -17,8 +19,10 @@ from typing import TypeVar
 import httpx
 import structlog
 from contracts.assignment import Group
-from contracts.headers import COLD_START, DEGRADED, MODEL
-from contracts.wire import FeedRow, Post, User
+from contracts.experiments import Edit, ExperimentPage
+from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
+from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.wire import FeedRow, Post, Problem, User
 from pydantic import TypeAdapter, ValidationError
 
 from console.words import duration
@@ -31,6 +35,8 @@ HISTORY_ROWS = 100
 T = TypeVar("T")
 _USER, _POST = TypeAdapter(User), TypeAdapter(Post)
 _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
+_LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
+_REPORT, _EXPERIMENT = TypeAdapter(Report), TypeAdapter(ExperimentPage)
 
 
 class GatewayError(Exception):
@@ -43,6 +49,18 @@ class GatewayUnavailable(GatewayError):
 
 class UnreadableAnswer(GatewayError):
     pass
+
+
+class KeyRefused(GatewayError):
+    pass
+
+
+class ChangeRefused(GatewayError):
+    """is_late: somebody else changed the experiment first, or it is locked (409)."""
+
+    def __init__(self, message: str, *, field: str | None, is_late: bool) -> None:
+        super().__init__(message)
+        self.field, self.is_late = field, is_late
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +80,10 @@ class Preview:
 class Gateway:
     """`read_timeout`, `preview_timeout`: seconds for a call as a whole."""
 
-    def __init__(self, client: httpx.AsyncClient, *, read_timeout: float, preview_timeout: float) -> None:
-        self._client = client
+    def __init__(
+        self, client: httpx.AsyncClient, *, read_timeout: float, preview_timeout: float, api_key: str = ""
+    ) -> None:
+        self._client, self._api_key = client, api_key
         self._read_timeout, self._preview_timeout = read_timeout, preview_timeout
         self._previews = asyncio.Semaphore(PREVIEWS_AT_ONCE)
 
@@ -99,6 +119,44 @@ class Gateway:
             seconds=seconds,
         )
 
+    async def experiments(self) -> list[ExperimentLine]:
+        return _read(await self._get("/experiments", {}, self._read_timeout), _LINES)
+
+    async def experiment(self, name: str) -> ExperimentPage | None:
+        response = await self._get(f"/experiments/{name}", {}, self._read_timeout)
+        return None if response.status_code == 404 else _read(response, _EXPERIMENT)
+
+    async def report(self, name: str, run: int | None = None) -> Report | None:
+        """Of the newest run, or of the one named. None where there is no such experiment or run."""
+        params = {} if run is None else {"run": run}
+        response = await self._get(f"/experiments/{name}/report", params, self._read_timeout)
+        return None if response.status_code == 404 else _read(response, _REPORT)
+
+    async def runs(self, name: str) -> list[RunLine]:
+        response = await self._get(f"/experiments/{name}/runs", {}, self._read_timeout)
+        return [] if response.status_code == 404 else _read(response, _RUNS)
+
+    async def change(self, name: str, edit: Edit, admin_key: str) -> ExperimentPage:
+        """Raises KeyRefused, ChangeRefused."""
+        response = await self._put(name, edit.model_dump_json(exclude_unset=True), admin_key)
+        if response.status_code in (409, 422):
+            raise _refusal(response)
+        return _read(response, _EXPERIMENT)
+
+    async def is_admin(self, key: str) -> bool:
+        """Whether the key may change experiments. Asked by a change that says nothing, which can never be applied."""
+        try:
+            response = await self._put("none", "{}", key)
+        except KeyRefused:
+            return False
+        if response.status_code not in (404, 409, 422):
+            raise UnreadableAnswer("gave an answer that the console cannot read")
+        return True
+
+    async def _put(self, name: str, body: str, key: str) -> httpx.Response:
+        headers = {API_KEY: key, "Content-Type": "application/json"}
+        return await self._asked("PUT", f"/experiments/{name}", {}, self._read_timeout, headers, body)
+
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
         """A place among the previews that run; waiting for it has a limit of its own."""
@@ -113,16 +171,43 @@ class Gateway:
             self._previews.release()
 
     async def _get(self, path: str, params: Mapping[str, int], seconds: float) -> httpx.Response:
+        return await self._asked("GET", path, params, seconds, {API_KEY: self._api_key} if self._api_key else {})
+
+    async def _asked(
+        self, method: str, path: str, params: Mapping[str, int], seconds: float, headers: Mapping[str, str],
+        body: str | None = None,
+    ) -> httpx.Response:  # fmt: skip
         try:
             async with asyncio.timeout(seconds):
-                response = await self._client.get(path, params=dict(params))
+                response = await self._client.request(
+                    method, path, params=dict(params), headers=dict(headers), content=body
+                )
         except (TimeoutError, httpx.TimeoutException) as error:
             raise GatewayUnavailable(f"did not answer in {duration(seconds)}") from error
         except httpx.TransportError as error:
             raise GatewayUnavailable("could not be reached") from error
+        if response.status_code in (401, 403):
+            raise KeyRefused("refuses the key")
         if response.status_code >= 500:
             raise GatewayUnavailable(f"answered {response.status_code}")
         return response
+
+
+def _refusal(response: httpx.Response) -> ChangeRefused:
+    late = response.status_code == 409
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
+        return ChangeRefused("the change was refused", field=None, is_late=late)
+    return ChangeRefused(problem.message, field=problem.field, is_late=late)
+
+
+async def or_error(call: Awaitable[T]) -> T | GatewayError:
+    """For a page that says in its place what could not be read."""
+    try:
+        return await call
+    except GatewayError as error:
+        return error
 
 
 def _read(response: httpx.Response, shape: TypeAdapter[T]) -> T:

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
 from datetime import datetime
-from typing import TypeVar
 
 from contracts.assignment import GROUPS
 from contracts.wire import Post
 
 from console.demo import Demo, Found, Query, assemble, liked_lately
-from console.gateway import Gateway, GatewayError
-
-T = TypeVar("T")
+from console.gateway import Gateway, GatewayError, or_error
 
 
 async def read_demo(gateway: Gateway, query: Query, now: datetime) -> Demo:
@@ -25,18 +21,11 @@ async def read_demo(gateway: Gateway, query: Query, now: datetime) -> Demo:
 
 async def _find(gateway: Gateway, user_id: int, k: int) -> Found:
     async with asyncio.TaskGroup() as group:
-        user = group.create_task(_or_error(gateway.user(user_id)))
-        history = group.create_task(_or_error(gateway.history(user_id)))
-        previews = {name: group.create_task(_or_error(gateway.preview(name, user_id, k))) for name in GROUPS}
+        user = group.create_task(or_error(gateway.user(user_id)))
+        history = group.create_task(or_error(gateway.history(user_id)))
+        previews = {name: group.create_task(or_error(gateway.preview(name, user_id, k))) for name in GROUPS}
         rows = await history
         liked = [] if isinstance(rows, GatewayError) else liked_lately(rows)
-        posts = {row.post_id: group.create_task(_or_error(gateway.post(row.post_id))) for row in liked}
+        posts = {row.post_id: group.create_task(or_error(gateway.post(row.post_id))) for row in liked}
     found: dict[int, Post | GatewayError | None] = {post_id: task.result() for post_id, task in posts.items()}
     return Found(user.result(), rows, found, {name: task.result() for name, task in previews.items()})
-
-
-async def _or_error(call: Awaitable[T]) -> T | GatewayError:
-    try:
-        return await call
-    except GatewayError as error:
-        return error

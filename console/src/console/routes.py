@@ -1,47 +1,25 @@
-"""The console's addresses."""
+"""The addresses of the demo page, and of what all pages share."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from typing import Annotated, Literal, TypedDict, cast
+from typing import Annotated, Literal
 
 from chassis.errors import InvalidParameter
-from fastapi import APIRouter, Depends, Form
+from fastapi import APIRouter, Form
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from console.asking import Now, Settings, Source
 from console.demo import K_MAX, Demo, Query
-from console.frame import THEME_COOKIE, page
-from console.gateway import Gateway
+from console.frame import DEMO, THEME_COOKIE, page
 from console.reading import read_demo
-from console.settings import ConsoleSettings
 
-HOME = "/console/demo"
+HOME = DEMO
 A_YEAR = 365 * 24 * 3600
 
 
-class State(TypedDict):
-    gateway: Gateway
-    settings: ConsoleSettings
-
-
-def get_gateway(request: Request) -> Gateway:
-    return cast(Gateway, request.state.gateway)
-
-
-def get_settings(request: Request) -> ConsoleSettings:
-    return cast(ConsoleSettings, request.state.settings)
-
-
-def get_now() -> datetime:
-    return datetime.now(UTC)
-
-
-Source = Annotated[Gateway, Depends(get_gateway)]
-Settings = Annotated[ConsoleSettings, Depends(get_settings)]
-Now = Annotated[datetime, Depends(get_now)]
-
 router = APIRouter(include_in_schema=False)
+absent = APIRouter(include_in_schema=False)
 
 
 @router.get("/")
@@ -81,9 +59,10 @@ async def choose_theme(
     return response
 
 
-@router.get("/console/{path:path}")
+@absent.get("/console/{path:path}")
 async def no_page(request: Request, path: str) -> Response:
-    return page(request, "absent.html", {}, status=404)
+    said = "The address may be mistyped, or the page is yet to come."
+    return page(request, "absent.html", {"said": said}, status=404)
 
 
 def _status(demo: Demo) -> int:

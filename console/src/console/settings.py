@@ -6,7 +6,7 @@ from typing import Annotated
 
 from chassis.settings import ServiceSettings, prefixed
 from contracts.wire import UserId
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
 Seconds = Annotated[float, Field(gt=0, le=30)]
@@ -16,10 +16,28 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _address(value: str) -> str:
+    """Raises ValueError that says how one is written."""
+    name, _, url = value.partition("=")
+    if not name or not url.startswith(("http://", "https://")):
+        raise ValueError("a service is written name=http://host:port")
+    return value
+
+
+ServiceAddress = Annotated[str, AfterValidator(_address)]
+
+
 class ConsoleSettings(ServiceSettings):
     model_config = prefixed("CONSOLE_")
 
     gateway_url: str
+    api_key: Annotated[str, Field(repr=False)] = ""
+    """Opens the gateway's reading of experiments; without it their pages say so."""
+    services: Annotated[tuple[ServiceAddress, ...], NoDecode, BeforeValidator(_split)] = ()
+    """What the system page watches: `name=http://host:port`, comma-separated. A host with several addresses, or a name
+    given twice, is a service with several replicas."""
+    poll_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
+    """Between two readings of the services' metrics."""
     example_users: Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_split)] = (200, 201, 202, 203, 204, 205)
     """Ids that the demo page offers to try; comma-separated in the environment."""
     read_timeout_seconds: Seconds = 2.0

@@ -13,7 +13,7 @@ NO_DATA = "The console cannot read its data. Feeds are not affected."
 UNKNOWN = "–"
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(#@]?[A-ZА-ЯЁ0-9])")
-_FALLBACKS = {
+FALLBACKS = {
     "popular": "popular posts",
     "popular_in_segment": "posts popular with users of this age",
     "last_slate": "the posts that this user was shown last",
@@ -92,7 +92,7 @@ def degraded(group: Group, reasons: Sequence[str], model: str, seconds: float) -
     said = "did not answer" if asked else "could not be asked"
     if not model:
         return no_answer(group, f"{said} ({why})")
-    return f"{group} {said} ({why}). Showing {_FALLBACKS.get(model, model)}, as the live feed would."
+    return f"{group} {said} ({why}). Showing {FALLBACKS.get(model, model)}, as the live feed would."
 
 
 def no_answer(group: Group, why: str) -> str:
@@ -108,3 +108,10 @@ def too_few(group: Group, found: int, k: int) -> str:
 
 def unknown_user(user_id: int) -> str:
     return f"Nobody here has the id {user_id}. Both models answer from a cold start, as for a newcomer."
+
+
+def unreadable(error: Exception) -> str:
+    """Why a page has no data; `error`: a GatewayError."""
+    if "key" in str(error):
+        return "The gateway refuses the console’s key: set CONSOLE_API_KEY to one of its API keys."
+    return f"The gateway {error}."

@@ -1,0 +1,1 @@
+"""The pages by which an experiment is created, changed and decided: key, draft, review, apply."""

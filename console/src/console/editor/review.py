@@ -1,0 +1,120 @@
+"""What a change would do, before it is done: before and after, and whom it would move."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from contracts.experiments import Edit, Experiment, Outcome, Plan, State
+from contracts.reports import Report
+from contracts.wire import Message
+
+from console.editor import impact
+from console.editor.draft import DraftError, said
+from console.experiment.naming import OUTCOMES
+from console.words import UNKNOWN
+
+ACTS: dict[str, tuple[State | None, Outcome | None]] = {
+    "start": ("running", None),
+    "stop": ("stopped", None),
+    "archive": ("archived", None),
+    "ship": (None, "ship"),
+    "keep_control": (None, "keep_control"),
+    "roll_back": (None, "roll_back"),
+}
+ACT_WORDS = {
+    "start": "Start: users are split from now on",
+    "stop": "Stop: the result freezes, everybody gets control’s ranker",
+    "archive": "Archive: stays readable",
+    **{outcome: text for outcome, text in OUTCOMES.items()},
+}
+BY_STATE: dict[State, tuple[str, ...]] = {
+    "draft": ("start", "archive"),
+    "running": ("ship", "keep_control", "roll_back", "stop"),
+    "stopped": ("ship", "keep_control", "roll_back", "archive"),
+    "archived": (),
+}
+LEAST_REASON = 3
+
+
+class Line(Message):
+    label: str
+    before: str
+    after: str
+
+
+class Review(Message):
+    name: str
+    is_new: bool
+    lines: list[Line]
+    moved: str
+    warning: str | None
+    edit: str
+    """The change itself, as JSON."""
+    reason: str
+
+
+def acts(experiment: Experiment | None) -> dict[str, str]:
+    """What may be done now, in words. A decision is made once."""
+    if experiment is None:
+        return {}
+    names = BY_STATE[experiment.state]
+    decided = experiment.decision is not None
+    return {name: ACT_WORDS[name] for name in names if not (decided and name in OUTCOMES)}
+
+
+def review_plan(
+    name: str, before: Experiment | None, plan: Plan, form: Mapping[str, str], report: Report | None, now: datetime
+) -> Review:
+    """Raises DraftError when nothing is changed or the reason is missing."""
+    reason, by = _reason(form)
+    if before is not None and plan == before.plan:
+        raise DraftError("reason", "nothing is changed")
+    old = said(before.plan) if before is not None else {}
+    lines = [
+        Line(label=label, before=old.get(label, "") or UNKNOWN, after=value or UNKNOWN)
+        for label, value in said(plan).items()
+        if old.get(label, "") != value
+    ]
+    running = before is not None and before.state == "running"
+    share = impact.share_moved(impact.serving(before, now), impact.serving_by(name, plan, before, now)) if running else 0.0
+    moved = impact.said(share, impact.users_known(report)) if running else "No user changes model before it starts."
+    warning = None
+    if running and before is not None and (plan.weights, plan.ramp) != (before.plan.weights, before.plan.ramp):
+        warning = "This starts a new weight period: the split check and the analysis go by period from now on."
+    edit = Edit(plan=plan, reason=reason, by=by, revision=None if before is None else before.revision)
+    return Review(
+        name=name, is_new=before is None, lines=lines, moved=moved, warning=warning,
+        edit=edit.model_dump_json(exclude_unset=True), reason=reason,
+    )  # fmt: skip
+
+
+def review_act(
+    before: Experiment, act: str, form: Mapping[str, str], report: Report | None, now: datetime
+) -> Review:
+    """Raises DraftError for what this state does not allow, and without a reason."""
+    if act not in acts(before):
+        raise DraftError("act", "choose what to do")
+    reason, by = _reason(form, "act_reason")
+    state, outcome = ACTS[act]
+    serving = impact.serving(before, now)
+    after = impact.after_decision(outcome) if outcome else impact.NOBODY
+    if act == "start":
+        after = impact.serving_by(before.name, before.plan, before, now)
+    moved = impact.share_moved(serving, after) if act != "archive" else 0.0
+    lines = [Line(label="State", before=before.state.capitalize(), after=(state or "stopped").capitalize())]
+    if outcome is not None:
+        lines.append(Line(label="Decision", before=UNKNOWN, after=OUTCOMES[outcome]))
+    given: dict[str, object] = {"reason": reason, "by": by, "revision": before.revision}
+    given |= {"state": state} if state else {"decision": outcome}
+    return Review(
+        name=before.name, is_new=False, lines=lines, moved=impact.said(moved, impact.users_known(report)), warning=None,
+        edit=Edit.model_validate(given).model_dump_json(exclude_unset=True), reason=reason,
+    )  # fmt: skip
+
+
+def _reason(form: Mapping[str, str], field: str = "reason") -> tuple[str, str]:
+    reason = form.get(field, "").strip()
+    if not LEAST_REASON <= len(reason) <= 500:
+        raise DraftError(field, "say why, in 3 to 500 characters: it goes into the log")
+    return reason, form.get("by", "").strip()[:100] or "admin"

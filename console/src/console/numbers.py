@@ -1,0 +1,124 @@
+"""How numbers are written: one decimal for a lift, two to three digits for a rate, a true minus, `–` for unknown."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from contracts.experiments import Metric
+from contracts.reports import Range
+
+from console.words import UNKNOWN
+
+MINUS = "−"
+_SHARES = {"hit_rate"}
+
+
+def percent(value: float) -> str:
+    """`+3.1%`, `−0.4%`, `0.0%`: a change, as a share, with its sign and one decimal."""
+    points = round(value * 100, 1)
+    return f"{'+' if points > 0 else MINUS if points < 0 else ''}{abs(points):.1f}%"
+
+
+def interval(found: Range) -> str:
+    """`+0.7 to +5.5%`."""
+    return f"{percent(found.low).removesuffix('%')} to {percent(found.high)}"
+
+
+def full_interval(found: Range) -> str:
+    """`−1.4% to +8.6%`, for a sentence."""
+    return f"{percent(found.low)} to {percent(found.high)}"
+
+
+def size(low: float, high: float) -> str:
+    """`0.7% to 5.5%`: of a change whose direction the sentence says."""
+    near, far = sorted((abs(low), abs(high)))
+    return f"{near * 100:.1f}% to {far * 100:.1f}%"
+
+
+def share(value: float | None) -> str:
+    """`31.2%`, `0.84%`, `0.021%`: of something counted, in two to three digits."""
+    if value is None:
+        return UNKNOWN
+    points = value * 100
+    if points >= 10:
+        return f"{points:.1f}%".replace(".0%", "%") if points >= 99.95 else f"{points:.1f}%"
+    return f"{_digits(points, 2)}%"
+
+
+def shares(found: Range) -> str:
+    """`0.71% to 0.96%`; an end below nothing is nothing."""
+    return f"{share(max(0.0, found.low))} to {share(max(0.0, found.high))}"
+
+
+def level(alpha: float) -> str:
+    """`95%`."""
+    return f"{(1 - alpha) * 100:g}%"
+
+
+def limit(value: float) -> str:
+    """`5%`, `0.5%`: as somebody wrote it."""
+    return f"{round(value * 100, 6):g}%"
+
+
+def metric(name: Metric, value: float | None) -> str:
+    if value is None:
+        return UNKNOWN
+    return share(value) if name in _SHARES else _digits(value, 3)
+
+
+def probability(value: float | None) -> str:
+    """`p = 0.44`, `p < 0.001`."""
+    if value is None:
+        return f"p {UNKNOWN}"
+    return "p < 0.001" if value < 0.001 else f"p = {_digits(value, 2)}"
+
+
+def evidence(p_value: float) -> str:
+    """`4.6×`: how much more likely the data are with a difference than without one, at least."""
+    if p_value <= 1e-4:
+        return "over 10,000×"
+    found = 1 / p_value
+    return f"{found:.0f}×" if found >= 10 else f"{_digits(found, 2)}×"
+
+
+def age(seconds: float) -> str:
+    """`12 s`, `14 min`, `3 h`, `2 days`."""
+    if seconds < 60:
+        return f"{max(0, round(seconds))} s"
+    if seconds < 3600:
+        return f"{round(seconds / 60)} min"
+    if seconds < 48 * 3600:
+        return f"{round(seconds / 3600)} h"
+    return f"{round(seconds / 86400)} days"
+
+
+def days(number: float) -> str:
+    """`11 days`, `6 hours` within the first day."""
+    if number < 1:
+        hours = max(1, round(number * 24))
+        return f"{hours} hour{'' if hours == 1 else 's'}"
+    return f"{int(number)} day{'' if int(number) == 1 else 's'}"
+
+
+def clock(at: datetime) -> str:
+    return f"{at:%H:%M} UTC"
+
+
+def date_and_clock(at: datetime) -> str:
+    """`14 Mar, 10:02 UTC`."""
+    return f"{at.day} {at:%b}, {at:%H:%M} UTC"
+
+
+def about(at: datetime, now: datetime) -> str:
+    """Rounded up to what one can promise: `14:00 UTC`, `16 Mar, 14:00 UTC` on another day."""
+    up = (at + timedelta(minutes=59, seconds=59)).replace(minute=0, second=0, microsecond=0)
+    return clock(up) if up.date() == now.date() else date_and_clock(up)
+
+
+def _digits(value: float, digits: int) -> str:
+    """So many significant digits, without an exponent, with thousands set apart."""
+    if value == 0:
+        return "0"
+    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{places}f}".replace("-", MINUS)

@@ -1,0 +1,120 @@
+"""Readings into courses: differences between neighbouring readings, gathered into equal slots of time.
+
+What was not measured is None, never zero: a counter's difference exists only between two readings of one process.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from console.system.sample import Buckets, Sample
+
+SLOTS = 40
+Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What happened between two readings of one replica."""
+
+    start: datetime
+    end: datetime
+    asked: float
+    errors: float
+    served: Mapping[Key, float]
+    degraded: Mapping[Key, float]
+    replies: Mapping[str, Buckets]
+
+
+@dataclass(slots=True)
+class Slot:
+    """seconds: over which counts were really read, summed over replicas; 0 where nothing was."""
+
+    start: datetime
+    end: datetime
+    seconds: float = 0.0
+    asked: float = 0.0
+    errors: float = 0.0
+    served: float = 0.0
+    degraded: float = 0.0
+    replies: dict[str, dict[float, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
+    lag: float | None = None
+
+
+def steps(samples: Sequence[Sample], longest: timedelta) -> list[Step]:
+    """longest: two readings further apart say nothing about the time between them."""
+    found = []
+    for before, after in zip(samples, samples[1:], strict=False):
+        same = before.started_at == after.started_at
+        if before.asked is None or after.asked is None or not same or after.at - before.at > longest:
+            continue
+        found.append(
+            Step(
+                start=before.at,
+                end=after.at,
+                asked=after.asked - before.asked,
+                errors=after.errors - before.errors,
+                served=_grown(before.served, after.served),
+                degraded=_grown(before.degraded, after.degraded),
+                replies={name: _risen(before.replies.get(name, {}), now) for name, now in after.replies.items()},
+            )
+        )
+    return [step for step in found if step.asked >= 0]
+
+
+def slots(
+    start: datetime, end: datetime, gateway: Iterable[Step], lags: Iterable[tuple[datetime, float]], number: int = SLOTS
+) -> list[Slot]:
+    width = (end - start) / number
+    made = [Slot(start + width * i, start + width * (i + 1)) for i in range(number)]
+    for step in gateway:
+        if (place := _place(step.end, start, width, number)) is not None:
+            _add(made[place], step)
+    for at, lag in lags:
+        if (place := _place(at, start, width, number)) is not None:
+            made[place].lag = max(lag, made[place].lag or 0.0)
+    return made
+
+
+def quantile(buckets: Buckets, share: float) -> float | None:
+    """Seconds, straight between two bounds; the last finite bound for whatever lies beyond it. None without any."""
+    total = buckets.get(math.inf, 0.0)
+    if total <= 0:
+        return None
+    below, floor = 0.0, 0.0
+    for bound, count in sorted(buckets.items()):
+        if count >= share * total:
+            if math.isinf(bound):
+                return floor
+            inside = (share * total - below) / (count - below) if count > below else 1.0
+            return floor + (bound - floor) * inside
+        below, floor = count, bound
+    return floor
+
+
+def _add(slot: Slot, step: Step) -> None:
+    slot.seconds += (step.end - step.start).total_seconds()
+    slot.asked += step.asked
+    slot.errors += step.errors
+    slot.served += sum(step.served.values())
+    slot.degraded += sum(step.degraded.values())
+    for name, buckets in step.replies.items():
+        for bound, count in buckets.items():
+            slot.replies[name][bound] += count
+
+
+def _place(at: datetime, start: datetime, width: timedelta, number: int) -> int | None:
+    place = math.ceil((at - start) / width) - 1
+    return max(place, 0) if -1 <= place < number else None
+
+
+def _grown(before: Mapping[Key, float], after: Mapping[Key, float]) -> dict[Key, float]:
+    return {key: value - before.get(key, 0.0) for key, value in after.items() if value > before.get(key, 0.0)}
+
+
+def _risen(before: Buckets, after: Buckets) -> dict[float, float]:
+    return {bound: max(0.0, count - before.get(bound, 0.0)) for bound, count in after.items()}
