@@ -122,6 +122,7 @@ class FakeGateway:
                 Route("/user/{id:int}/feed", self.feed),
                 Route("/post/{id:int}", self.one_post),
                 Route("/{group}/post/recommendations/", self.preview),
+                Route("/{group}/post/explanations/", self.explanations),
                 Route("/experiments", self.experiments),
                 Route("/experiments/{name}", self.experiment, methods=["GET", "PUT"]),
                 Route("/experiments/{name}/report", self.report),
@@ -175,6 +176,14 @@ class FakeGateway:
         if user_id in (STRANGER, COLD):
             headers["X-Cold-Start"] = "1"
         return JSONResponse([post(post_id) for post_id in ids], headers=headers)
+
+    async def explanations(self, request: Request) -> Response:
+        """Of all posts but the third, whose reasons are not known; none at all from an older ranker."""
+        user_id = self._heard(request)
+        if user_id in (COLD, BROKEN):
+            return _problem(404, "not_found", "no such page")
+        ids = _slate(request.path_params["group"], int(request.query_params["limit"]))
+        return JSONResponse([_explanation(post_id) for place, post_id in enumerate(ids) if place != 2])
 
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):
@@ -246,6 +255,16 @@ class FakeGateway:
     def _heard(self, request: Request) -> int:
         self.asked.append(f"{request.url.path}?{request.url.query}".rstrip("?"))
         return int(request.path_params.get("id", 0))
+
+
+def _explanation(post_id: int) -> dict[str, object]:
+    reasons = [
+        {"feature": "user_topic_by_post", "value": -1.9, "contribution": 0.81},
+        {"feature": "post_age_days", "value": 2.2, "contribution": -0.32},
+        {"feature": "text_taste", "value": 0.4, "contribution": 0.11},
+        {"feature": "age", "value": 34.0, "contribution": 0.02},
+    ]
+    return {"post_id": post_id, "score": -1.2, "bias": -2.1, "reasons": reasons}
 
 
 def _json(body: str) -> Response:

@@ -282,7 +282,11 @@ def reweighted() -> WeightPeriod:
     return WeightPeriod(starts_at=READ, weights=weights, table=reweight(before, weights))
 
 
-STATES: dict[str, Report] = {
+def named(name: str, found: Report) -> Report:
+    return found.model_copy(update={"experiment": found.experiment.model_copy(update={"name": name})})
+
+
+_STATES: dict[str, Report] = {
     "ship": report(),
     "hold": hold(),
     "young": young(),
@@ -300,4 +304,6 @@ STATES: dict[str, Report] = {
     "ramp": ramped(),
     LONG_NAME: crowded(),
 }
+STATES = {name: named(name, found) for name, found in _STATES.items()}
+"""By the name of the experiment."""
 RUNS = [RunLine(run=481, at=READ, verdict="ship"), RunLine(run=480, at=READ - timedelta(hours=1), verdict="hold")]

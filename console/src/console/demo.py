@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 
 from chassis.errors import InvalidParameter
 from contracts.assignment import GROUPS, Group
+from contracts.experiments import Experiment
 from contracts.wire import USER_ID_MAX, FeedRow, Post, User
 from pydantic import BaseModel, ConfigDict, Field
 
 from console import words
 from console.gateway import GatewayError, Preview
+from console.reasons import NO_REASON, Because, Explanation, because
 
 K_DEFAULT, K_MAX = 5, 10
 LIKED_SHOWN = 5
@@ -74,6 +76,8 @@ class Card(View):
     other_rank: int | None
     standing: str | None
     """None where the other model's list is not known."""
+    reasons: list[Because] = []
+    no_reason: str | None = None
 
 
 class Notice(View):
@@ -105,6 +109,8 @@ class Demo(View):
     likes: Likes | None = None
     columns: list[Column] = []
     agreement: Agreement | None = None
+    live: str | None = None
+    """What the live split would give this user."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,10 @@ class Found:
     posts: Mapping[int, Post | GatewayError | None]
     """By id: those of `liked_lately`."""
     previews: Mapping[Group, Preview | GatewayError]
+    reasons: Mapping[Group, Sequence[Explanation]] = field(default_factory=dict)
+    """Empty where a model gave none."""
+    running: Sequence[Experiment] | None = None
+    """That split users; None where it could not be read."""
 
     @property
     def nothing(self) -> bool:
@@ -140,8 +150,9 @@ def assemble(query: Query, user_id: int, found: Found, now: datetime) -> Demo:
         as_of=now,
         person=_person(user_id, found, now),
         likes=_likes(found, now),
-        columns=[_column(group, found.previews, query.k) for group in GROUPS],
+        columns=[_column(group, found.previews, found.reasons.get(group, ()), query.k) for group in GROUPS],
         agreement=_agreement(found.previews),
+        live=_live(user_id, found.running, now),
     )
 
 
@@ -199,18 +210,34 @@ def _liked(row: FeedRow, post: Post, now: datetime) -> Liked:
     return Liked(post_id=post.id, topic=post.topic, lede=lede, at=row.timestamp, when=when)
 
 
-def _column(group: Group, previews: Mapping[Group, Preview | GatewayError], k: int) -> Column:
+def _live(user_id: int, running: Sequence[Experiment] | None, now: datetime) -> str | None:
+    if running is None:
+        return None
+    for experiment in running:
+        assignment = experiment.assign(user_id, now)
+        if experiment.is_on(now) and assignment.enrolled:
+            mode = experiment.plan.mode
+            return words.live_split("both, mixed" if mode == "interleave" else assignment.group, experiment.name)
+    return words.live_split(None, None)
+
+
+def _column(
+    group: Group, previews: Mapping[Group, Preview | GatewayError], explained: Sequence[Explanation], k: int
+) -> Column:
     mine, other = previews[group], next(name for name in GROUPS if name != group)
     if isinstance(mine, GatewayError):
         notice = Notice(kind="warn", text=words.no_answer(group, str(mine)))
         return Column(group=group, model=None, version=None, took=words.UNKNOWN, notices=[notice], cards=[])
+    why = {} if mine.degraded else {one.post_id: one for one in explained}
     return Column(
         group=group,
         model=mine.model or None,
         version=mine.version or None,
         took=words.duration(mine.seconds),
         notices=_notices(group, mine, k),
-        cards=[_card(rank, post, other, previews[other], k) for rank, post in enumerate(mine.posts, 1)],
+        cards=[
+            _card(rank, post, other, previews[other], k, why.get(post.id)) for rank, post in enumerate(mine.posts, 1)
+        ],
     )
 
 
@@ -227,7 +254,10 @@ def _notices(group: Group, preview: Preview, k: int) -> list[Notice]:
     return notices
 
 
-def _card(rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k: int) -> Card:
+def _card(
+    rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k: int, why: Explanation | None
+) -> Card:
+    reasons = because(why)
     lede, rest = words.excerpt(post.text, LEDE)
     their_rank, standing = None, None
     if isinstance(theirs, Preview):
@@ -241,6 +271,8 @@ def _card(rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k
         rest_words=len(rest.split()),
         other_rank=their_rank,
         standing=standing,
+        reasons=reasons,
+        no_reason=None if reasons else NO_REASON,
     )
 
 

@@ -25,6 +25,7 @@ from contracts.reports import ExperimentLine, Report, RunLine
 from contracts.wire import FeedRow, Post, Problem, User
 from pydantic import TypeAdapter, ValidationError
 
+from console.reasons import Explanation
 from console.words import duration
 
 log = structlog.get_logger()
@@ -35,6 +36,7 @@ HISTORY_ROWS = 100
 T = TypeVar("T")
 _USER, _POST = TypeAdapter(User), TypeAdapter(Post)
 _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
+_EXPLANATIONS = TypeAdapter(list[Explanation])
 _LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
 _REPORT, _EXPERIMENT = TypeAdapter(Report), TypeAdapter(ExperimentPage)
 
@@ -118,6 +120,13 @@ class Gateway:
             cold_start=response.headers.get(COLD_START) == "1",
             seconds=seconds,
         )
+
+    async def explanations(self, group: Group, user_id: int, k: int) -> list[Explanation]:
+        """The group's model's reasons, by post. A preview too: recorded nowhere, and one of the two at once."""
+        async with self._slot():
+            path = f"/{group}/post/explanations/"
+            response = await self._get(path, {"id": user_id, "limit": k}, self._preview_timeout)
+        return [] if response.status_code == 404 else _read(response, _EXPLANATIONS)
 
     async def experiments(self) -> list[ExperimentLine]:
         return _read(await self._get("/experiments", {}, self._read_timeout), _LINES)

@@ -115,3 +115,10 @@ def unreadable(error: Exception) -> str:
     if "key" in str(error):
         return "The gateway refuses the console’s key: set CONSOLE_API_KEY to one of its API keys."
     return f"The gateway {error}."
+
+
+def live_split(group: str | None, experiment: str | None) -> str:
+    """group: None for whoever takes part in no experiment."""
+    if group is None:
+        return "Live split: this user is in no running experiment."
+    return f"Live split would give this user: {group} (experiment {experiment})"

@@ -99,7 +99,7 @@ def blocks_of(form: Mapping[str, str], running: bool) -> list[Block]:
     """The form's fields with what was typed into them."""
 
     def field(name: str, label: str, kind: Kind = "text", hint: str = "", options: Sequence[Option] = ()) -> Field:
-        locked = running and name not in FREE_WHILE_RUNNING
+        locked = running and (name not in FREE_WHILE_RUNNING or (name == "ramp" and form.get("mode") != "ramp"))
         return Field(
             name=name, label=label, kind=kind, value=form.get(name, ""), hint=hint, options=list(options), locked=locked
         )

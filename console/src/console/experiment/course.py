@@ -96,7 +96,7 @@ class Moment(Message):
 
 
 def course_of(
-    name: str, days: Sequence[Day], start: datetime, planned: int, alpha: float, moments: Sequence[Moment] = ()
+    name: str, days: Sequence[Day], start: datetime, planned: float, alpha: float, moments: Sequence[Moment] = ()
 ) -> Course | None:
     """None without a day that has a lift. moments: what happened, beside the crossing of the bound."""
     read = [day for day in days if day.lift is not None]
@@ -177,7 +177,7 @@ def _summary(name: str, last: Day, alpha: float) -> str:
 
 class _Drawing:
     def __init__(
-        self, name: str, width: float, tall: float, low: float, start: datetime, planned: int,
+        self, name: str, width: float, tall: float, low: float, start: datetime, planned: float,
         axis: tuple[float, float], alpha: float,
     ) -> None:  # fmt: skip
         self.name, self.width = name, width
@@ -186,12 +186,12 @@ class _Drawing:
         self.evidence_top = self.bottom + 30.0
         self.evidence_bottom = self.evidence_top + low
         self.start, self.planned, self.axis, self.alpha = start, planned, axis, alpha
-        self.first, self.last = 0.0, float(planned)
+        self.first, self.last = 0.0, planned
 
     def chart(self, days: list[Day], moments: Sequence[Moment]) -> Chart:
         passed = [self._days(day.day) for day in days]
         self.first = min(1.0, passed[0]) if len(days) > 1 else 0.0
-        self.last = max(float(self.planned), passed[-1])
+        self.last = max(self.planned, passed[-1])
         lifts = [(x, day.lift) for x, day in zip(map(self._x, passed), days, strict=True) if day.lift is not None]
         known = [(self._x(x), day.p_value) for x, day in zip(passed, days, strict=True) if day.p_value is not None]
         most = max([100.0, 4 / self.alpha, *(self._capped(1 / max(p, 1e-9)) for _, p in known)])
@@ -207,7 +207,7 @@ class _Drawing:
             lift=Panel(
                 top=self.top,
                 bottom=self.bottom,
-                labels=[Label(text=_tick(t), x=self.left - 9, y=self._y(t)) for t in ticks(*self.axis, 4)],
+                labels=[Label(text=_tick(t), x=self.left - 9, y=self._y(t)) for t in ticks(*self.axis, 6)],
                 line=[self._at(x, lift.estimate) for x, lift in lifts],
             ),
             band=[*upper, *reversed(lower)],

@@ -11,7 +11,7 @@ from contracts.wire import Message
 
 _ROUND = (1.0, 2.0, 2.5, 5.0, 10.0)
 LEAST_REACH = 0.01
-SQUEEZE = 2.5
+SQUEEZE = 1.6
 """How much wider than the middle one an interval may be before it is cut instead of squeezing the others."""
 
 

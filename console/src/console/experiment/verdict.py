@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from contracts.reports import GuardrailReading, MetricReading, Report
+from contracts.reports import GuardrailReading, MetricReading, Report, VerdictKind
 from contracts.wire import Message
 
 from console import numbers
@@ -18,9 +18,12 @@ Tone = Literal["good", "bad", "wait", "none"]
 """none: no colour, since nothing can be read."""
 STALE_SECONDS = 120.0
 OLD = timedelta(hours=2)
+COMPARED = "Nothing to decide"
+"""Of a shadow experiment."""
 
 
 class Words(Message):
+    kind: VerdictKind
     headline: str
     """`Ship test`"""
     sentence: str
@@ -35,7 +38,8 @@ def words_of(report: Report, now: datetime) -> Words:
     """now: the platform's or the console's time; only names the day of a first reading."""
     decision = report.experiment.decision
     words = Words(
-        headline=KINDS[report.verdict.kind],
+        kind=report.verdict.kind,
+        headline=COMPARED if _only_compares(report) else KINDS[report.verdict.kind],
         sentence=_sentence(report, now),
         tone=_tone(report),
         reasons=report.verdict.reasons,
@@ -61,19 +65,24 @@ def is_held_back(report: Report) -> bool:
 
 def withheld(report: Report) -> Report:
     """The report without anything that compares the groups."""
-    nothing = {
-        "difference": None, "lift": None, "p_value": None, "adjusted_p_value": None, "always_valid": None,
-        "always_valid_p_value": None, "cuped": None, "variance_removed": None, "reading": "cannot_tell", "course": [],
-    }  # fmt: skip
     return report.model_copy(
         update={
-            "metrics": [one.model_copy(update=nothing) for one in report.metrics],
-            "per_protocol": [one.model_copy(update=nothing) for one in report.per_protocol],
+            "metrics": [_bare(one) for one in report.metrics],
+            "per_protocol": [_bare(one) for one in report.per_protocol],
             "guardrails": [one.model_copy(update={"state": "cannot_tell"}) for one in report.guardrails],
             "interleaving": report.interleaving
             and report.interleaving.model_copy(update={"share": None, "p_value": None}),
         }
     )
+
+
+def _bare(one: MetricReading) -> MetricReading:
+    reading = "watched" if one.reading == "watched" else "cannot_tell"
+    nothing = {
+        "difference": None, "lift": None, "p_value": None, "adjusted_p_value": None, "always_valid": None,
+        "always_valid_p_value": None, "cuped": None, "variance_removed": None, "course": [], "reading": reading,
+    }  # fmt: skip
+    return one.model_copy(update=nothing)
 
 
 def stale(report: Report, now: datetime) -> str | None:
@@ -95,6 +104,8 @@ def stale(report: Report, now: datetime) -> str | None:
 
 
 def _tone(report: Report) -> Tone:
+    if _only_compares(report):
+        return "wait"
     match report.verdict.kind:
         case "ship":
             return "good"
@@ -106,7 +117,14 @@ def _tone(report: Report) -> Tone:
             return "wait"
 
 
+def _only_compares(report: Report) -> bool:
+    """A shadow is seen by nobody: it says how test answers, not what users think of it."""
+    return report.experiment.plan.mode == "shadow" and report.verdict.kind in ("hold", "ship", "keep_control")
+
+
 def _sentence(report: Report, now: datetime) -> str:
+    if _only_compares(report):
+        return "Users see control’s posts alone. Test is asked beside it, and its answers are compared with what was shown."
     match report.verdict.kind:
         case "too_early":
             return _too_early(report, now)

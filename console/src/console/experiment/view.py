@@ -242,7 +242,7 @@ def _checks(report: Report, held: bool) -> list[Check]:
     ran = Check(
         mark="good" if long_enough else "wait",
         title="Ran long enough" if long_enough else "Runs on",
-        text=f"{numbers.days(report.days)}, at least {rules.min_days}",
+        text=f"{numbers.days(report.days)}, at least {rules.min_days}{' days' if report.days < 1 else ''}",
     )
     return [_split_check(report), ran, _primary_check(report, held), _guard_check(report, held)]
 
@@ -252,7 +252,7 @@ def _split_check(report: Report) -> Check:
     if report.split.failed:
         control = next((group.assigned for group in report.groups if group.group == "control"), 0)
         planned = _planned(report)
-        plan = f", planned {numbers.share(planned)}" if planned is not None else ""
+        plan = f", planned {numbers.limit(planned)}" if planned is not None else ""
         return Check(mark="bad", title="Split is not even", text=f"{numbers.share(control / max(users, 1))} in control{plan}")
     if report.split.p_value is None:
         return Check(mark="wait", title="Split", text="Not checked yet")
@@ -437,7 +437,8 @@ def _course(report: Report, selected: MetricReading | None) -> Course | None:
         for period in report.experiment.periods[1:]
         if start < period.starts_at <= report.at
     ]
-    return course_of(metric(selected.metric), selected.course, start, rules.days, rules.alpha, changed[-2:])
+    planned = float(rules.days) if report.experiment.state == "running" else report.days  # nothing is to come any more
+    return course_of(metric(selected.metric), selected.course, start, planned, rules.alpha, changed[-2:])
 
 
 def _no_course(selected: MetricReading | None, held: bool, failed: bool) -> str:

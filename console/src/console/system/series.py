@@ -21,6 +21,7 @@ Key = tuple[str, str]
 class Step:
     """What happened between two readings of one replica."""
 
+    replica: str
     start: datetime
     end: datetime
     asked: float
@@ -43,9 +44,13 @@ class Slot:
     degraded: float = 0.0
     replies: dict[str, dict[float, float]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(float)))
     lag: float | None = None
+    heard: set[str] = field(default_factory=set)
+    """The replicas that were measured."""
+    silent: bool = False
+    """Whether a replica did not answer: what all of them did together is then not known."""
 
 
-def steps(samples: Sequence[Sample], longest: timedelta) -> list[Step]:
+def steps(replica: str, samples: Sequence[Sample], longest: timedelta) -> list[Step]:
     """longest: two readings further apart say nothing about the time between them."""
     found = []
     for before, after in zip(samples, samples[1:], strict=False):
@@ -54,6 +59,7 @@ def steps(samples: Sequence[Sample], longest: timedelta) -> list[Step]:
             continue
         found.append(
             Step(
+                replica=replica,
                 start=before.at,
                 end=after.at,
                 asked=after.asked - before.asked,
@@ -67,8 +73,14 @@ def steps(samples: Sequence[Sample], longest: timedelta) -> list[Step]:
 
 
 def slots(
-    start: datetime, end: datetime, gateway: Iterable[Step], lags: Iterable[tuple[datetime, float]], number: int = SLOTS
+    start: datetime,
+    end: datetime,
+    gateway: Iterable[Step],
+    lags: Iterable[tuple[datetime, float]],
+    silences: Iterable[datetime] = (),
+    number: int = SLOTS,
 ) -> list[Slot]:
+    """silences: moments at which a replica of the gateway did not answer."""
     width = (end - start) / number
     made = [Slot(start + width * i, start + width * (i + 1)) for i in range(number)]
     for step in gateway:
@@ -77,6 +89,9 @@ def slots(
     for at, lag in lags:
         if (place := _place(at, start, width, number)) is not None:
             made[place].lag = max(lag, made[place].lag or 0.0)
+    for at in silences:
+        if (place := _place(at, start, width, number)) is not None:
+            made[place].silent = True
     return made
 
 
@@ -97,6 +112,7 @@ def quantile(buckets: Buckets, share: float) -> float | None:
 
 
 def _add(slot: Slot, step: Step) -> None:
+    slot.heard.add(step.replica)
     slot.seconds += (step.end - step.start).total_seconds()
     slot.asked += step.asked
     slot.errors += step.errors

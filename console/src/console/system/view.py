@@ -104,10 +104,11 @@ def system_of(
     span, longest = RANGES[chosen], timedelta(seconds=2.5 * poll_seconds)
     start = now - span
     rows = _rows(names, kept, now, longest)
-    gateways = {replica: steps(samples, longest) for replica, samples in kept.items() if replica.service == "gateway"}
-    flat = [step for found in gateways.values() for step in found]
+    gateways = {replica: samples for replica, samples in kept.items() if replica.service == "gateway"}
+    flat = [step for replica, samples in gateways.items() for step in steps(replica.address, samples, longest)]
+    silences = [one.at for samples in gateways.values() for one in samples if not one.answered]
     lags = [(one.at, one.lag) for samples in kept.values() for one in samples if one.lag is not None]
-    made = slots(start, now, flat, lags)
+    made = slots(start, now, flat, lags, silences)
     budget = max((one.budget for samples in kept.values() for one in samples[-1:] if one.budget), default=None)
     mixed = _mixed(names, kept)
     headline, tone = _headline(rows, mixed, names)
@@ -165,15 +166,19 @@ def _status(last: Sample | None, told: Sample | None, now: datetime, longest: ti
     if last is None:
         return "Not asked yet", "none", ""
     if now - last.at > longest:
-        return "Not known", "none", f"last asked {moment(last.at, now)} UTC"
+        return "Not known", "none", f"last asked {_moment(last.at, now)} UTC"
     if not last.answered:
-        heard = f"last heard {moment(told.at, now)} UTC" if told else "never heard of"
+        heard = f"last heard {_moment(told.at, now)} UTC" if told else "never heard of"
         return "No answer", "bad", heard
     if not last.ready:
         return "Not ready", "bad", "; ".join(last.reasons)
     if last.reasons:
         return "Ready, with a warning", "warn", "; ".join(last.reasons)
     return "Ready", "good", ""
+
+
+def _moment(at: datetime, now: datetime) -> str:
+    return moment(at, now).removeprefix("today ")
 
 
 def _mixed(names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]]) -> list[str]:
@@ -239,8 +244,8 @@ def _degraded(slot: Slot) -> float | None:
 
 
 def _rate(slot: Slot) -> float | None:
-    """A second, over all replicas of the gateway."""
-    return slot.asked / (slot.end - slot.start).total_seconds() if slot.seconds else None
+    """A second, over all replicas of the gateway; not known while one of them is not heard."""
+    return None if slot.silent or not slot.seconds else slot.asked / slot.seconds * len(slot.heard)
 
 
 def _plots(made: Sequence[Slot], start: datetime, now: datetime, budget: float | None) -> list[Plot]:
@@ -294,12 +299,16 @@ def _plot(
         now=said,
         summary=summary,
         lines=lines,
-        ticks=[(y(0.0), "0"), (y(top / 2), words(top / 2)), (y(top), words(top))],
+        ticks=[(y(value), "0" if not value else _tick(value, words)) for value in (0.0, top / 2, top)],
         times=[(LEFT, f"{start:%H:%M}"), (WIDTH - 6, f"{now:%H:%M}")],
         budget=y(budget) if budget else None,
         budget_text=f"budget {duration(budget)}" if budget else "",
         empty=not known,
     )
+
+
+def _tick(value: float, words: Callable[[float], str]) -> str:
+    return numbers.limit(value) if words is numbers.share else words(value)
 
 
 def _line(
@@ -374,5 +383,5 @@ def _degradation(key: tuple[str, str], part: Sequence[Step], now: datetime) -> D
     given = f" → {FALLBACKS[max(instead, key=lambda one: instead[one])]}" if instead else ""
     share = f"{numbers.share(min(1.0, hit / served))} of {group}’s answers" if served else f"{hit:,.0f} answers"
     until = "" if f"{start:%H:%M}" == f"{end:%H:%M}" else f"–{end:%H:%M}"
-    when = f"{moment(start, now).removeprefix('today ')}{until}"
+    when = f"{_moment(start, now)}{until}"
     return Degradation(start=start, when=when, text=f"{group}: {reason.replace('_', ' ')}{given}, {share}")
