@@ -63,6 +63,13 @@ def test_users_of_a_group_without_weight_fail_the_check() -> None:
     assert check([Period((1_000, 0), (1, 0))]).p == 1.0
 
 
+@given(counts, st.floats(0.05, 0.95))
+def test_the_order_of_the_groups_changes_nothing(found: tuple[int, int], share: float) -> None:
+    one, other = Period(found, (share, 1 - share)), Period(found[::-1], (1 - share, share))
+    assert sequential_p_value([one]) == pytest.approx(sequential_p_value([other]))
+    assert fixed_p_value([one]) == pytest.approx(fixed_p_value([other]))
+
+
 def test_days_of_one_period_add_up() -> None:
     assert Period((1, 2), (1, 1)) + Period((3, 4), (1, 1)) == Period((4, 6), (1, 1))
     with pytest.raises(ValueError, match="two periods"):

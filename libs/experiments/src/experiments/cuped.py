@@ -20,8 +20,9 @@ The covariates precede the first exposure, so their difference between the group
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from math import isfinite
+from operator import add, attrgetter
 from typing import Self
 
 from experiments.effects import Effect, Interval, NotEnough, Rate, absolute, relative
@@ -52,7 +53,7 @@ class CupedSums:
     xm: float = 0.0
 
     def __post_init__(self) -> None:
-        if not all(isfinite(value) for value in astuple(self)) or self.zz < 0 or not 0 <= self.m <= self.users:
+        if not all(map(isfinite, _values(self))) or self.zz < 0 or not 0 <= self.m <= self.users:
             raise ValueError(f"sums that no users can have: {self}")
         _ = self.ratios  # refuses what is wrong with its part
 
@@ -79,12 +80,15 @@ class CupedSums:
 
     def __add__(self, other: CupedSums) -> CupedSums:
         """Of the users of both; no user may be in both."""
-        return CupedSums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return CupedSums(*map(add, _values(self), _values(other)))
 
     @property
     def ratios(self) -> RatioSums:
         """Without the covariates."""
         return RatioSums(self.users, self.y, self.x, self.yy, self.xx, self.xy)
+
+
+_values = attrgetter(*(field.name for field in fields(CupedSums)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ Hit rate per exposure: y hits, x exposures of a user. Likes per user: y likes, x
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from math import isfinite
 from typing import Self
 
@@ -54,7 +54,14 @@ class RatioSums:
 
     def __add__(self, other: RatioSums) -> RatioSums:
         """Of the users of both; no user may be in both."""
-        return RatioSums(*(a + b for a, b in zip(astuple(self), astuple(other), strict=True)))
+        return RatioSums(
+            self.users + other.users,
+            self.y + other.y,
+            self.x + other.x,
+            self.yy + other.yy,
+            self.xx + other.xx,
+            self.xy + other.xy,
+        )
 
     @property
     def ratio(self) -> float:

@@ -13,6 +13,10 @@ With N users so far, v the variance of the estimate and rho > 0 fixed before the
 `planned_users` sets rho: the interval is tightest when N is about that, and valid whatever it is. "Asymptotic": the first
 look wants some hundred users in each group, as every interval from the central limit theorem does. The p-value is that of
 this look's data; the least so far, over all looks, is valid too.
+
+The theory adds users one by one. Where the same users come back and their sums grow instead, N stands still while v falls;
+the bound is never below 3.03 (at 95 %), which the normal process passes with a chance of 5 % at most while 1 / v grows up to
+some 60-fold (Siegmund, "Sequential Analysis", 1985). Simulated, too.
 """
 
 from __future__ import annotations

@@ -21,8 +21,9 @@ from math import erfc, exp, isfinite, lgamma, log, sqrt
 
 from experiments.effects import NotEnough
 
-THRESHOLD = 0.001
-"""A split check fails below it: one sound experiment in a thousand, over all of its looks."""
+THRESHOLD = 0.01
+"""A split check fails below it: of sound experiments one in a hundred at most, over all looks of each (simulated, with daily
+looks: one in two thousand, since a martingale that is seen once a day rarely reaches its bound)."""
 
 CONCENTRATIONS = (10.0, 10_000.0)
 
