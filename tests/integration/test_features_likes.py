@@ -36,7 +36,23 @@ def _likes(platform: FeaturePlatform) -> dict[str, list[int]]:
         counted = {row.key: row.likes for row in connection.execute(text("SELECT key, likes FROM exposures"))}
     found = {key: Exposure.model_validate_json(platform.http.get(f"/exposures/{key}").content).likes for key in counted}
     assert {key: len(likes) for key, likes in found.items()} == counted
+    assert_days_are_sums(platform)
     return {key: likes for key, likes in found.items() if likes}
+
+
+def assert_days_are_sums(platform: FeaturePlatform) -> None:
+    """What a report reads is what the exposures add up to."""
+    summed = (
+        "SELECT experiment, user_id, served_at::date, weight_period, count(*), count(*) FILTER (WHERE likes > 0), "
+        "sum(likes), count(degraded), count(degraded) FILTER (WHERE likes > 0), "
+        "coalesce(sum(likes) FILTER (WHERE degraded IS NOT NULL), 0) FROM exposures GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+    )
+    kept = (
+        "SELECT experiment, user_id, day, weight_period, exposures, hits, likes, degraded, degraded_hits, degraded_likes "
+        "FROM exposure_days ORDER BY 1, 2, 3, 4"
+    )
+    with platform.engine.connect() as connection:
+        assert connection.execute(text(kept)).all() == connection.execute(text(summed)).all()
 
 
 def _unattributed(platform: FeaturePlatform) -> dict[tuple[str, str], int]:
@@ -50,7 +66,7 @@ def _unattributed(platform: FeaturePlatform) -> dict[tuple[str, str], int]:
 def test_every_like_goes_where_the_rules_say(platform: FeaturePlatform) -> None:
     _show(platform, "first", 200, [1, 2, 3], SERVED)
     _show(platform, "second", 200, [3, 4], SERVED + HOUR)
-    _show(platform, "other", 201, [5, 6], SERVED)
+    _show(platform, "other", 201, [5, 6], SERVED, degraded="ranker_timeout")
     _like(platform, 200, 1, SERVED + MINUTE)  # by user and post
     _like(platform, 200, 3, SERVED + 2 * HOUR)  # the latest exposure that holds it
     _like(platform, 200, 3, SERVED + 2 * HOUR + MINUTE, "first")  # the one that it names

@@ -61,8 +61,17 @@ WITH liked AS MATERIALIZED (
 ), joined AS (
   INSERT INTO exposure_likes (key, post_id, at) SELECT key, p, at FROM firsts ON CONFLICT DO NOTHING RETURNING key, post_id
 ), counted AS (
-  UPDATE exposures e SET likes = likes + more.n
+  UPDATE exposures e SET likes = e.likes + more.n
   FROM (SELECT key, count(*) AS n FROM joined GROUP BY key) more WHERE e.key = more.key
+  RETURNING e.experiment, e.user_id, e.served_at::date AS day, e.weight_period, more.n,
+    (e.likes = more.n)::int AS hit, (e.degraded IS NOT NULL)::int AS degraded
+), summed AS (
+  UPDATE exposure_days d SET likes = d.likes + more.n, hits = d.hits + more.hits,
+    degraded_likes = d.degraded_likes + more.degraded_n, degraded_hits = d.degraded_hits + more.degraded_hits
+  FROM (SELECT experiment, user_id, day, weight_period, sum(n) AS n, sum(hit) AS hits, sum(n * degraded) AS degraded_n,
+    sum(hit * degraded) AS degraded_hits FROM counted GROUP BY 1, 2, 3, 4) more
+  WHERE d.experiment = more.experiment AND d.user_id = more.user_id AND d.day = more.day
+    AND d.weight_period = more.weight_period
 )
 INSERT INTO unattributed_likes (experiment, day, reason, likes)
 SELECT experiment, at::date, coalesce(reason, 'repeated'), count(*) FROM placed

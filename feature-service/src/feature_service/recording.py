@@ -13,14 +13,20 @@ from contracts.wire import Assigned, Exposure, Shadowed
 from sqlalchemy import Connection, text
 
 _EXPOSURES = text(
-    "INSERT INTO exposures (served_at, asked_for, user_id, took_ms, weight_period, experiment, exp_group, ranker, mode, "
+    "WITH new AS (INSERT INTO exposures (served_at, asked_for, user_id, took_ms, weight_period, experiment, exp_group, ranker, mode, "
     "degraded, model, model_version, teams, key, posts, scores, propensities) "
     "SELECT served_at AT TIME ZONE 'UTC', asked_for AT TIME ZONE 'UTC', user_id, took_ms, weight_period, experiment, "
     '"group", ranker, mode, degraded, model, model_version, teams, key, posts, scores, propensities '
     "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS t(served_at timestamptz, asked_for timestamptz, user_id int, "
     'took_ms real, weight_period int, experiment text, "group" text, ranker text, mode text, degraded text, '
     "model text, model_version text, teams text, key text, posts int[], scores float8[], propensities float8[]) "
-    "ON CONFLICT DO NOTHING"
+    "ON CONFLICT DO NOTHING RETURNING experiment, user_id, weight_period, served_at, degraded) "
+    "INSERT INTO exposure_days AS d (user_id, day, exposures, hits, likes, degraded, degraded_hits, degraded_likes, "
+    "weight_period, experiment) "
+    "SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0, weight_period, experiment "
+    "FROM new GROUP BY experiment, user_id, served_at::date, weight_period "
+    "ON CONFLICT (experiment, user_id, day, weight_period) DO UPDATE "
+    "SET exposures = d.exposures + excluded.exposures, degraded = d.degraded + excluded.degraded"
 )
 # Only rows that are new look their users' past up: by the index on (user_id, timestamp), month by month.
 _ASSIGNMENTS = text(

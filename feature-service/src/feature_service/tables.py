@@ -111,6 +111,25 @@ class ExposureRecord(Table):
     )
 
 
+class ExposureDay(Table):
+    """What a report sums up: a user's day in a weight period. Kept with the exposures and likes, in their transactions."""
+
+    __tablename__ = "exposure_days"
+
+    user_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    exposures: Mapped[int] = mapped_column(Integer)
+    hits: Mapped[int] = mapped_column(Integer)
+    """Exposures of which a post was liked, whenever that was."""
+    likes: Mapped[int] = mapped_column(Integer)
+    degraded: Mapped[int] = mapped_column(Integer)
+    """Of the exposures; so too the next two."""
+    degraded_hits: Mapped[int] = mapped_column(Integer)
+    degraded_likes: Mapped[int] = mapped_column(Integer)
+    weight_period: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    experiment: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
 class AssignmentRecord(Table):
     """A user's first request of a weight period."""
 

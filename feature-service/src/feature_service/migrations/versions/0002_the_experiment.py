@@ -20,6 +20,7 @@ Moment = TIMESTAMP(timezone=False)
 def upgrade() -> None:
     _experiments()
     _exposures()
+    _exposure_days()
     _assignments()
     _likes()
     _shadows()
@@ -128,6 +129,29 @@ def _exposures() -> None:
     op.drop_table("old_exposures")
     op.create_index("exposures_experiment", "exposures", ["experiment", "served_at"])
     op.create_index("exposures_user", "exposures", ["user_id", "served_at"])
+
+
+def _exposure_days() -> None:
+    """What a report sums up: a user's days, kept by the writer in the transaction that writes his exposures."""
+    op.create_table(
+        "exposure_days",
+        sa.Column("user_id", sa.Integer, nullable=False),
+        sa.Column("day", sa.Date, nullable=False),
+        sa.Column("exposures", sa.Integer, nullable=False),
+        sa.Column("hits", sa.Integer, nullable=False),
+        sa.Column("likes", sa.Integer, nullable=False),
+        sa.Column("degraded", sa.Integer, nullable=False),
+        sa.Column("degraded_hits", sa.Integer, nullable=False),
+        sa.Column("degraded_likes", sa.Integer, nullable=False),
+        sa.Column("weight_period", sa.SmallInteger, nullable=False),
+        sa.Column("experiment", sa.Text, nullable=False),
+        sa.PrimaryKeyConstraint("experiment", "user_id", "day", "weight_period"),
+    )
+    op.execute("ALTER TABLE exposure_days SET (fillfactor = 80)")
+    op.execute(
+        "INSERT INTO exposure_days SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0, weight_period, "
+        "experiment FROM exposures GROUP BY experiment, user_id, served_at::date, weight_period"
+    )
 
 
 def _assignments() -> None:
