@@ -207,6 +207,35 @@ class Ranking(Message):
     """Of this one model, not comparable across models."""
 
 
+class Reason(Message):
+    """value: of the model's column, None where it is missing. contribution: what it moves the post's score by."""
+
+    feature: str
+    value: float | None
+    contribution: float
+
+
+class Explanation(Message):
+    """Why a model gave a post its score. bias, the reasons' contributions, and rest add up to the score: log-odds."""
+
+    post_id: PostId
+    score: float
+    bias: float
+    """The same for every post of the user."""
+    reasons: list[Reason]
+    """The strongest first."""
+    rest: float
+    """The contributions of all other columns."""
+
+
+class Explanations(Message):
+    """A ranker's answer to `/explain`: its ranking, post by post."""
+
+    model: str
+    version: str
+    posts: list[Explanation]
+
+
 class Problem(Message):
     """The one shape of every error."""
 
