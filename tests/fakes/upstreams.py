@@ -12,7 +12,20 @@ import numpy as np
 from contracts.assignment import Group
 from contracts.experiments import Experiment, ExperimentPage, Plan, Running
 from contracts.records import Counts, Profile, UserRow, pack_row
-from contracts.wire import Assigned, Assignments, Exposure, PopularPosts, Post, PostIds, Posts, Ranking, Shadowed
+from contracts.wire import (
+    Assigned,
+    Assignments,
+    Explanation,
+    Explanations,
+    Exposure,
+    PopularPosts,
+    Post,
+    PostIds,
+    Posts,
+    Ranking,
+    Reason,
+    Shadowed,
+)
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -175,11 +188,18 @@ class Ranker:
     """Best first, instead of thirty from `first` on."""
     limits: list[int] = field(default_factory=list)
     """Of every call."""
+    explain_status: int = 200
+    explained: list[dict[str, str]] = field(default_factory=list)
     at_once: int = 0
     most_at_once: int = 0
 
     def app(self) -> Starlette:
-        return Starlette(routes=[Route("/rank", self._rank, methods=["POST"])])
+        return Starlette(
+            routes=[
+                Route("/rank", self._rank, methods=["POST"]),
+                Route("/explain", self._explain, methods=["POST"]),
+            ]
+        )
 
     async def _rank(self, request: Request) -> Response:
         self.calls += 1
@@ -196,6 +216,16 @@ class Ranker:
             return Response('{"posts": "many"}')
         ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[-float(post) for post in ids])
         return Response(ranking.model_dump_json(), self.status)
+
+    async def _explain(self, request: Request) -> Response:
+        self.explained.append(dict(request.query_params))
+        UserRow.unpack(await request.body())
+        reason = Reason(feature="post_rate", value=None, contribution=0.5)
+        posts = [
+            Explanation(post_id=post, score=1.0, bias=0.25, reasons=[reason], rest=0.25)
+            for post in range(self.first, self.first + int(request.query_params["limit"]))
+        ]
+        return Response(Explanations(model=self.name, version="v1", posts=posts).model_dump_json(), self.explain_status)
 
 
 def _texts(ids: list[int], status: int) -> Response:

@@ -153,3 +153,17 @@ def _compare(fitted: Fitted, feed: Feed, moment: datetime, catalogue: Catalogue,
         np.testing.assert_allclose(
             live[:, place], offline[:, place], rtol=within, atol=within, err_msg=f"{name} at {moment}"
         )
+
+
+def test_what_moves_a_trained_models_score_adds_up_to_it(world: World) -> None:
+    """Of both models, with their own columns and whatever log-odds their trees start from."""
+    with opened(Tables.of_folder(world.folder)) as feed:
+        for fitted in world.fitted.values():
+            scorer = fitted.scorer
+            history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+            users, posts = np.repeat(np.arange(200, 200 + USERS), 5), np.tile(np.arange(1, 6), USERS)
+            history.ask(Requests(users, posts, np.full(len(users), microseconds(CUT))))
+            matrix = np.vstack([part for _, part in matrices(history, scorer)])
+            trees, base = scorer.contributions(matrix).sum(axis=1), matrix[:, scorer.base].sum(axis=1, dtype=np.float64)
+            np.testing.assert_allclose(trees + base, scorer.scores(np.asfortranarray(matrix)), atol=1e-6)
+            assert np.ptp(trees) > 0

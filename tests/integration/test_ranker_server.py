@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -196,6 +197,36 @@ def test_a_swap_that_new_posts_texts_held_up_is_made_good_without_a_further_chan
     stage.service.texts_fail = False
     stage.until(lambda: bool(stage.rank().json()["version"] == "2"))
     stage.until(lambda: stage.warning() == "")
+
+
+def test_it_says_why_its_best_posts_stand_where_they_do(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row = toy_row(1, stage.service.catalogue)
+    ranked = stage.rank(limit=7).json()
+    said = stage.http.post("/explain", content=row, params={"time": NOW, "limit": 7}).json()
+    assert (said["model"], said["version"]) == ("toy", "1")
+    assert [post["post_id"] for post in said["posts"]] == ranked["posts"]
+    assert [post["score"] for post in said["posts"]] == ranked["scores"]
+    for post in said["posts"]:
+        reasons = sum(reason["contribution"] for reason in post["reasons"])
+        assert post["bias"] + reasons + post["rest"] == pytest.approx(post["score"], abs=1e-6)
+    assert stage.http.post("/explain", content=row, params={"limit": 21}).json()["field"] == "limit"
+    assert stage.http.post("/explain", content=b"x").json()["field"] == "body"
+
+
+def test_many_explanations_at_once_are_shed_and_rankings_go_on(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row = toy_row(1, stage.service.catalogue)
+    with ThreadPoolExecutor(16) as pool:
+        asked = [
+            pool.submit(stage.http.post, "/explain", content=row, params={"time": NOW, "limit": 20}) for _ in range(48)
+        ]
+        ranked = [stage.rank().status_code for _ in range(20)]
+    statuses = {found.result().status_code for found in asked}
+    assert set(ranked) == {200}
+    assert 200 in statuses <= {200, 503}
 
 
 def test_without_feature_service_it_is_not_ready_and_names_where_it_looked(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from contracts.assignment import Group
 from fastapi import FastAPI
 from starlette.requests import Request
 
-from gateway import administration, answering, reading, writing
+from gateway import administration, answering, explaining, reading, writing
 from gateway.access import Keys
 from gateway.assignments import Assignments, Told
 from gateway.limits import Limits
@@ -48,6 +48,7 @@ class State(TypedDict):
     writes: Upstream
     administration: Upstream
     rankers: dict[Group, Upstream]
+    explainers: dict[Group, Upstream]
     memory: Memory
     keys: Keys
     admin_keys: Keys
@@ -88,6 +89,10 @@ def create(settings: Settings | None = None) -> FastAPI:
                 writes=Upstream("writes", to_features),
                 administration=Upstream("administration", to_features),
                 rankers=upstreams,
+                explainers={
+                    "control": Upstream("explain-control", to_control),
+                    "test": Upstream("explain-test", to_test),
+                },
                 memory=memory,
                 keys=Keys(settings.api_keys),
                 admin_keys=Keys(settings.admin_keys),
@@ -99,7 +104,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         version=version("lenta-gateway"),
         description="Five posts that a user will most likely like, and the split between two models.",
         lifespan=lifespan,
-        routers=[answering.router, reading.router, writing.router, administration.router],
+        routers=[answering.router, explaining.router, reading.router, writing.router, administration.router],
         checks={"fallback": _can_fall_back, "experiments": _knows_experiments},
         warnings={"features": _features_trouble, "control": _control_trouble, "test": _test_trouble},
         public=True,

@@ -86,6 +86,10 @@ _SLATE = {
 }
 SLATE: Responses = {200: {"headers": _SLATE}, **problems(422, 503)}
 SLATE_OF_GROUP: Responses = {200: {"headers": _SLATE}, **problems(404, 422, 503)}
+EXPLAINED: Responses = {
+    200: {"headers": {name: _SLATE[name] for name in (REQUEST_ID, MODEL, COLD_START)}},
+    **problems(404, 422, 503),
+}
 PAGE: Responses = {
     200: {"headers": {NEXT_CURSOR: _header("Where the next page begins; absent on the last.")}},
     **problems(422, 503),

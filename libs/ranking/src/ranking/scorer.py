@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from catboost import CatBoost, CatBoostError
+from catboost import CatBoost, CatBoostError, Pool
 from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 
@@ -27,7 +27,7 @@ class Scorer:
 
     def __init__(self, model: CatBoost, encoder: Encoder, vectors: PostVectors, manifest: Manifest) -> None:
         self._model, self.encoder, self.vectors, self.manifest = model, encoder, vectors, manifest
-        self._base = base_places(manifest.base, manifest.columns)
+        self.base = base_places(manifest.base, manifest.columns)
         self.retrieval = Retrieval.of(manifest.retrieval, manifest.fill)
 
     @classmethod
@@ -51,7 +51,13 @@ class Scorer:
         if not len(matrix):
             return np.zeros(0)
         raw = self._model.predict(matrix.view(), prediction_type="RawFormulaVal", thread_count=1)
-        return np.asarray(raw, np.float64) + base_of(matrix, self._base)
+        return np.asarray(raw, np.float64) + base_of(matrix, self.base)
+
+    def contributions(self, matrix: Matrix) -> Scores:
+        """What the trees add to the base, by column (SHAP values), and behind them their mean: shape (n, columns + 1)."""
+        pool = Pool(np.ascontiguousarray(matrix))
+        parts = self._model.get_feature_importance(data=pool, type="ShapValues", thread_count=1)
+        return np.asarray(parts, np.float64)
 
     def importance(self) -> dict[str, float]:
         """By how many per cent each column moves what the trees add to the base (CatBoost's PredictionValuesChange)."""

@@ -25,6 +25,7 @@ from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from ranking.explaining import Explaining
 from ranking.loading import Loaded, Loading
 from ranking.scorer import BoundScorer, LoadEncoder
 from ranking.settings import RankerSettings
@@ -39,6 +40,8 @@ DEFAULT_DEADLINE_SECONDS = 1.0
 PACE_WEIGHT = 0.1
 """What the latest ranking weighs in the running mean."""
 TIME_MAX = 2**32 - 1
+EXPLAINED_AT_ONCE = 20
+"""An explanation costs as much as a ranking."""
 
 router = APIRouter()
 
@@ -50,9 +53,14 @@ class Wanted(Message):
     limit: Annotated[int, Field(ge=1, le=100 + EXPLORED)] = 5
 
 
+class Explained(Wanted):
+    limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
+
+
 class State(TypedDict):
     loaded: Loaded
     queue: Queue
+    explaining: Explaining
 
 
 class Queue:
@@ -109,11 +117,12 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
             features: httpx.AsyncClient = await stack.enter_async_context(
                 http_client(settings.features_url, timeout=10.0)
             )
-            loaded, queue = Loaded(name), Queue(settings.max_queue)
+            loaded, queue, explaining = Loaded(name), Queue(settings.max_queue), Explaining()
             stack.callback(queue.close)
+            stack.callback(explaining.close)
             task = asyncio.create_task(Loading(loaded, load_encoder, features, settings).run())
             stack.callback(task.cancel)
-            yield State(loaded=loaded, queue=queue)
+            yield State(loaded=loaded, queue=queue, explaining=explaining)
 
     return create_service(
         f"Lenta ranker-{name}",
@@ -140,8 +149,25 @@ async def rank(request: Request) -> Response:
 
     On the way of every recommendation: a bare route.
     """
+    bound, row, wanted = await _asked(request, Wanted)
+    deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
+    queue: Queue = request.state.queue
+    ranking = await queue.rank(bound, row, _moment(wanted), wanted.limit, deadline)
+    return Response(ranking.model_dump_json(), media_type="application/json")
+
+
+async def explain(request: Request) -> Response:
+    """Query: `Explained`; body: a packed user row. Answers why the posts of `rank` stand where they do."""
+    bound, row, wanted = await _asked(request, Explained)
+    deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
+    explaining: Explaining = request.state.explaining
+    explanations = await explaining.best(bound, row, _moment(wanted), wanted.limit, deadline)
+    return Response(explanations.model_dump_json(), media_type="application/json")
+
+
+async def _asked(request: Request, kind: type[Wanted]) -> tuple[BoundScorer, UserRow, Wanted]:
     try:
-        wanted = Wanted.model_validate(dict(request.query_params))
+        wanted = kind.model_validate(dict(request.query_params))
         row = UserRow.unpack(await request.body())
     except ValidationError as error:
         raise unfit(error, "query") from error
@@ -150,14 +176,15 @@ async def rank(request: Request) -> Response:
     loaded: Loaded = request.state.loaded
     if loaded.bound is None:
         raise Unavailable(loaded.reason or "starting")
-    deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
-    queue: Queue = request.state.queue
-    now = int(time.time()) if wanted.time is None else wanted.time
-    ranking = await queue.rank(loaded.bound, row, now, wanted.limit, deadline)
-    return Response(ranking.model_dump_json(), media_type="application/json")
+    return loaded.bound, row, wanted
+
+
+def _moment(wanted: Wanted) -> int:
+    return int(time.time()) if wanted.time is None else wanted.time
 
 
 router.add_route("/rank", rank, ["POST"])
+router.add_route("/explain", explain, ["POST"])
 
 
 @router.get("/model", response_class=Response)

@@ -1,0 +1,111 @@
+"""Why a model put a post where it stands: what each of its columns moves the post's score by.
+
+The score is the base (a sum of columns, log-odds already) and what the trees add to it. The trees' part comes from
+CatBoost's SHAP values (Lundberg et al., "From local explanations to global understanding with explainable AI for trees",
+2020), the base's from those of a sum: a column's value less its mean over the catalogue (Lundberg and Lee 2017,
+corollary 1). So a reason tells this post from the user's other candidates, and all of them and the bias make the score.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+from chassis.deadline import Deadline
+from chassis.errors import Unavailable
+from contracts.records import UserRow
+from contracts.wire import Explanation, Explanations, Reason
+
+from ranking.scorer import BoundScorer
+
+REASONS = 8
+"""The strongest; the others are summed up in `rest`."""
+WAITING = 4
+NICE = 10
+
+
+def explain(bound: BoundScorer, row: UserRow, now: int, posts: Sequence[int], most: int = REASONS) -> list[Explanation]:
+    """In the posts' order, those that the catalogue knows."""
+    places = bound.catalogue.index_of(np.asarray(posts, np.int64))
+    places = places[places >= 0]
+    if not len(places):
+        return []
+    scorer, matrix = bound.scorer, bound.candidates.matrix(row, now)
+    chosen = matrix[places]
+    parts, bias = scorer.contributions(chosen), 0.0
+    for base in scorer.base:
+        mean = float(matrix[:, base].mean(dtype=np.float64))
+        parts[:, base] += chosen[:, base].astype(np.float64) - mean
+        bias += mean
+    scores, ids = scorer.scores(np.asfortranarray(chosen)), bound.catalogue.post_id[places]
+    return [
+        _explanation(
+            scorer.manifest.columns, int(ids[i]), float(scores[i]), bias + parts[i, -1], chosen[i], parts[i], most
+        )
+        for i in range(len(places))
+    ]
+
+
+def _explanation(
+    columns: Sequence[str],
+    post: int,
+    score: float,
+    bias: float,
+    values: npt.NDArray[np.float32],
+    parts: npt.NDArray[np.float64],
+    most: int,
+) -> Explanation:
+    order = np.argsort(-np.abs(parts[: len(columns)]), kind="stable")
+    reasons = [Reason(feature=columns[i], value=_finite(values[i]), contribution=float(parts[i])) for i in order[:most]]
+    return Explanation(
+        post_id=post, score=score, bias=float(bias), reasons=reasons, rest=float(parts[order[most:]].sum())
+    )
+
+
+def _finite(value: np.float32) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+class Explaining:
+    """One explanation at a time, on a thread that gives way to ranking."""
+
+    def __init__(self) -> None:
+        self._waiting = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="explain", initializer=_give_way)
+
+    async def best(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
+        """Of the posts that `rank` would answer. Raises Unavailable when others wait, or the caller's time is up."""
+        if self._waiting >= WAITING:
+            raise Unavailable("too many explanations are asked for")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._best, bound, row, now, limit, deadline
+            )
+        finally:
+            self._waiting -= 1
+
+    @staticmethod
+    def _best(bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
+        if deadline.remaining() <= 0:
+            raise Unavailable("the deadline passed before explaining began")
+        ids, _ = bound.rank(row, now, limit)
+        manifest = bound.scorer.manifest
+        posts = explain(bound, row, now, ids.tolist())
+        return Explanations(model=manifest.name, version=manifest.version, posts=posts)
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+
+def _give_way() -> None:
+    """On Linux a thread has a niceness of its own; elsewhere it goes without."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
