@@ -224,7 +224,7 @@ class Explanation(Message):
     """The same for every post of the user."""
     reasons: list[Reason]
     """The strongest first."""
-    rest: float
+    rest: float = 0.0
     """The contributions of all other columns."""
 
 
