@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 from ranking.encoder import Matrix, UserState
-from ranking.examples import topic_places
+from ranking.examples import Posts, topic_places
 from ranking.scorer import Scorer
+from ranking.vectors import PostVectors
 
 from pipeline.dataset.history import CHUNK, Batch, History
 
@@ -34,12 +35,17 @@ def matrices(history: History, scorer: Scorer, chunk: int = CHUNK) -> Iterator[t
 
 def post_vectors(history: History, scorer: Scorer) -> Matrix:
     """Of the feed's posts in their order, and zeros behind them for a post that does not exist."""
-    posts, held = history.feed.posts, scorer.vectors
-    new = np.flatnonzero(held.find(posts.ids) < 0)
-    names = posts.topic_names
-    fresh = scorer.encoder.vectors(posts.ids[new], [posts.texts[at] for at in new], [names[at] for at in new])
-    rows = held.with_posts([int(post) for post in posts.ids[new]], fresh).rows(posts.ids)
+    posts = history.feed.posts
+    rows = all_vectors(posts, scorer).rows(posts.ids)
     return np.vstack([rows, np.zeros((1, scorer.encoder.dimensions), np.float32)])
+
+
+def all_vectors(posts: Posts, scorer: Scorer) -> PostVectors:
+    """The model's own, and those of posts that training never saw, by their text."""
+    held, names = scorer.vectors, posts.topic_names
+    new = np.flatnonzero(held.find(posts.ids) < 0)
+    fresh = scorer.encoder.vectors(posts.ids[new], [posts.texts[at] for at in new], [names[at] for at in new])
+    return held.with_posts([int(post) for post in posts.ids[new]], fresh)
 
 
 def _matrix(batch: Batch, history: History, scorer: Scorer, vectors: Matrix, topic: npt.NDArray[np.int64]) -> Matrix:

@@ -1,0 +1,135 @@
+"""A served ranking, made again, and whether it is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+from contracts.features import SCHEMA
+from contracts.records import UserRow
+from contracts.wire import Exposure
+from ranking.encoder import Matrix
+from ranking.scorer import BoundScorer, Scorer
+
+from pipeline.explaining.remembering import Lag, Memory
+
+WITHIN = 1e-6
+"""Log-odds: as the parity of training and serving is held."""
+
+
+@dataclass(frozen=True)
+class List:
+    """posts: ids, best first; scores: one each."""
+
+    posts: list[int]
+    scores: list[float]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Serving's knowledge at a lag: a model over its snapshot, and the user's row."""
+
+    bound: BoundScorer
+    row: UserRow
+    now: int
+
+    def best(self, limit: int) -> List:
+        """As the ranker answers."""
+        posts, scores = self.bound.rank(self.row, self.now, limit)
+        return List([int(post) for post in posts], [float(score) for score in scores])
+
+    def everything(self) -> List:
+        """All posts that are not hidden, without the first stage."""
+        many = len(self.bound.catalogue)
+        posts, scores = self.bound.rank(self.row, self.now, many, kept=many)
+        return List([int(post) for post in posts], [float(score) for score in scores])
+
+    def columns(self, posts: Sequence[int]) -> Matrix:
+        """What the model sees of the posts, shape (posts, columns); NaN for one that is not in the snapshot."""
+        place = self.bound.catalogue.index_of(np.array(posts, np.int64))
+        found = self.bound.candidates.matrix(self.row, self.now)[place].astype(np.float32)
+        found[place < 0] = np.nan
+        return found
+
+
+Answer = Callable[[Lag], List]
+"""The list that would have been served."""
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """exact: from all that Postgres knows of that moment. found: with what serving knew, where that gives what was
+    served. closest: the lag whose scores come nearest, where none gives it."""
+
+    exact: List
+    found: Lag | None
+    closest: Lag
+    apart: float
+    """Largest difference of a score at `closest`; infinite if it has other posts."""
+
+    @property
+    def is_equal(self) -> bool:
+        return self.found is not None
+
+
+def recompute(served: List, memory: Memory, answer: Answer) -> Recomputed:
+    """Without lag first, then with more and more of it."""
+    exact, closest, least = answer(Lag()), Lag(), np.inf
+    for lag in memory.lags():
+        apart = difference(served, answer(lag))
+        if apart <= WITHIN:
+            return Recomputed(exact, lag, lag, apart)
+        if apart < least:
+            closest, least = lag, apart
+    return Recomputed(exact, None, closest, float(least))
+
+
+def difference(one: List, other: List) -> float:
+    """Of scores, at most; infinite where posts or their order differ."""
+    if one.posts != other.posts or len(one.scores) != len(other.scores):
+        return float(np.inf)
+    return float(np.max(np.abs(np.array(one.scores) - np.array(other.scores)), initial=0.0))
+
+
+def known(memory: Memory, scorer: Scorer, asked_for: datetime, bounds: dict[int, BoundScorer], lag: Lag) -> Known:
+    """bounds: by hours of lag; what is bound once is kept there."""
+    if lag.hours not in bounds:
+        bounds[lag.hours] = memory.bound(scorer, lag.hours)
+    return Known(bounds[lag.hours], memory.row(lag.events), int(asked_for.timestamp()))
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A column that serving saw otherwise than Postgres tells. before: while serving."""
+
+    column: str
+    post: int
+    before: float
+    now: float
+
+
+def moved(served: Known, exact: Known, posts: Sequence[int]) -> list[Moved]:
+    """One a column, of the post where it differs most."""
+    names = served.bound.scorer.manifest.columns
+    before, now = served.columns(posts), exact.columns(posts)
+    apart = np.abs(np.nan_to_num(before) - np.nan_to_num(now))
+    found: list[Moved] = []
+    for place in np.flatnonzero(apart.max(axis=0, initial=0.0) > WITHIN):
+        post = int(np.argmax(apart[:, place]))
+        found.append(Moved(names[place], posts[post], float(before[post, place]), float(now[post, place])))
+    return found
+
+
+def served_list(exposure: Exposure) -> List:
+    return List(list(exposure.posts), list(exposure.scores))
+
+
+def user_columns(columns: Matrix, names: Sequence[str]) -> dict[str, float]:
+    """What the model knows of the user, whatever the post: the columns of the schema that do not differ between posts."""
+    constant: npt.NDArray[np.bool_] = np.array(
+        [bool(np.all(column == column[0]) or np.isnan(column).all()) for column in columns.T]
+    )
+    return {name: float(columns[0, place]) for place, name in enumerate(names) if constant[place] and name in SCHEMA}
