@@ -56,9 +56,10 @@ def test_what_is_late_slows_the_clock_and_leaves_its_time_alone() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=2_000))
     watch.passes(60)
-    due = pace.now() - timedelta(seconds=2_000 * (LATE_SECONDS + 0.1))
     before = pace.now()
-    assert not pace.keeps_up(due)
+    assert pace.is_late(before - timedelta(seconds=2_000 * (LATE_SECONDS + 0.1)))
+    assert not pace.is_late(before - timedelta(seconds=2_000 * (LATE_SECONDS - 0.1)))
+    assert pace.slow()
     assert pace.speed == 1_400
     assert pace.now() >= before
 
@@ -67,19 +68,29 @@ def test_a_change_is_given_time_before_the_next_one() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=2_000))
     watch.passes(60)
-    assert not pace.keeps_up(START)
+    assert pace.slow()
     watch.passes(HEARD_SECONDS + REST_SECONDS + BETWEEN_SECONDS - 0.1)
-    assert pace.keeps_up(START)
+    assert not pace.slow()
     watch.passes(0.2)
-    assert not pace.keeps_up(START)
+    assert pace.slow()
 
 
 def test_real_time_is_the_slowest_there_is() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=1))
     watch.passes(60)
-    assert pace.keeps_up(START)
+    assert not pace.slow()
     assert watch.written == []
+
+
+def test_it_can_go_on_from_a_full_hour() -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=2_000))
+    watch.passes(60)
+    pace.run(1, from_hour=True)
+    assert pace.begins > pace.now() - timedelta(seconds=1)
+    assert (pace.begins.minute, pace.begins.second, pace.begins.microsecond) == (0, 0, 0)
+    assert watch.written[-1].then == pace.now() >= START + timedelta(seconds=2_000 * 60)
 
 
 def test_what_is_due_while_the_clock_stands_is_due_now() -> None:

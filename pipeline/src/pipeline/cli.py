@@ -11,6 +11,7 @@ from pipeline import features, warm
 from pipeline.check import commands as check
 from pipeline.errors import LentaError
 from pipeline.experiment import commands as experiment
+from pipeline.explaining import commands as explaining
 from pipeline.importing import commands as importing
 from pipeline.stack import commands as stack
 from pipeline.traffic import commands as traffic
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (stack, world, importing, features, training, warm, check, experiment, traffic):
+for part in (stack, world, importing, features, training, warm, check, experiment, traffic, explaining):
     part.register(app)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -94,11 +95,15 @@ def difference(one: List, other: List) -> float:
     return float(np.max(np.abs(np.array(one.scores) - np.array(other.scores)), initial=0.0))
 
 
-def known(memory: Memory, scorer: Scorer, asked_for: datetime, bounds: dict[int, BoundScorer], lag: Lag) -> Known:
-    """bounds: by hours of lag; what is bound once is kept there."""
-    if lag.hours not in bounds:
-        bounds[lag.hours] = memory.bound(scorer, lag.hours)
-    return Known(bounds[lag.hours], memory.row(lag.events), int(asked_for.timestamp()))
+class Ranker:
+    """A model at one moment, at any lag."""
+
+    def __init__(self, memory: Memory, scorer: Scorer, asked_for: datetime) -> None:
+        self._memory, self.scorer, self._now = memory, scorer, int(asked_for.timestamp())
+        self._bound = cache(lambda hours: memory.bound(scorer, hours))
+
+    def at(self, lag: Lag) -> Known:
+        return Known(self._bound(lag.hours), self._memory.row(lag.events), self._now)
 
 
 @dataclass(frozen=True, slots=True)

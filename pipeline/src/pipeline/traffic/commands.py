@@ -36,7 +36,7 @@ def simulate_traffic(
     days: Days = 14,
     speed: Speed = 2_000,
     requests_per_user: Requests = 20,
-    at_once: AtOnce = 16,
+    at_once: AtOnce = 8,
     seed: Seed = 8,
 ) -> None:
     """Let the simulated world's users use the running platform: they ask, view, like by the truth, and send events.

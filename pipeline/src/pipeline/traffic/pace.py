@@ -1,7 +1,7 @@
 """The platform's clock while traffic plays: it runs fast, and slower where the machine cannot keep up.
 
-A change is announced with a moment's rest. The clock jumps to where it will stand once every service has heard of it, at most a
-second later, stands still, and goes on at the new speed: so no service's time ever lies ahead of what another will
+A change is announced with a moment's rest. The clock jumps to where it will stand once every service has heard of it, two
+seconds later, stands still, and goes on at the new speed: so no service's time ever lies ahead of what another will
 see, and none goes back.
 """
 
@@ -19,7 +19,7 @@ REST_SECONDS = 1.5
 LATE_SECONDS = 0.5
 """Real time behind the clock that is borne with."""
 BETWEEN_SECONDS = 5.0
-"""Two changes at least."""
+"""From the end of one change to the next one, at least."""
 SLOWER = 0.7
 
 Now = Callable[[], datetime]
@@ -34,7 +34,6 @@ class Pace:
 
     def __init__(self, clock: Clock, write: Callable[[Clock], None], now: Now = _real) -> None:
         self._clock, self._write, self._real = clock, write, now
-        self._changed: datetime | None = None
 
     @property
     def speed(self) -> float:
@@ -55,21 +54,27 @@ class Pace:
         away = (moment - self._clock.at(real)).total_seconds() / self.speed
         return away if away <= 0 else away + max((self._clock.since - real).total_seconds(), 0.0)
 
-    def run(self, speed: float) -> None:
-        """Raises what `write` raises."""
+    def run(self, speed: float, *, from_hour: bool = False) -> None:
+        """from_hour: not before the next full hour. Raises what `write` raises."""
         real = self._real()
         heard = real + timedelta(seconds=HEARD_SECONDS)
         stands = self._clock.at(heard)
+        if from_hour:
+            stands = stands.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
         self._clock = Clock(since=heard + timedelta(seconds=REST_SECONDS), then=stands, speed=speed)
         self._write(self._clock)
-        self._changed = real
 
-    def keeps_up(self, due: datetime) -> bool:
-        """due: when something should have happened that happens now. False: too late, and the clock has been slowed for it."""
-        if self.until(due) > -LATE_SECONDS or self.speed <= 1:
-            return True
-        real = self._real()
-        if self._changed is not None and real < self._clock.since + timedelta(seconds=BETWEEN_SECONDS):
-            return True
+    def is_late(self, due: datetime) -> bool:
+        """due: when something should have happened that happens now."""
+        return self.until(due) < -LATE_SECONDS
+
+    def slow(self) -> bool:
+        """False where there was no time yet to see what the last change brought, or where it runs at real time already."""
+        if self.speed <= 1 or self._real() < self._clock.since + timedelta(seconds=BETWEEN_SECONDS):
+            return False
         self.run(max(self.speed * SLOWER, 1.0))
-        return False
+        return True
+
+    def rest(self) -> float:
+        """Real seconds until the clock goes on."""
+        return max((self._clock.since - self._real()).total_seconds(), 0.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -68,10 +69,17 @@ def play(
                 )
                 end = pace.now()
             finally:
-                pace.run(1.0)
+                _as_usual(pace)
         except redis.RedisError as error:
             raise LentaError(f"Redis does not answer: {error}; see `lenta status`") from error
     return Played(tally, begin, end, experiment)
+
+
+def _as_usual(pace: Pace) -> None:
+    """At real time again, from a full hour on, once ingest has counted what was sent: so the hour's snapshot holds it all."""
+    pace.run(1.0)
+    time.sleep(pace.rest())
+    pace.run(1.0, from_hour=True)
 
 
 async def _play(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +23,8 @@ from pipeline.world.feed import GAP_SECONDS, LIKE_AFTER_SECONDS
 
 STEP_SECONDS = 0.02
 """Real time between two looks at the clock, and so between two batches of events."""
+LATEST, STRAINED = 200, 0.02
+"""Of so many answers, this share may be degraded before the clock is slowed."""
 PAIRED = 20
 """One request in so many is judged with both models' answers."""
 
@@ -51,7 +54,7 @@ class Player:
         label: Label,
         rng: np.random.Generator,
         on_progress: OnProgress,
-        at_once: int = 16,
+        at_once: int = 8,
     ) -> None:
         self._door, self._pace, self._minds, self._coming, self._label, self._rng = (
             door,
@@ -70,6 +73,7 @@ class Player:
         self._unsent: dict[int, int] = {}
         self._sent = asyncio.Condition()
         self._asked = 0
+        self._latest: deque[bool] = deque(maxlen=LATEST)
         self.tally = Tally()
 
     async def play(self) -> Tally:
@@ -95,11 +99,21 @@ class Player:
                 continue
             self._send_due(group)
             await self._free.acquire()
-            if not self._pace.keeps_up(due):
-                self.tally.slowed.append(self._pace.speed)
+            if self._pace.is_late(due) or self._strained:
+                self._slow()
             task = group.create_task(self._ask(what))
             asking.add(task)
             task.add_done_callback(asking.discard)
+
+    @property
+    def _strained(self) -> bool:
+        """Whether too many of the latest answers were degraded: then it is the platform that cannot keep up."""
+        return len(self._latest) == LATEST and sum(self._latest) > LATEST * STRAINED
+
+    def _slow(self) -> None:
+        if self._pace.slow():
+            self.tally.slowed.append(self._pace.speed)
+            self._latest.clear()
 
     async def _ask(self, ask: Ask) -> None:
         try:
@@ -123,6 +137,7 @@ class Player:
             chances = [hit_chance(self._minds.chances(ask.user, seen.posts, at, ask.place)) for seen in pair]
             self.tally.pairs.append((chances[0], chances[1]))
         self.tally.shown_again += self._minds.likes_already(ask.user, slate.posts)
+        self._latest.append(slate.degraded != "")
         expected = hit_chance(self._minds.chances(ask.user, slate.posts, at, ask.place))
         liked = self._minds.views(ask.user, slate.posts, at, ask.place)
         self.tally.answered(self._label(ask.user, slate), ask.user, slate.degraded, expected, int(liked.sum()))

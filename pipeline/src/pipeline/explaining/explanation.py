@@ -1,0 +1,162 @@
+"""Everything that can be said of an answer: who it was for, which model made it of what, and whether it comes out again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from contracts.experiments import Experiment
+from contracts.wire import Exposure
+from ranking.artefact import ModelStore
+from ranking.scorer import Scorer
+
+from pipeline.dataset import export, opened
+from pipeline.dataset.feed import Feed, microseconds
+from pipeline.dataset.history import History, Requests
+from pipeline.dataset.tables import OnProgress
+from pipeline.explaining.assigning import Assigned, assigned_again
+from pipeline.explaining.recomputing import (
+    WITHIN,
+    List,
+    Moved,
+    Ranker,
+    Recomputed,
+    moved,
+    recompute,
+    served_list,
+    user_columns,
+)
+from pipeline.explaining.remembering import Lag, Memory
+from pipeline.training.scoring import scores_of
+from pipeline.training.store import scorer_of
+
+
+@dataclass(frozen=True)
+class Place:
+    """A served post. again: the score now; rank: among all posts that were not hidden, from 1, without the first stage;
+    None for a post that is not among them."""
+
+    post: int
+    score: float
+    again: float | None
+    rank: int | None
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """recomputed: at all lags that were tried. offline: the largest difference between the exact scores and
+    those of `lenta score`, which counts on another way; None where the posts were ranked for another moment."""
+
+    recomputed: Recomputed
+    places: list[Place]
+    allowed: int
+    """Posts that the user had not liked."""
+    user: dict[str, float]
+    moved: list[Moved]
+    """What serving saw otherwise than Postgres tells of the same moment."""
+    offline: float | None
+
+    @property
+    def is_equal(self) -> bool:
+        return self.recomputed.is_equal
+
+    @property
+    def words(self) -> str:
+        lag = self.recomputed.found
+        if lag is None:
+            return f"not equal: {self._why}"
+        if lag == Lag():
+            return f"equal: the same posts, scores within {WITHIN:g}"
+        return f"equal, with what serving knew: {said(lag)}"
+
+    @property
+    def _why(self) -> str:
+        if np.isinf(self.recomputed.apart):
+            return (
+                "other posts come out. Since then posts were published, the user's profile was changed, or events came in "
+                "late that had happened before"
+            )
+        return (
+            f"the same posts, but a score is {self.recomputed.apart:.2g} apart, at best "
+            f"({said(self.recomputed.closest) or 'without any lag'}): events came in late that had happened before"
+        )
+
+
+@dataclass(frozen=True)
+class Explanation:
+    exposure: Exposure
+    assignment: Assigned
+    ranking: Ranking | None
+    nothing: str = ""
+    """Why there is no ranking to make again."""
+    reasons: dict[int, list[str]] = field(default_factory=dict)
+    """Of each post, what spoke for it most."""
+
+
+def said(lag: Lag) -> str:
+    """Empty for none."""
+    parts = []
+    if lag.hours:
+        parts.append(f"a snapshot {lag.hours} h older than the last full hour")
+    if lag.events:
+        parts.append(f"the user's last {lag.events} events not yet counted")
+    return " and ".join(parts)
+
+
+def explained(
+    exposure: Exposure, experiment: Experiment, postgres_url: str, model_uri: str, on_progress: OnProgress
+) -> Explanation:
+    """Raises LentaError when Postgres or the model cannot be read."""
+    assignment = assigned_again(exposure, experiment)
+    if exposure.degraded or not exposure.model_version:
+        why = f"degraded ({exposure.degraded}): {exposure.model} gave the posts, and no model ranked them"
+        return Explanation(exposure, assignment, None, why)
+    with TemporaryDirectory(prefix="lenta-explain-") as folder:
+        tables = export(postgres_url, Path(folder), exposure.served_at, on_progress)
+        with opened(tables, exposure.served_at) as feed:
+            return Explanation(exposure, assignment, _ranked(exposure, feed, ModelStore(model_uri)))
+
+
+def _ranked(exposure: Exposure, feed: Feed, store: ModelStore) -> Ranking:
+    memory = Memory(feed, exposure.user_id, exposure.served_at)
+    with scorer_of(store, exposure.model, exposure.model_version) as scorer:
+        ranker = Ranker(memory, scorer, exposure.asked_for)
+        found = recompute(served_list(exposure), memory, lambda lag: ranker.at(lag).best(len(exposure.posts)))
+        exact = ranker.at(Lag())
+        everything = exact.everything()
+        return Ranking(
+            recomputed=found,
+            places=_places(exposure, everything),
+            allowed=len(everything.posts),
+            user=user_columns(exact.columns(exposure.posts), scorer.manifest.columns),
+            moved=moved(ranker.at(found.found or found.closest), exact, exposure.posts),
+            offline=_offline(exposure, feed, scorer, everything),
+        )
+
+
+def _places(exposure: Exposure, everything: List) -> list[Place]:
+    rank = {post: place for place, post in enumerate(everything.posts)}
+    return [
+        Place(
+            post,
+            score,
+            everything.scores[rank[post]] if post in rank else None,
+            rank[post] + 1 if post in rank else None,
+        )
+        for post, score in zip(exposure.posts, exposure.scores, strict=True)
+    ]
+
+
+def _offline(exposure: Exposure, feed: Feed, scorer: Scorer, everything: List) -> float | None:
+    """None where the posts were ranked for another moment than that of the answer."""
+    if abs(exposure.asked_for - exposure.served_at) >= timedelta(seconds=1):
+        return None
+    posts = np.array(everything.posts[: len(exposure.posts)], np.int64)
+    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    at = np.full(len(posts), microseconds(exposure.asked_for), np.int64)
+    history.ask(Requests(np.full(len(posts), exposure.user_id, np.int64), posts, at))
+    apart = np.abs(scores_of(history, scorer) - np.array(everything.scores[: len(posts)]))
+    return float(apart.max(initial=0.0))
