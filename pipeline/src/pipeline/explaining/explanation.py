@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -19,11 +21,13 @@ from pipeline.dataset.history import History, Requests
 from pipeline.dataset.tables import OnProgress
 from pipeline.explaining.assigning import Assigned, assigned_again
 from pipeline.explaining.recomputing import (
+    TEAMS,
     WITHIN,
     List,
     Moved,
     Ranker,
     Recomputed,
+    answer_of,
     moved,
     recompute,
     served_list,
@@ -43,6 +47,8 @@ class Place:
     score: float
     again: float | None
     rank: int | None
+    team: str | None
+    """`c` or `t`, whose post it is, of an interleaved list."""
 
 
 @dataclass(frozen=True)
@@ -109,54 +115,66 @@ def said(lag: Lag) -> str:
 def explained(
     exposure: Exposure, experiment: Experiment, postgres_url: str, model_uri: str, on_progress: OnProgress
 ) -> Explanation:
-    """Raises LentaError when Postgres or the model cannot be read."""
+    """Raises LentaError when Postgres or a model cannot be read."""
     assignment = assigned_again(exposure, experiment)
-    if exposure.degraded or not exposure.model_version:
+    if not exposure.model_version:
         why = f"degraded ({exposure.degraded}): {exposure.model} gave the posts, and no model ranked them"
         return Explanation(exposure, assignment, None, why)
     with TemporaryDirectory(prefix="lenta-explain-") as folder:
         tables = export(postgres_url, Path(folder), exposure.served_at, on_progress)
         with opened(tables, exposure.served_at) as feed:
-            return Explanation(exposure, assignment, _ranked(exposure, feed, ModelStore(model_uri)))
+            return Explanation(exposure, assignment, _ranked(exposure, experiment, feed, ModelStore(model_uri)))
 
 
-def _ranked(exposure: Exposure, feed: Feed, store: ModelStore) -> Ranking:
+def _ranked(exposure: Exposure, experiment: Experiment, feed: Feed, store: ModelStore) -> Ranking:
     memory = Memory(feed, exposure.user_id, exposure.served_at)
-    with scorer_of(store, exposure.model, exposure.model_version) as scorer:
-        ranker = Ranker(memory, scorer, exposure.asked_for)
-        found = recompute(served_list(exposure), memory, lambda lag: ranker.at(lag).best(len(exposure.posts)))
-        exact = ranker.at(Lag())
-        everything = exact.everything()
+    names, versions = exposure.model.split("+"), exposure.model_version.split("+")
+    with ExitStack() as stack:
+        scorers = [stack.enter_context(scorer_of(store, *model)) for model in zip(names, versions, strict=True)]
+        rankers = [Ranker(memory, scorer, exposure.asked_for) for scorer in scorers]
+        found = recompute(served_list(exposure), memory, answer_of(exposure, experiment, rankers))
+        by_team = [(ranker, _of_team(exposure, letter)) for ranker, letter in zip(rankers, TEAMS, strict=False)]
+        exact = [ranker.at(Lag()) for ranker in rankers]
+        everything = [known.everything() for known in exact]
+        lag = found.found or found.closest
         return Ranking(
             recomputed=found,
             places=_places(exposure, everything),
-            allowed=len(everything.posts),
-            user=user_columns(exact.columns(exposure.posts), scorer.manifest.columns),
-            moved=moved(ranker.at(found.found or found.closest), exact, exposure.posts),
-            offline=_offline(exposure, feed, scorer, everything),
+            allowed=len(everything[0].posts),
+            user=user_columns(exact[0].columns(exposure.posts), scorers[0].manifest.columns),
+            moved=[line for ranker, posts in by_team for line in moved(ranker.at(lag), ranker.at(Lag()), posts)],
+            offline=_offline(exposure, feed, list(zip(scorers, everything, strict=True))),
         )
 
 
-def _places(exposure: Exposure, everything: List) -> list[Place]:
-    rank = {post: place for place, post in enumerate(everything.posts)}
-    return [
-        Place(
-            post,
-            score,
-            everything.scores[rank[post]] if post in rank else None,
-            rank[post] + 1 if post in rank else None,
-        )
-        for post, score in zip(exposure.posts, exposure.scores, strict=True)
-    ]
+def _of_team(exposure: Exposure, letter: str) -> list[int]:
+    """The posts that a ranker put there: all, where there is but one."""
+    if exposure.teams is None:
+        return list(exposure.posts)
+    return [post for post, team in zip(exposure.posts, exposure.teams, strict=True) if team == letter]
 
 
-def _offline(exposure: Exposure, feed: Feed, scorer: Scorer, everything: List) -> float | None:
+def _places(exposure: Exposure, everything: Sequence[List]) -> list[Place]:
+    teams = exposure.teams or TEAMS[0] * len(exposure.posts)
+    found: list[Place] = []
+    for post, score, team in zip(exposure.posts, exposure.scores, teams, strict=True):
+        of = everything[TEAMS.index(team)]
+        rank = of.posts.index(post) if post in of.posts else None
+        again = None if rank is None else of.scores[rank]
+        found.append(Place(post, score, again, None if rank is None else rank + 1, exposure.teams and team))
+    return found
+
+
+def _offline(exposure: Exposure, feed: Feed, ranked: Sequence[tuple[Scorer, List]]) -> float | None:
     """None where the posts were ranked for another moment than that of the answer."""
     if abs(exposure.asked_for - exposure.served_at) >= timedelta(seconds=1):
         return None
-    posts = np.array(everything.posts[: len(exposure.posts)], np.int64)
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
-    at = np.full(len(posts), microseconds(exposure.asked_for), np.int64)
-    history.ask(Requests(np.full(len(posts), exposure.user_id, np.int64), posts, at))
-    apart = np.abs(scores_of(history, scorer) - np.array(everything.scores[: len(posts)]))
-    return float(apart.max(initial=0.0))
+    apart = 0.0
+    for scorer, everything in ranked:
+        posts = np.array(everything.posts[: len(exposure.posts)], np.int64)
+        history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+        at = np.full(len(posts), microseconds(exposure.asked_for), np.int64)
+        history.ask(Requests(np.full(len(posts), exposure.user_id, np.int64), posts, at))
+        differences = np.abs(scores_of(history, scorer) - np.array(everything.scores[: len(posts)]))
+        apart = max(apart, float(differences.max(initial=0.0)))
+    return apart

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from contracts.interleaving import CONTROL, TEST
 from rich.console import Console
 from rich.table import Table
 
@@ -12,6 +13,7 @@ from pipeline.explaining.explanation import Explanation, Ranking
 from pipeline.explaining.recomputing import WITHIN
 
 SHOWN_MOVED = 8
+_TEAM_NAMES = {CONTROL: "control", TEST: "test"}
 
 
 def print_explanation(found: Explanation, console: Console) -> None:
@@ -88,15 +90,26 @@ def _user_table(ranking: Ranking) -> Table:
 
 
 def _posts_table(found: Explanation, ranking: Ranking) -> Table:
-    table = Table("place", "post", "score served", "score now", "rank of all", box=None, pad_edge=False)
+    table = Table("slot", "post", "score served", "score now", "rank of all", box=None, pad_edge=False)
+    exposure = found.exposure
+    if exposure.teams:
+        table.add_column("drafted by")
+    if exposure.propensities:
+        table.add_column("propensity")
+    table.add_column("liked")
     if found.reasons:
         table.add_column("why", overflow="fold")
     for number, place in enumerate(ranking.places, 1):
         again = "" if place.again is None else f"{place.again:.6f}"
         differs = place.again is None or abs(place.again - place.score) > WITHIN
         cells = (str(number), str(place.post), f"{place.score:.6f}", f"[yellow]{again}[/yellow]" if differs else again)
-        why = ("; ".join(found.reasons.get(place.post, [])),) if found.reasons else ()
-        table.add_row(*cells, "" if place.rank is None else f"{place.rank:,}", *why)
+        more = [_TEAM_NAMES[place.team]] if place.team else []
+        if exposure.propensities:
+            more.append(f"{exposure.propensities[number - 1]:.3g}")
+        more.append("liked" if place.post in exposure.likes else "")
+        if found.reasons:
+            more.append("; ".join(found.reasons.get(place.post, [])))
+        table.add_row(*cells, "" if place.rank is None else f"{place.rank:,}", *more)
     return table
 
 

@@ -9,7 +9,10 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
+from contracts.experiments import EXPLORED, Experiment
+from contracts.exploration import explore
 from contracts.features import SCHEMA
+from contracts.interleaving import CONTROL, TEST, team_draft
 from contracts.records import UserRow
 from contracts.wire import Exposure
 from ranking.encoder import Matrix
@@ -58,6 +61,7 @@ class Known:
 
 Answer = Callable[[Lag], List]
 """The list that would have been served."""
+TEAMS = (CONTROL, TEST)
 
 
 @dataclass(frozen=True)
@@ -104,6 +108,30 @@ class Ranker:
 
     def at(self, lag: Lag) -> Known:
         return Known(self._bound(lag.hours), self._memory.row(lag.events), self._now)
+
+
+def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Ranker]) -> Answer:
+    """By the exposure's mode: one ranker's list, with a slot explored as its key says, or the draft of both as its key says."""
+    limit = len(exposure.posts)
+
+    def drafted(lag: Lag) -> List:
+        lists = [ranker.at(lag).best(limit) for ranker in rankers]
+        scores = {team: dict(zip(one.posts, one.scores, strict=True)) for team, one in zip(TEAMS, lists, strict=True)}
+        draft = team_draft(lists[0].posts, lists[1].posts, limit, exposure.key)
+        if draft.teams != exposure.teams:
+            return List(draft.posts, [])
+        return List(draft.posts, [scores[team][post] for post, team in zip(draft.posts, draft.teams, strict=True)])
+
+    def explored(lag: Lag) -> List:
+        ranked = rankers[0].at(lag).best(limit + EXPLORED)
+        places, propensities = explore(len(ranked.posts), limit, experiment.plan.exploration, exposure.key)
+        if propensities != exposure.propensities:
+            return List([], [])
+        return List([ranked.posts[place] for place in places], [ranked.scores[place] for place in places])
+
+    if exposure.teams is not None:
+        return drafted
+    return explored if exposure.propensities is not None else lambda lag: rankers[0].at(lag).best(limit)
 
 
 @dataclass(frozen=True, slots=True)
