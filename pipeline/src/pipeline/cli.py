@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.console import Console
 
-from pipeline import features, warm
+from pipeline import events, features, warm
 from pipeline.check import commands as check
 from pipeline.errors import LentaError
 from pipeline.experiment import commands as experiment
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (stack, world, importing, features, training, warm, check, experiment, traffic, explaining):
+for part in (stack, world, importing, features, training, warm, check, experiment, traffic, explaining, events):
     part.register(app)
 
 
