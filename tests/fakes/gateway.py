@@ -18,14 +18,13 @@ import uvicorn
 from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan
 from contracts.headers import API_KEY
 from contracts.reports import Report
+from fakes.reports import RUNS, STATES
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
-
-from fakes.reports import RUNS, STATES
 
 NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
 READER, NEWCOMER, STRANGER, CYRILLIC, SHORT, FALLBACK, SLOW, BROKEN, NO_HISTORY, GARBLED, COLD = (

@@ -6,8 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.assignment import reweight
-from contracts.experiments import Change, Decision, Experiment, Metric, Plan, Step, WeightPeriod, periods
+from contracts.experiments import Change, Decision, Experiment, Metric, Plan, Step, periods
 from contracts.reports import (
     Day,
     GroupReading,
@@ -77,7 +76,9 @@ def metric(
     )
 
 
-def metrics(*, lift: float = 0.031, half: float = 0.024, reading: Reading = "better", p: float = 0.011) -> list[MetricReading]:
+def metrics(
+    *, lift: float = 0.031, half: float = 0.024, reading: Reading = "better", p: float = 0.011
+) -> list[MetricReading]:
     return [
         metric("hit_rate", 0.312, lift, half, reading, p_value=p),
         metric("likes_per_exposure", 0.612, 0.046, 0.037, "watched", p_value=0.03),
@@ -86,7 +87,9 @@ def metrics(*, lift: float = 0.031, half: float = 0.024, reading: Reading = "bet
     ]
 
 
-def guardrail(metric_name: Any, limit: float, low: float, high: float, state: Any, over: float | None = None) -> GuardrailReading:
+def guardrail(
+    metric_name: Any, limit: float, low: float, high: float, state: Any, over: float | None = None
+) -> GuardrailReading:
     middle = (low + high) / 2
     control = Range(estimate=middle * 0.97, low=low * 0.97, high=high * 0.97)
     test = Range(estimate=middle, low=low, high=high)
@@ -99,7 +102,13 @@ GUARDRAILS = [
     guardrail("fallback_share", 0.05, 0.0071, 0.0097, "holds"),
 ]
 HISTORY = [
-    Change(at=START, by="admin", reason="the two-tower model is ready", what="running, weights control 50 %, test 50 %", revision=2),
+    Change(
+        at=START,
+        by="admin",
+        reason="the two-tower model is ready",
+        what="running, weights control 50 %, test 50 %",
+        revision=2,
+    ),
     Change(at=START - timedelta(days=1), by="admin", reason="planned with the feed team", what="created", revision=1),
 ]
 
@@ -138,7 +147,9 @@ def report(kind: VerdictKind = "ship", **changes: Any) -> Report:
         metrics=metrics(),
         per_protocol=metrics(lift=0.033),
         guardrails=GUARDRAILS,
-        verdict=Verdict(kind=kind, reasons=["hit_rate: the always-valid interval lies above zero", "every guardrail holds"]),
+        verdict=Verdict(
+            kind=kind, reasons=["hit_rate: the always-valid interval lies above zero", "every guardrail holds"]
+        ),
         unattributed={"late": 31, "unseen": 12},
         lag_seconds=4.0,
         history=HISTORY,
@@ -148,7 +159,9 @@ def report(kind: VerdictKind = "ship", **changes: Any) -> Report:
 
 def hold() -> Report:
     unclear = metrics(lift=0.036, half=0.05, reading="unclear", p=0.22)
-    return report("hold", metrics=unclear, per_protocol=unclear, verdict=Verdict(kind="hold", reasons=["hit_rate is unclear"]))
+    return report(
+        "hold", metrics=unclear, per_protocol=unclear, verdict=Verdict(kind="hold", reasons=["hit_rate is unclear"])
+    )
 
 
 def young() -> Report:
@@ -160,7 +173,9 @@ def young() -> Report:
 def too_early() -> Report:
     start = READ - timedelta(hours=8)
     plan = Plan(rules=Plan().rules.model_copy(update={"min_users": 2_000}))
-    bare = [one.model_copy(update={"course": [], "reading": "cannot_tell", "why": "too few users"}) for one in metrics()]
+    bare = [
+        one.model_copy(update={"course": [], "reading": "cannot_tell", "why": "too few users"}) for one in metrics()
+    ]
     return report(
         "too_early",
         run=12,
@@ -176,7 +191,9 @@ def too_early() -> Report:
 
 def roll_back() -> Report:
     breached = [guardrail("slow_share", 0.01, 0.018, 0.024, "breached", 200.0), *GUARDRAILS[1:]]
-    return report("roll_back", guardrails=breached, verdict=Verdict(kind="roll_back", reasons=["slow_share is breached"]))
+    return report(
+        "roll_back", guardrails=breached, verdict=Verdict(kind="roll_back", reasons=["slow_share is breached"])
+    )
 
 
 def worse() -> Report:
@@ -266,7 +283,9 @@ def first_hours() -> Report:
         for name in ("hit_rate", "likes_per_exposure", "likes_per_user", "exposures_per_user")
     ]
     nothing = [
-        GuardrailReading(metric=one.metric, limit=one.limit, over_ms=one.over_ms, control=None, test=None, state="cannot_tell")
+        GuardrailReading(
+            metric=one.metric, limit=one.limit, over_ms=one.over_ms, control=None, test=None, state="cannot_tell"
+        )
         for one in GUARDRAILS
     ]
     return report(
@@ -274,12 +293,6 @@ def first_hours() -> Report:
         split=split(1, 0, p_value=None), experiment=experiment(start=READ - timedelta(minutes=14)), unattributed={},
         verdict=Verdict(kind="too_early", reasons=["no users"]),
     )  # fmt: skip
-
-
-def reweighted() -> WeightPeriod:
-    weights = {"control": 0.2, "test": 0.8}
-    before = experiment().periods[-1].table
-    return WeightPeriod(starts_at=READ, weights=weights, table=reweight(before, weights))
 
 
 def named(name: str, found: Report) -> Report:

@@ -27,7 +27,6 @@ from console.settings import ConsoleSettings
 from console.system import routes as system
 from console.system.watch import Watch
 
-
 ROUTERS = [routes.router, editor.router, experiment.router, system.router, routes.absent]
 """The editor before the pages whose addresses could hold its own; what nobody knows comes last."""
 

@@ -254,9 +254,7 @@ def _notices(group: Group, preview: Preview, k: int) -> list[Notice]:
     return notices
 
 
-def _card(
-    rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k: int, why: Explanation | None
-) -> Card:
+def _card(rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k: int, why: Explanation | None) -> Card:
     reasons = because(why)
     lede, rest = words.excerpt(post.text, LEDE)
     their_rank, standing = None, None

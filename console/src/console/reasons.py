@@ -43,8 +43,7 @@ def because(explanation: Explanation | None) -> list[Because]:
     known = [reason for reason in explanation.reasons if reason.contribution]
     strongest = sorted(known, key=lambda reason: abs(reason.contribution), reverse=True)[:MOST_REASONS]
     return [
-        Because(text=reason_words(reason.feature, reason.value), raises=reason.contribution > 0)
-        for reason in strongest
+        Because(text=reason_words(reason.feature, reason.value), raises=reason.contribution > 0) for reason in strongest
     ]
 
 

@@ -16,6 +16,10 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _first(value: str) -> str:
+    return value.partition(",")[0].strip()
+
+
 def _address(value: str) -> str:
     """Raises ValueError that says how one is written."""
     name, _, url = value.partition("=")
@@ -31,8 +35,8 @@ class ConsoleSettings(ServiceSettings):
     model_config = prefixed("CONSOLE_")
 
     gateway_url: str
-    api_key: Annotated[str, Field(repr=False)] = ""
-    """Opens the gateway's reading of experiments; without it their pages say so."""
+    api_key: Annotated[str, Field(repr=False), AfterValidator(_first)] = ""
+    """Opens the gateway's reading of experiments; without it their pages say so. The first, where several are given."""
     services: Annotated[tuple[ServiceAddress, ...], NoDecode, BeforeValidator(_split)] = ()
     """What the system page watches: `name=http://host:port`, comma-separated. A host with several addresses, or a name
     given twice, is a service with several replicas."""

@@ -14,9 +14,11 @@ from contracts.exploration import explore
 from contracts.headers import REQUEST_ID
 from contracts.interleaving import CONTROL, team_draft
 from contracts.wire import Ranking
+from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from gateway.upstream import Down, Refused, Upstream, in_a_word
+BUDGET = Gauge("gateway_budget_seconds", "The most that a call to another service may take.", ["of"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,7 @@ class Rankers:
     def __init__(self, upstreams: Mapping[Group, Upstream], seconds: float) -> None:
         """seconds: of the deadline that ranking may take."""
         self._upstreams, self.seconds = upstreams, seconds
+        BUDGET.labels("ranker").set(seconds)
 
     async def slate(self, ask: Question, ranker: Group, plan: Plan | None, degraded: list[str]) -> Slate | None:
         """By the plan's mode; the reason of what went wrong is added to `degraded`. None: no ranker answered."""

@@ -98,7 +98,12 @@ def _enrolment(before: Serving, after: Serving) -> dict[tuple[bool, bool], float
     if before.enrolment_salt == after.enrolment_salt:
         both = len(range(max(before.buckets.start, after.buckets.start), min(before.buckets.stop, after.buckets.stop)))
         both /= BUCKETS
-    return {(True, True): both, (True, False): was - both, (False, True): now - both, (False, False): 1 - was - now + both}
+    return {
+        (True, True): both,
+        (True, False): was - both,
+        (False, True): now - both,
+        (False, False): 1 - was - now + both,
+    }
 
 
 def _groups(before: Serving, after: Serving) -> dict[tuple[str, str], float]:

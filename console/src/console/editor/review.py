@@ -10,7 +10,8 @@ from contracts.reports import Report
 from contracts.wire import Message
 
 from console.editor import impact
-from console.editor.draft import DraftError, said
+from console.editor.draft import DraftError
+from console.editor.form import said
 from console.experiment.naming import OUTCOMES
 from console.words import UNKNOWN
 
@@ -22,11 +23,11 @@ ACTS: dict[str, tuple[State | None, Outcome | None]] = {
     "keep_control": (None, "keep_control"),
     "roll_back": (None, "roll_back"),
 }
-ACT_WORDS = {
+ACT_WORDS: dict[str, str] = {
     "start": "Start: users are split from now on",
     "stop": "Stop: the result freezes, everybody gets control’s ranker",
     "archive": "Archive: stays readable",
-    **{outcome: text for outcome, text in OUTCOMES.items()},
+    **dict(OUTCOMES.items()),
 }
 BY_STATE: dict[State, tuple[str, ...]] = {
     "draft": ("start", "archive"),
@@ -77,7 +78,9 @@ def review_plan(
         if old.get(label, "") != value
     ]
     running = before is not None and before.state == "running"
-    share = impact.share_moved(impact.serving(before, now), impact.serving_by(name, plan, before, now)) if running else 0.0
+    share = (
+        impact.share_moved(impact.serving(before, now), impact.serving_by(name, plan, before, now)) if running else 0.0
+    )
     moved = impact.said(share, impact.users_known(report)) if running else "No user changes model before it starts."
     warning = None
     if running and before is not None and (plan.weights, plan.ramp) != (before.plan.weights, before.plan.ramp):
@@ -89,9 +92,7 @@ def review_plan(
     )  # fmt: skip
 
 
-def review_act(
-    before: Experiment, act: str, form: Mapping[str, str], report: Report | None, now: datetime
-) -> Review:
+def review_act(before: Experiment, act: str, form: Mapping[str, str], report: Report | None, now: datetime) -> Review:
     """Raises DraftError for what this state does not allow, and without a reason."""
     if act not in acts(before):
         raise DraftError("act", "choose what to do")

@@ -18,7 +18,8 @@ from starlette.responses import RedirectResponse, Response
 
 from console import numbers
 from console.asking import Now, Signed, Source
-from console.editor.draft import GUARDRAIL_NAMES, DraftError, blocks_of, default_form, form_of, guard_rows, plan_of
+from console.editor.draft import DraftError, plan_of
+from console.editor.form import GUARDRAIL_NAMES, blocks_of, default_form, form_of, guard_rows
 from console.editor.review import Review, acts, review_act, review_plan
 from console.editor.sessions import COOKIE, LIFETIME_SECONDS, Session, Sessions
 from console.experiment.routes import is_name
@@ -161,7 +162,9 @@ async def apply(request: Request, name: str, gateway: Source, sessions: Signed) 
     shown = Review.model_validate_json(form["review"]) if _is_review(form.get("review", "")) else None
     if form.get("confirm", "").strip() != name or not is_name(name):
         if shown is None:
-            return page(request, "absent.html", {"said": "This review is broken: begin with the draft again."}, status=422)
+            return page(
+                request, "absent.html", {"said": "This review is broken: begin with the draft again."}, status=422
+            )
         return _review(request, session, shown, f"Type {name} to confirm.")
     try:
         await gateway.change(name, edit, session.key)
@@ -171,7 +174,12 @@ async def apply(request: Request, name: str, gateway: Source, sessions: Signed) 
     except ChangeRefused as refused:
         return await _refused(request, gateway, session, name, edit, refused)
     except GatewayError as error:
-        return page(request, "unreadable.html", {"said": f"Nothing was changed, as far as is known. {unreadable(error)}"}, status=503)
+        return page(
+            request,
+            "unreadable.html",
+            {"said": f"Nothing was changed, as far as is known. {unreadable(error)}"},
+            status=503,
+        )
     log.info("experiment_changed", experiment=name, by=edit.by, reason=edit.reason)
     return RedirectResponse(f"{EXPERIMENTS}/{name}", 303)
 

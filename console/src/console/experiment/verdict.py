@@ -78,7 +78,7 @@ def withheld(report: Report) -> Report:
 
 def _bare(one: MetricReading) -> MetricReading:
     reading = "watched" if one.reading == "watched" else "cannot_tell"
-    nothing = {
+    nothing: dict[str, object] = {
         "difference": None, "lift": None, "p_value": None, "adjusted_p_value": None, "always_valid": None,
         "always_valid_p_value": None, "cuped": None, "variance_removed": None, "course": [], "reading": reading,
     }  # fmt: skip

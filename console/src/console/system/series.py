@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 
 from console.system.sample import Buckets, Sample
 
@@ -53,7 +54,7 @@ class Slot:
 def steps(replica: str, samples: Sequence[Sample], longest: timedelta) -> list[Step]:
     """longest: two readings further apart say nothing about the time between them."""
     found = []
-    for before, after in zip(samples, samples[1:], strict=False):
+    for before, after in pairwise(samples):
         same = before.started_at == after.started_at
         if before.asked is None or after.asked is None or not same or after.at - before.at > longest:
             continue

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from contracts.wire import Message
 
 from console import numbers
-from console.experiment.scales import nice
+from console.system.degradations import Degradation, degradations_of, near
+from console.system.plots import Plot, Table, degraded, errors, latest, plots_of, rankers, table_of
 from console.system.sample import Sample
-from console.system.series import Slot, Step, quantile, slots, steps
-from console.system.watch import Replica
-from console.words import FALLBACKS, UNKNOWN, duration, moment
+from console.system.series import Slot, quantile, slots, steps
+from console.system.watch import KEPT, Replica
+from console.words import UNKNOWN, duration, moment
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 LAG_SECONDS, ERROR_SHARE, DEGRADED_SHARE = 10.0, 0.01, 0.01
-"""Above these the page warns."""
+"""What is worst is judged by these bars, and by the rankers' budget."""
 ROLES = {
     "gateway": "the only public door",
     "feature-service": "features, events, experiments",
@@ -26,10 +26,6 @@ ROLES = {
     "ranker-control": "control’s model",
     "ranker-test": "test’s model",
 }
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 346.0, 150.0, 46.0, 10.0, 124.0
-QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))
-JOINED = timedelta(seconds=75)
-"""Two degradations closer than this are one."""
 
 Tone = Literal["good", "warn", "bad", "none"]
 
@@ -47,39 +43,6 @@ class ServiceRow(Message):
     note: str
 
 
-class Line(Message):
-    name: str
-    kind: str
-    segments: list[str]
-    """Points of polylines; a gap between two of them is time that nobody measured."""
-    dots: list[tuple[float, float]]
-    """Lone readings."""
-
-
-class Plot(Message):
-    key: str
-    title: str
-    now: str
-    summary: str
-    lines: list[Line]
-    ticks: list[tuple[float, str]]
-    times: list[tuple[float, str]]
-    budget: float | None
-    budget_text: str
-    empty: bool
-
-
-class Degradation(Message):
-    start: datetime
-    text: str
-    when: str
-
-
-class Table(Message):
-    heads: list[str]
-    rows: list[list[str]]
-
-
 class System(Message):
     as_of: datetime
     range: str
@@ -93,6 +56,7 @@ class System(Message):
     plots: list[Plot]
     table: Table
     degradations: list[Degradation]
+    foot: str
     since: str | None
     """From when on there are readings, where the range reaches further back."""
 
@@ -123,9 +87,10 @@ def system_of(
         watched=bool(names),
         mixed=mixed,
         rows=rows,
-        plots=_plots(made, start, now, budget),
-        table=_table(made),
-        degradations=_degradations(flat, now),
+        plots=plots_of(made, start, now, budget),
+        table=table_of(made),
+        degradations=degradations_of(flat, now),
+        foot=f"Read every {poll_seconds:g} s from each service’s /readyz and /metrics, kept for {numbers.age(KEPT.total_seconds())}.",
         since=f"Readings begin at {numbers.clock(first)}." if first and first - start > 2 * longest else None,
     )
 
@@ -166,19 +131,15 @@ def _status(last: Sample | None, told: Sample | None, now: datetime, longest: ti
     if last is None:
         return "Not asked yet", "none", ""
     if now - last.at > longest:
-        return "Not known", "none", f"last asked {_moment(last.at, now)} UTC"
+        return "Not known", "none", f"last asked {near(last.at, now)} UTC"
     if not last.answered:
-        heard = f"last heard {_moment(told.at, now)} UTC" if told else "never heard of"
+        heard = f"last heard {near(told.at, now)} UTC" if told else "never heard of"
         return "No answer", "bad", heard
     if not last.ready:
         return "Not ready", "bad", "; ".join(last.reasons)
     if last.reasons:
         return "Ready, with a warning", "warn", "; ".join(last.reasons)
     return "Ready", "good", ""
-
-
-def _moment(at: datetime, now: datetime) -> str:
-    return moment(at, now).removeprefix("today ")
 
 
 def _mixed(names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]]) -> list[str]:
@@ -213,175 +174,15 @@ def _headline(rows: Sequence[ServiceRow], mixed: Sequence[str], names: Sequence[
 def _worst(made: Sequence[Slot], budget: float | None) -> str:
     """What stands nearest to its bar, of the latest slot that holds readings."""
     found: list[tuple[float, str]] = []
-    lag = _latest(made, lambda slot: slot.lag)
+    lag = latest(made, lambda slot: slot.lag)
     if lag is not None:
         found.append((lag / LAG_SECONDS, f"event lag {duration(lag)}"))
-    for ranker in _rankers(made):
-        p99 = _latest(made, lambda slot, name=ranker: quantile(slot.replies.get(name, {}), 0.99))  # type: ignore[misc]
+    for ranker in rankers(made):
+        p99 = latest(made, lambda slot, name=ranker: quantile(slot.replies.get(name, {}), 0.99))  # type: ignore[misc]
         if p99 is not None and budget:
             found.append((p99 / budget, f"{ranker} p99 {duration(p99)} of {duration(budget)}"))
-    for share, bar, what in ((_errors, ERROR_SHARE, "errors"), (_degraded, DEGRADED_SHARE, "degraded answers")):
-        value = _latest(made, share)
+    for share, bar, what in ((errors, ERROR_SHARE, "errors"), (degraded, DEGRADED_SHARE, "degraded answers")):
+        value = latest(made, share)
         if value:
             found.append((value / bar, f"{what} {numbers.share(value)}"))
     return f"worst now: {max(found)[1]}" if found else ""
-
-
-def _latest(made: Sequence[Slot], value: Callable[[Slot], float | None]) -> float | None:
-    return next((found for slot in reversed(made[-4:]) if (found := value(slot)) is not None), None)
-
-
-def _rankers(made: Sequence[Slot]) -> list[str]:
-    return sorted({name for slot in made for name in slot.replies})
-
-
-def _errors(slot: Slot) -> float | None:
-    return slot.errors / slot.asked if slot.asked else None
-
-
-def _degraded(slot: Slot) -> float | None:
-    return slot.degraded / slot.served if slot.served else None
-
-
-def _rate(slot: Slot) -> float | None:
-    """A second, over all replicas of the gateway; not known while one of them is not heard."""
-    return None if slot.silent or not slot.seconds else slot.asked / slot.seconds * len(slot.heard)
-
-
-def _plots(made: Sequence[Slot], start: datetime, now: datetime, budget: float | None) -> list[Plot]:
-    plots = [_plot("lag", "Event lag", made, start, now, [("lag", lambda slot: slot.lag)], duration)]
-    for ranker in _rankers(made) or ["ranker-control", "ranker-test"]:
-        lines = [(name, _replied(ranker, share)) for name, share in QUANTILES]
-        plots.append(_plot(ranker, f"Reply of {ranker}", made, start, now, lines, duration, budget))
-    plots.append(_plot("asked", "Requests a second", made, start, now, [("rate", _rate)], _rate_words))
-    plots.append(_plot("errors", "Errors", made, start, now, [("share", _errors)], numbers.share))
-    plots.append(_plot("degraded", "Degraded answers", made, start, now, [("share", _degraded)], numbers.share))
-    return plots
-
-
-def _replied(ranker: str, share: float) -> Callable[[Slot], float | None]:
-    return lambda slot: quantile(slot.replies.get(ranker, {}), share)
-
-
-def _rate_words(value: float) -> str:
-    return f"{value:,.0f}" if value >= 10 else f"{value:.2g}"
-
-
-def _plot(
-    key: str, title: str, made: Sequence[Slot], start: datetime, now: datetime,
-    named: Sequence[tuple[str, Callable[[Slot], float | None]]], words: Callable[[float], str],
-    budget: float | None = None,
-) -> Plot:  # fmt: skip
-    values = {name: [value(slot) for slot in made] for name, value in named}
-    known = [one for line in values.values() for one in line if one is not None]
-    floor = {"lag": 1.0, "errors": 0.01, "degraded": 0.01, "asked": 1.0}.get(key, 0.01)
-    top = nice(max([floor, *known, *([budget] if budget else [])]))
-
-    def y(value: float) -> float:
-        return round(BOTTOM - (BOTTOM - TOP) * min(value, top) / top, 1)
-
-    def x(place: int) -> float:
-        return round(LEFT + (WIDTH - LEFT - 6) * (place + 1) / len(made), 1)
-
-    lines = [_line(name, line, x, y) for name, line in values.items()]
-    latest = [
-        f"{name} {words(found)}" if len(values) > 1 else words(found)
-        for name, line in values.items()
-        if (found := next((one for one in reversed(line[-4:]) if one is not None), None)) is not None
-    ]
-    said = ", ".join(latest) or UNKNOWN
-    measured = sum(any(line[i] is not None for line in values.values()) for i in range(len(made)))
-    summary = f"{title}, {numbers.clock(start)} to {numbers.clock(now)}: now {said}. "
-    summary += f"Measured in {measured} of {len(made)} slots; the table below holds the numbers."
-    return Plot(
-        key=key,
-        title=title,
-        now=said,
-        summary=summary,
-        lines=lines,
-        ticks=[(y(value), "0" if not value else _tick(value, words)) for value in (0.0, top / 2, top)],
-        times=[(LEFT, f"{start:%H:%M}"), (WIDTH - 6, f"{now:%H:%M}")],
-        budget=y(budget) if budget else None,
-        budget_text=f"budget {duration(budget)}" if budget else "",
-        empty=not known,
-    )
-
-
-def _tick(value: float, words: Callable[[float], str]) -> str:
-    return numbers.limit(value) if words is numbers.share else words(value)
-
-
-def _line(
-    name: str, values: Sequence[float | None], x: Callable[[int], float], y: Callable[[float], float]
-) -> Line:
-    segments: list[list[tuple[float, float]]] = [[]]
-    for place, value in enumerate(values):
-        if value is None:
-            segments.append([])
-        else:
-            segments[-1].append((x(place), y(value)))
-    return Line(
-        name=name,
-        kind=name,
-        segments=[" ".join(f"{px},{py}" for px, py in part) for part in segments if len(part) > 1],
-        dots=[part[0] for part in segments if len(part) == 1],
-    )
-
-
-def _table(made: Sequence[Slot]) -> Table:
-    rankers = _rankers(made)
-    heads = ["Until", "Event lag", *(f"{ranker} p50 / p95 / p99" for ranker in rankers), "Requests/s", "Errors", "Degraded"]
-    rows = []
-    for slot in made:
-        replied = [
-            " / ".join(_or_unknown(quantile(slot.replies.get(name, {}), share), duration) for _, share in QUANTILES)
-            if slot.replies.get(name)
-            else UNKNOWN
-            for name in rankers
-        ]
-        rows.append(
-            [
-                f"{slot.end:%H:%M:%S}",
-                _or_unknown(slot.lag, duration),
-                *replied,
-                _or_unknown(_rate(slot), _rate_words),
-                _or_unknown(_errors(slot), numbers.share),
-                _or_unknown(_degraded(slot), numbers.share),
-            ]
-        )
-    return Table(heads=heads, rows=rows)
-
-
-def _or_unknown(value: float | None, words: Callable[[float], str]) -> str:
-    return UNKNOWN if value is None else words(value)
-
-
-def _degradations(found: Sequence[Step], now: datetime) -> list[Degradation]:
-    """Spells by group and reason, newest first: when, why, what was given instead, how large a share."""
-    spells: dict[tuple[str, str], list[list[Step]]] = defaultdict(list)
-    for step in sorted(found, key=lambda one: one.end):
-        for key in step.degraded:
-            groups = spells[key]
-            if groups and step.start - groups[-1][-1].end <= JOINED:
-                groups[-1].append(step)
-            else:
-                groups.append([step])
-    said = [_degradation(key, part, now) for key, parts in spells.items() for part in parts]
-    return sorted(said, key=lambda one: one.start, reverse=True)[:20]
-
-
-def _degradation(key: tuple[str, str], part: Sequence[Step], now: datetime) -> Degradation:
-    group, reason = key
-    start, end = part[0].start, max(step.end for step in part)
-    hit = sum(step.degraded.get(key, 0.0) for step in part)
-    served = sum(number for step in part for (name, _), number in step.served.items() if name == group)
-    instead: dict[str, float] = defaultdict(float)
-    for step in part:
-        for (name, model), number in step.served.items():
-            if name == group and model in FALLBACKS:
-                instead[model] += number
-    given = f" → {FALLBACKS[max(instead, key=lambda one: instead[one])]}" if instead else ""
-    share = f"{numbers.share(min(1.0, hit / served))} of {group}’s answers" if served else f"{hit:,.0f} answers"
-    until = "" if f"{start:%H:%M}" == f"{end:%H:%M}" else f"–{end:%H:%M}"
-    when = f"{_moment(start, now)}{until}"
-    return Degradation(start=start, when=when, text=f"{group}: {reason.replace('_', ' ')}{given}, {share}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Histogram, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Gauge, Histogram, generate_latest
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,6 +14,7 @@ BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.
 REQUESTS = Histogram(
     "http_request_duration_seconds", "Time to answer, by route.", ["method", "route", "status"], buckets=BUCKETS
 )
+SERVICE = Gauge("service_info", "1 for the service and its version that answer.", ["service", "version"])
 
 
 class RequestMetrics:

@@ -11,7 +11,7 @@ from fastapi import APIRouter, FastAPI
 
 from chassis.errors import render_errors
 from chassis.health import Check, health_routes
-from chassis.metrics import RequestMetrics, metrics_endpoint
+from chassis.metrics import SERVICE, RequestMetrics, metrics_endpoint
 from chassis.request_ids import RequestIds
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -33,6 +33,7 @@ def create_service(
     app = FastAPI(
         title=title, version=version, description=description, lifespan=lifespan, redoc_url=None, docs_url="/docs"
     )
+    SERVICE.labels(title, version).set(1)
     render_errors(app)
     app.add_middleware(RequestMetrics)
     app.add_middleware(RequestIds, public=public)

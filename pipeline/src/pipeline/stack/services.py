@@ -12,6 +12,8 @@ from pipeline.stack.servers import HOST
 
 PYTHON = (sys.executable, "-P", "-m")
 """Without the current folder on its path: a file there named like a service must not be run."""
+WATCHED = ("gateway", "feature-service", "ingest", "ranker-control", "ranker-test")
+"""By the console's system page, in the order in which it shows them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,11 @@ def services(
         "GATEWAY_API_KEYS": api_key,
         "GATEWAY_ADMIN_KEYS": admin_key,
     }
+    console = {
+        "CONSOLE_GATEWAY_URL": url["gateway"],
+        "CONSOLE_API_KEY": api_key,
+        "CONSOLE_SERVICES": ",".join(f"{name}={url[name]}" for name in WATCHED),
+    }
     ingest = Service("ingest", ports["ingest"], (*PYTHON, "feature_service.ingest"), features)
     return [
         _web("feature-service", "feature_service.app:create", ports, features),
@@ -67,7 +74,7 @@ def services(
         _web("ranker-control", "ranker_control.app:create", ports, ranker),
         _web("ranker-test", "ranker_test.app:create", ports, ranker),
         _web("gateway", "gateway.app:create", ports, gateway),
-        _web("console", "console.app:create", ports, {"CONSOLE_GATEWAY_URL": url["gateway"]}),
+        _web("console", "console.app:create", ports, console),
     ]
 
 

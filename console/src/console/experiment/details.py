@@ -1,0 +1,218 @@
+"""What stands below the metrics: guardrails, votes, the shadow's answers, finer numbers, groups, the log."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from contracts.experiments import Metric
+from contracts.reports import GuardrailReading, MetricReading, Range, Report
+from contracts.wire import Message
+
+from console import numbers
+from console.experiment.checks import NOT_READ, Mark
+from console.experiment.course import crossing, day_number
+from console.experiment.naming import METRICS, guardrail, metric
+from console.scales import Bar, bar
+from console.words import UNKNOWN
+
+
+class Guard(Message):
+    mark: Mark
+    name: str
+    control: str
+    test: str
+    text: str
+    bar: Bar | None
+    limit: float
+    """In percent of the axis' width."""
+
+
+class Fine(Message):
+    """One row of the table of finer numbers."""
+
+    name: str
+    cells: list[str]
+
+
+class Votes(Message):
+    control: str
+    test: str
+    ties: str
+    percent: float
+    """Of test among those who preferred one."""
+    text: str
+    excluded: str
+    held: bool
+
+
+class Fact(Message):
+    label: str
+    value: str
+
+
+class LogLine(Message):
+    at: datetime
+    when: str
+    text: str
+    by: str | None
+
+
+def guard_of(one: GuardrailReading, held: bool) -> Guard:
+    found = one.test
+    far = max(one.limit * 1.22, min(found.high, 2 * one.limit) * 1.04 if found else 0.0)
+    text = f"Limit {numbers.limit(one.limit)}"
+    mark: Mark = "wait"
+    if held or found is None or one.state == "cannot_tell":
+        text = f"{NOT_READ}. {text}" if held else f"Can’t tell yet. {text}"
+    elif one.state == "breached":
+        mark, text = (
+            "bad",
+            f"Past its limit: best case {numbers.share(max(0.0, found.low))}, limit {numbers.limit(one.limit)}",
+        )
+    else:
+        mark = "good" if one.state == "holds" else "wait"
+        text = f"Worst case {numbers.share(found.high)}, limit {numbers.limit(one.limit)}"
+    return Guard(
+        mark=mark,
+        name=guardrail(one.metric, one.over_ms),
+        control=numbers.share(one.control.estimate if one.control else None),
+        test=numbers.share(found.estimate if found else None),
+        text=text,
+        bar=None if held or found is None else bar(found, 0.0, far, one.limit),
+        limit=round(100 * one.limit / far, 2),
+    )
+
+
+def votes_of(report: Report, held: bool) -> Votes | None:
+    found = report.interleaving
+    if found is None:
+        return None
+    decided = found.for_control + found.for_test
+    text = found.why or "Nobody has preferred one list yet."
+    if held:
+        text = "Held back while the split check fails." if report.split.failed else "Too early to read."
+    elif found.share is not None:
+        text = f"{numbers.share(found.share.estimate)} prefer test, {numbers.shares(found.share)}; {numbers.probability(found.p_value)}."
+    return Votes(
+        control=f"{found.for_control:,}",
+        test=f"{found.for_test:,}",
+        ties=f"{found.ties:,}",
+        percent=round(100 * found.for_test / decided, 2) if decided else 0.0,
+        text=text,
+        excluded=f"{found.excluded:,}",
+        held=held or not decided,
+    )
+
+
+def shadow_of(report: Report) -> list[Fact]:
+    found = report.shadow
+    if found is None:
+        return []
+
+    def took(ms: float | None) -> str:
+        return UNKNOWN if ms is None else f"{ms:.0f} ms"
+
+    def ranged(value: Range | None) -> str:
+        return UNKNOWN if value is None else f"{value.estimate:.2f} ({value.low:.2f} to {value.high:.2f})"
+
+    failed = numbers.share(found.failed / found.asked) if found.asked else UNKNOWN
+    overlap = UNKNOWN
+    if found.overlap is not None:
+        overlap = f"{numbers.share(found.overlap.estimate)} ({numbers.shares(found.overlap)})"
+    return [
+        Fact(label="Asked beside control", value=f"{found.asked:,}"),
+        Fact(label="Failed", value=f"{found.failed:,}, {failed}"),
+        Fact(label="Half answered within", value=took(found.p50_ms)),
+        Fact(label="99% answered within", value=took(found.p99_ms)),
+        Fact(label="Shown posts that test chose too", value=overlap),
+        Fact(label="Rank correlation (Kendall’s tau)", value=ranged(found.rank_correlation)),
+    ]
+
+
+def fine_of(one: MetricReading) -> Fine:
+    def plain(found: Range | None) -> str:
+        if found is None:
+            return UNKNOWN
+        return " ".join(_signed(value, one.metric) + joint for value, joint in
+                        ((found.estimate, ","), (found.low, " to"), (found.high, "")))  # fmt: skip
+
+    cells = [
+        plain(one.difference),
+        numbers.full_interval(one.lift) if one.lift else UNKNOWN,
+        *(numbers.probability(p).removeprefix("p = ").removeprefix("p ")
+          for p in (one.p_value, one.adjusted_p_value, one.always_valid_p_value)),
+        plain(one.cuped),
+        UNKNOWN if one.variance_removed is None else numbers.share(max(0.0, one.variance_removed)),
+    ]  # fmt: skip
+    return Fine(name=metric(one.metric), cells=cells)
+
+
+def _signed(value: float, name: Metric) -> str:
+    sign = "+" if value > 0 else numbers.MINUS if value < 0 else ""
+    return f"{sign}{numbers.metric(name, abs(value))}"
+
+
+def protocol_of(report: Report) -> list[Fine]:
+    """Intent to treat beside per protocol."""
+    beside = {one.metric: one for one in report.per_protocol}
+    return [
+        Fine(
+            name=metric(one.metric),
+            cells=[
+                f"{numbers.percent(found.estimate)}, {numbers.interval(found)}" if found else UNKNOWN
+                for found in (one.always_valid or one.lift, other.always_valid or other.lift)
+            ],
+        )
+        for one in report.metrics
+        if (other := beside.get(one.metric)) is not None
+    ]
+
+
+def groups_of(report: Report) -> list[Fine]:
+    return [
+        Fine(
+            name=group.group,
+            cells=[
+                group.ranker,
+                f"{group.assigned:,}",
+                f"{group.exposures:,}",
+                f"{group.degraded:,} ({numbers.share(group.degraded / group.exposures)})" if group.exposures else "0",
+                f"{group.likes:,}",
+            ],
+        )
+        for group in report.groups
+    ]
+
+
+def unattributed_of(report: Report) -> str | None:
+    found = {reason: number for reason, number in report.unattributed.items() if number}
+    if not found:
+        return None
+    parts = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in found.items())
+    return f"Likes that belong to no exposure: {parts}."
+
+
+def log_of(report: Report, held: bool) -> list[LogLine]:
+    lines = [
+        LogLine(at=change.at, when=_when(change.at, report), text=_said(change.what, change.reason), by=change.by)
+        for change in report.history
+    ]
+    primary = next(iter(report.metrics), None)
+    crossed = crossing(primary.course, report.experiment.plan.rules.alpha) if primary and not held else None
+    if crossed is not None and primary is not None:
+        text = f"Evidence for {METRICS[primary.metric].text.lower()} crossed the bound"
+        lines.append(LogLine(at=crossed.day, when=_when(crossed.day, report), text=text, by=None))
+    return sorted(lines, key=lambda line: line.at, reverse=True)
+
+
+def _when(at: datetime, report: Report) -> str:
+    start = report.experiment.started_at
+    return (
+        f"Day {day_number(at, start) if at > start else 0}"
+        if start is not None and at >= start
+        else f"{at.day} {at:%b}"
+    )
+
+
+def _said(what: str, reason: str) -> str:
+    return f"{what}: {reason}" if reason and reason != what else what

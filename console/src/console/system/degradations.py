@@ -1,0 +1,58 @@
+"""Spells of degraded answers, in words."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from contracts.wire import Message
+
+from console import numbers
+from console.system.series import Step
+from console.words import FALLBACKS, moment
+
+JOINED = timedelta(seconds=75)
+"""Two degradations closer than this are one."""
+MOST_SHOWN = 20
+
+
+class Degradation(Message):
+    start: datetime
+    text: str
+    when: str
+
+
+def degradations_of(found: Sequence[Step], now: datetime) -> list[Degradation]:
+    """Spells by group and reason, newest first: when, why, what was given instead, how large a share."""
+    spells: dict[tuple[str, str], list[list[Step]]] = defaultdict(list)
+    for step in sorted(found, key=lambda one: one.end):
+        for key in step.degraded:
+            groups = spells[key]
+            if groups and step.start - groups[-1][-1].end <= JOINED:
+                groups[-1].append(step)
+            else:
+                groups.append([step])
+    said = [_degradation(key, part, now) for key, parts in spells.items() for part in parts]
+    return sorted(said, key=lambda one: one.start, reverse=True)[:MOST_SHOWN]
+
+
+def _degradation(key: tuple[str, str], part: Sequence[Step], now: datetime) -> Degradation:
+    group, reason = key
+    start, end = part[0].start, max(step.end for step in part)
+    hit = sum(step.degraded.get(key, 0.0) for step in part)
+    served = sum(number for step in part for (name, _), number in step.served.items() if name == group)
+    instead: dict[str, float] = defaultdict(float)
+    for step in part:
+        for (name, model), number in step.served.items():
+            if name == group and model in FALLBACKS:
+                instead[model] += number
+    given = f" → {FALLBACKS[max(instead, key=lambda one: instead[one])]}" if instead else ""
+    share = f"{numbers.share(min(1.0, hit / served))} of {group}’s answers" if served else f"{hit:,.0f} answers"
+    until = "" if f"{start:%H:%M}" == f"{end:%H:%M}" else f"–{end:%H:%M}"
+    when = f"{near(start, now)}{until}"
+    return Degradation(start=start, when=when, text=f"{group}: {reason.replace('_', ' ')}{given}, {share}")
+
+
+def near(at: datetime, now: datetime) -> str:
+    return moment(at, now).removeprefix("today ")
