@@ -13,7 +13,8 @@ from console.experiment.course import crossing, day_number
 from console.experiment.naming import guardrail, metric
 from console.words import UNKNOWN
 
-Mark = Literal["good", "bad", "wait"]
+Mark = Literal["good", "bad", "wait", "done"]
+"""done: well, but without a colour."""
 NOT_READ = "Not read"
 
 
@@ -40,6 +41,11 @@ class Traffic(Message):
     """Starts, planned, assigned to control, assigned to test: of each weight period where there are several."""
 
 
+def plainly(check: Check) -> Check:
+    """Without a colour, while nothing can be read."""
+    return check.model_copy(update={"mark": "done"}) if check.mark == "good" else check
+
+
 def checks_of(report: Report, held: bool) -> list[Check]:
     if report.experiment.plan.mode == "shadow":
         return []
@@ -50,7 +56,8 @@ def checks_of(report: Report, held: bool) -> list[Check]:
         title="Ran long enough" if long_enough else "Runs on",
         text=f"{numbers.days(report.days)}, at least {rules.min_days}{' days' if report.days < 1 else ''}",
     )
-    return [_split_check(report), ran, _primary_check(report, held), _guard_check(report, held)]
+    found = [_split_check(report), ran, _primary_check(report, held), _guard_check(report, held)]
+    return [plainly(check) for check in found] if report.verdict.kind == "too_early" else found
 
 
 def _split_check(report: Report) -> Check:
@@ -125,10 +132,11 @@ def traffic_of(report: Report) -> Traffic:
             )
         )
     planned = _planned(report)
+    said = _split_words(report, planned)
     return Traffic(
         sides=sides,
         planned=None if planned is None else round(100 * planned, 2),
-        check=_split_words(report, planned),
+        check=plainly(said) if report.verdict.kind == "too_early" else said,
         periods=_periods(report),
     )
 

@@ -45,7 +45,11 @@ class Forest(Message):
 def forest_of(report: Report, selected: MetricReading | None, held: bool, failed: bool) -> Forest:
     far = reach([one.always_valid for one in report.metrics if one.always_valid is not None])
     half = round(far * 50, 6)
-    rows = [_row(one, place == 0, far, one is selected, held, failed) for place, one in enumerate(report.metrics)]
+    watched = report.experiment.plan.watched
+    rows = []
+    for place, one in enumerate(report.metrics):
+        role = "Primary" if place == 0 else "Watched, decides nothing" if one.metric in watched else "Secondary"
+        rows.append(_row(one, role, far, one is selected, held, failed))
     alpha = report.experiment.plan.rules.alpha
     note = f"Change with test against control. Bars are {numbers.level(alpha)} intervals that stay valid however often you look."
     if held:
@@ -53,11 +57,8 @@ def forest_of(report: Report, selected: MetricReading | None, held: bool, failed
     return Forest(ticks=[f"{numbers.MINUS}{half:g}%", "0", f"+{half:g}%"], rows=rows, note=note)
 
 
-def _row(one: MetricReading, is_primary: bool, far: float, selected: bool, held: bool, failed: bool) -> Row:
+def _row(one: MetricReading, role: str, far: float, selected: bool, held: bool, failed: bool) -> Row:
     found, name = one.always_valid, metric(one.metric)
-    role = "Primary" if is_primary else "Watched, decides nothing" if one.reading == "watched" else "Secondary"
-    if is_primary or one.reading != "watched":
-        role += ", higher is better"
     lift, between = (numbers.percent(found.estimate), numbers.interval(found)) if found else (UNKNOWN, "")
     reading = _reading(one)
     if held:
@@ -67,7 +68,7 @@ def _row(one: MetricReading, is_primary: bool, far: float, selected: bool, held:
     return Row(
         key=one.metric,
         name=name,
-        role=role,
+        role=role if role.startswith("Watched") else f"{role}, higher is better",
         control=numbers.metric(one.metric, one.control),
         test=numbers.metric(one.metric, one.test),
         kind=kind_of(one),
