@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from console.app import create
-from console.routes import get_now
+from console.asking import get_now
 from console.settings import ConsoleSettings
 from fakes.gateway import CYRILLIC, FALLBACK, NOW, READER, SHORT, SLOW, STRANGER, FakeGateway, served
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright

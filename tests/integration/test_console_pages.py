@@ -14,7 +14,7 @@ import pytest
 from chassis.settings import SettingsError
 from console.app import create
 from console.frame import STATIC, static_path
-from console.routes import get_now
+from console.asking import get_now
 from console.settings import ConsoleSettings
 from contracts.wire import Problem
 from fakes.gateway import (

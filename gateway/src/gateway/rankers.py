@@ -18,6 +18,7 @@ from prometheus_client import Gauge
 from pydantic import ValidationError
 
 from gateway.upstream import Down, Refused, Upstream, in_a_word
+
 BUDGET = Gauge("gateway_budget_seconds", "The most that a call to another service may take.", ["of"])
 
 

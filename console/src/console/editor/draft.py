@@ -55,7 +55,7 @@ def plan_of(form: Mapping[str, str], before: Experiment | None) -> Plan:
     except ValidationError as error:
         first = error.errors()[0]
         message = first["msg"].removeprefix("Value error, ")
-        raise DraftError(_field_of([str(part) for part in first["loc"]], message), message) from error
+        raise DraftError(field_of([str(part) for part in first["loc"]], message), message) from error
 
 
 _BY_WORD = {
@@ -64,9 +64,9 @@ _BY_WORD = {
 }  # fmt: skip
 
 
-def _field_of(place: Sequence[str], message: str) -> str:
-    """The form's field that a fault of the plan belongs to."""
-    parts = [part for part in place if part != "rules"]
+def field_of(place: Sequence[str], message: str = "") -> str:
+    """The form's field that a fault of the plan belongs to; place: as in an error of the API, `plan.rules.alpha`."""
+    parts = [part for part in place if part not in ("plan", "rules")]
     if parts and parts[0] == "guardrails" and len(parts) > 1:
         return f"guard_{parts[1]}_{parts[2] if len(parts) > 2 else 'over_ms'}"
     if parts and parts[0] in ("rankers", "weights"):

@@ -12,7 +12,8 @@ from contracts.wire import Message
 
 from console.experiment.naming import METRICS, MODES
 
-FREE_WHILE_RUNNING = frozenset({"weight_control", "weight_test", "ramp", "enrolment", "ends_at"})
+FREE_WHILE_RUNNING = frozenset({"weight_control", "weight_test", "ramp", "forced", "enrolment", "ends_at"})
+"""The enrolment only grows."""
 LOCKED = "Changing this now would make the two groups unlike. Stop and start a new experiment."
 WEIGHTS_WARNING = (
     "Changing weights now starts a new weight period: some users see another model from then on, and the split check goes by "

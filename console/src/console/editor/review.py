@@ -60,8 +60,12 @@ def acts(experiment: Experiment | None) -> dict[str, str]:
     if experiment is None:
         return {}
     names = BY_STATE[experiment.state]
-    decided = experiment.decision is not None
-    return {name: ACT_WORDS[name] for name in names if not (decided and name in OUTCOMES)}
+    decided, seen = experiment.decision is not None, experiment.plan.is_seen
+    return {
+        name: ACT_WORDS[name]
+        for name in names
+        if not (decided and name in OUTCOMES) and (seen or name != "ship")  # nobody saw what a shadow would ship
+    }
 
 
 def review_plan(

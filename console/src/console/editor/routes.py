@@ -18,7 +18,7 @@ from starlette.responses import RedirectResponse, Response
 
 from console import numbers
 from console.asking import Now, Signed, Source
-from console.editor.draft import DraftError, plan_of
+from console.editor.draft import DraftError, field_of, plan_of
 from console.editor.form import GUARDRAIL_NAMES, blocks_of, default_form, form_of, guard_rows
 from console.editor.review import Review, acts, review_act, review_plan
 from console.editor.sessions import COOKIE, LIFETIME_SECONDS, Session, Sessions
@@ -194,7 +194,7 @@ async def _refused(
         return _late(request, known)
     form = form_of(edit.plan) if edit.plan else form_of(known.experiment.plan) if known else default_form()
     form |= {"reason": edit.reason, "by": edit.by, "name": name}
-    error = DraftError(refused.field or "reason", str(refused))
+    error = DraftError(field_of((refused.field or "reason").split("."), str(refused)), str(refused))
     return _draft(request, session, known.experiment if known else None, form, error, 409 if refused.is_late else 422)
 
 
