@@ -16,9 +16,9 @@ ALONE = text("SELECT pg_advisory_xact_lock(8002)")
 is the one who read last."""
 
 _RUNNING = text("SELECT definition FROM experiments WHERE state = 'running' ORDER BY name")
-_SHIPPED = text(
-    "SELECT definition FROM experiments WHERE definition -> 'decision' ->> 'outcome' IN ('ship', 'roll_back') "
-    "ORDER BY definition -> 'decision' ->> 'at' DESC, name LIMIT 1"
+_DECIDED = text(
+    "SELECT definition FROM experiments WHERE definition -> 'decision' ->> 'outcome' IS NOT NULL "
+    "AND definition -> 'plan' ->> 'mode' <> 'shadow' ORDER BY definition -> 'decision' ->> 'at' DESC, name LIMIT 1"
 )
 
 
@@ -36,11 +36,12 @@ def publish(engine: Engine, client: Client) -> None:
 
 
 def otherwise(connection: Connection) -> str:
-    """The ranker of whoever is in no experiment: that of the group test if the last decision was to ship it."""
-    definition = connection.execute(_SHIPPED).scalar_one_or_none()
-    if definition is None or definition["decision"]["outcome"] != "ship":
+    """The ranker of whoever is in no experiment: by the last decision, that of the group test if it was shipped."""
+    definition = connection.execute(_DECIDED).scalar_one_or_none()
+    if definition is None:
         return "control"
-    return str(definition["plan"]["rankers"].get("test", "test"))
+    group = "test" if definition["decision"]["outcome"] == "ship" else "control"
+    return str(definition["plan"]["rankers"].get(group, group))
 
 
 def running_now(published: bytes, clock: bytes | None) -> tuple[bytes, str]:
