@@ -5,15 +5,8 @@ Exposures are made in SQL: users who differ, a few days, one exposure in a hundr
 
 from __future__ import annotations
 
-import sys
-import time
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from contracts.experiments import Edit, Plan
-from feature_service.database import connect
 from sqlalchemy import Engine, text
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 import anyio.to_thread
 from chassis.errors import InvalidParameter
 from contracts.experiments import Edit, ExperimentPage, Name, Plan
-from contracts.reports import ExperimentLine
-from fastapi import APIRouter
+from contracts.reports import ExperimentLine, Report, RunLine
+from fastapi import APIRouter, Query
 from pydantic import ValidationError
 from starlette.requests import Request
+from starlette.responses import Response
 
+from feature_service.export import as_csv
 from feature_service.registry import Registry
 
 router = APIRouter(prefix="/experiments")
@@ -35,6 +38,28 @@ async def edit(request: Request, name: Name) -> ExperimentPage:
         raise refused(error) from error
     now = await request.state.clock.now()
     return await anyio.to_thread.run_sync(_registry(request).edit, name, wanted, now)
+
+
+@router.get("/{name}/runs")
+async def runs(request: Request, name: str) -> list[RunLine]:
+    return await anyio.to_thread.run_sync(_registry(request).runs, name)
+
+
+@router.get("/{name}/report")
+async def report(request: Request, name: str, run: Annotated[int | None, Query(ge=1)] = None) -> Report:
+    return await _report(request, name, run)
+
+
+@router.get("/{name}/report.csv", response_class=Response)
+async def report_csv(request: Request, name: str, run: Annotated[int | None, Query(ge=1)] = None) -> Response:
+    found = await _report(request, name, run)
+    headers = {"Content-Disposition": f'attachment; filename="{found.experiment.name}-{found.at:%Y-%m-%d}.csv"'}
+    return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+async def _report(request: Request, name: str, run: int | None) -> Report:
+    now = await request.state.clock.now()
+    return await anyio.to_thread.run_sync(_registry(request).report, name, run, now)
 
 
 def refused(error: ValidationError) -> InvalidParameter:

@@ -80,7 +80,7 @@ def create(settings: Settings | None = None) -> FastAPI:
             await _require_settings(client)
             engine = connect(settings.postgres_url, pool_size=4, statement_seconds=2)
             stack.callback(engine.dispose)
-            administration = connect(settings.postgres_url, pool_size=2, statement_seconds=30)
+            administration = connect(settings.postgres_url, pool_size=4, statement_seconds=30)
             stack.callback(administration.dispose)
             publisher = stack.enter_context(connect_redis(settings.redis_url, seconds=2))
             yield State(

@@ -7,7 +7,8 @@ import sys
 import threading
 import time
 import uuid
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
 
 import redis.exceptions
@@ -31,15 +32,20 @@ from feature_service.log import EventLog, StreamLog, lowest, order
 from feature_service.partitions import ensure_partitions
 from feature_service.posts import close_hours, publish_missed_snapshot
 from feature_service.reporting import Rounds, reported
+from feature_service.runs import Analyst
 from feature_service.schema import MONTHS_AHEAD
 from feature_service.scripts import OWN
 from feature_service.settings import Settings
+from feature_service.watch import Watch
 from feature_service.writing import Writer
 
 POLL_SECONDS = 0.1
 WORTH_A_ROUND = 200
 """Entries. Where fewer came, more are waited for: a round costs about the same for one as for a hundred."""
 CHORES_SECONDS = 5.0
+WATCH_SECONDS = 2.0
+ANALYSIS_SECONDS = 1.0
+"""Between looks whether an analysis is due."""
 LOCK_MILLISECONDS = 10_000
 RETRY_SECONDS = 1.0
 DEAD_LETTERS_KEPT = 10_000
@@ -124,6 +130,12 @@ def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
         applier = Applier(client, engine, event_log, writer)
         ingest = Ingest(client, engine, writer, applier, event_log, settings.shards)
         clock, tick, chores_at = PlatformClock(client), 0, 0.0
+        beside = [
+            threading.Thread(target=_every, args=(stop, WATCH_SECONDS, _watching(settings)), name="watch"),
+            threading.Thread(target=_every, args=(stop, ANALYSIS_SECONDS, _analysing(settings)), name="analysis"),
+        ]
+        for thread in beside:
+            thread.start()
         while not stop.is_set():
             try:
                 moved = ingest.step()
@@ -143,8 +155,44 @@ def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
             rounds.waits_for = None
             if moved < WORTH_A_ROUND:
                 stop.wait(POLL_SECONDS)
+        for thread in beside:
+            thread.join()
         with suppress(redis.exceptions.RedisError):  # a lock that we can't give back runs out
             ingest.release()
+    engine.dispose()
+
+
+def _every(stop: threading.Event, seconds: float, work: AbstractContextManager[Callable[[], object]]) -> None:
+    """Beside the rounds, until told to stop. What is down is waited for."""
+    with work as round:
+        while not stop.wait(seconds):
+            try:
+                round()
+            except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
+                log.warning("beside_waits", thread=threading.current_thread().name, error=str(error).splitlines()[0])
+            except Exception:
+                log.exception("beside_failed", thread=threading.current_thread().name)
+
+
+@contextmanager
+def _watching(settings: Settings) -> Iterator[Callable[[], object]]:
+    engine = connect(settings.postgres_url, pool_size=1)
+    with connect_redis(settings.redis_url) as client:
+        watch, clock = Watch(engine, client), PlatformClock(client)
+
+        def look() -> None:
+            watch.end(clock.now())
+            watch.look(datetime.now(UTC), clock.clock)
+
+        yield look
+    engine.dispose()
+
+
+@contextmanager
+def _analysing(settings: Settings) -> Iterator[Callable[[], object]]:
+    engine = connect(settings.postgres_url, pool_size=4)
+    with connect_redis(settings.redis_url) as client:
+        yield Analyst(engine, client, StreamLog(client), settings.shards).round
     engine.dispose()
 
 

@@ -2,37 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 
 import redis.exceptions
 import structlog
-from chassis.errors import NotFound, Unavailable
-from contracts.experiments import Change, Edit, Experiment, ExperimentPage
-from contracts.reports import ExperimentLine
-from sqlalchemy import Connection, Engine, bindparam, text
-from sqlalchemy.dialects.postgresql import JSONB
+from chassis.errors import Unavailable
+from contracts.experiments import Edit, ExperimentPage
+from contracts.reports import ExperimentLine, Report, RunLine
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from feature_service import runs
+from feature_service.analysis import analyse
 from feature_service.client import Client
-from feature_service.database import naive
+from feature_service.definitions import experiment, experiments, history, record
 from feature_service.experiments import ALONE, publish
 from feature_service.lifecycle import changed, created
 
-_ALL = text("SELECT definition FROM experiments ORDER BY name")
-_ONE = text("SELECT definition FROM experiments WHERE name = :name")
-_PUT = text(
-    "INSERT INTO experiments (name, definition, state, revision) VALUES (:name, :definition, :state, :revision) "
-    "ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, state = excluded.state, "
-    "revision = excluded.revision"
-).bindparams(bindparam("definition", type_=JSONB))
-_RECORD = text(
-    "INSERT INTO experiment_history (name, at, reason, definition, by, what, revision) "
-    "VALUES (:name, :at, :reason, :definition, :by, :what, :revision)"
-).bindparams(bindparam("definition", type_=JSONB))
-_HISTORY = text("SELECT at, by, reason, what, revision FROM experiment_history WHERE name = :name ORDER BY id")
 _VERDICTS = text(
     "SELECT DISTINCT ON (experiment) experiment, report -> 'verdict' ->> 'kind' AS verdict FROM analysis_runs "
     "ORDER BY experiment, id DESC"
@@ -85,6 +73,21 @@ class Registry:
         self._publish()
         return self.page(name)
 
+    def runs(self, name: str) -> list[RunLine]:
+        """Newest first. Raises NotFound."""
+        with self._asking() as connection:
+            return runs.lines(connection, name)
+
+    def report(self, name: str, run: int | None, now: datetime) -> Report:
+        """The run, the newest stored one, or one that is made at once where none is. Raises NotFound."""
+        with self._asking() as connection:
+            if (found := runs.stored(connection, name, run)) is not None:
+                return found
+        try:
+            return analyse(self._engine, name, now)
+        except (DBAPIError, TimeoutError) as error:
+            raise Unavailable("the report can't be made now") from error
+
     def _publish(self) -> None:
         """What fails here is healed by ingest within seconds: the change itself is safe."""
         try:
@@ -99,32 +102,3 @@ class Registry:
                 yield connection
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("experiments can't be read or changed now; those that run go on") from error
-
-
-def experiments(connection: Connection) -> list[Experiment]:
-    """All that ever were."""
-    return [Experiment.model_validate(definition) for definition in connection.execute(_ALL).scalars()]
-
-
-def experiment(connection: Connection, name: str) -> Experiment:
-    """Raises NotFound."""
-    definition = connection.execute(_ONE, {"name": name}).scalar_one_or_none()
-    if definition is None:
-        raise NotFound(f"there is no experiment {name}")
-    return Experiment.model_validate(definition)
-
-
-def history(connection: Connection, name: str) -> list[Change]:
-    """Oldest first."""
-    rows = connection.execute(_HISTORY, {"name": name})
-    return [
-        Change(at=row.at.replace(tzinfo=UTC), **{k: v for k, v in row._mapping.items() if k != "at"}) for row in rows
-    ]
-
-
-def record(connection: Connection, new: Experiment, now: datetime, *, by: str, reason: str, what: str) -> None:
-    """The experiment and the line of its history; the caller holds `experiments.ALONE`."""
-    definition = json.loads(new.model_dump_json())
-    values = {"name": new.name, "definition": definition, "revision": new.revision}
-    connection.execute(_PUT, {**values, "state": new.state})
-    connection.execute(_RECORD, {**values, "at": naive(now), "reason": reason, "by": by, "what": what})

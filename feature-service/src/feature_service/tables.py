@@ -168,13 +168,14 @@ class UnattributedLikes(Table):
 
 
 class Shadow(Table):
-    """`contracts.wire.Shadowed`: what the other ranker would have answered."""
+    """`contracts.wire.Shadowed`: what the other ranker would have answered. Several experiments may ask beside."""
 
     __tablename__ = "shadows"
+    __table_args__ = (Index("shadows_experiment", "experiment"),)
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(Integer)
-    experiment: Mapped[str] = mapped_column(Text, index=True)
+    experiment: Mapped[str] = mapped_column(Text, primary_key=True)
     ranker: Mapped[str] = mapped_column(Text)
     model: Mapped[str] = mapped_column(Text)
     model_version: Mapped[str] = mapped_column(Text)

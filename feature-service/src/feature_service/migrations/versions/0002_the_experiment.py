@@ -194,7 +194,7 @@ def _shadows() -> None:
         "shadows",
         sa.Column("key", sa.String(64), primary_key=True),
         sa.Column("user_id", sa.Integer, nullable=False),
-        sa.Column("experiment", sa.Text, nullable=False),
+        sa.Column("experiment", sa.Text, primary_key=True),
         sa.Column("ranker", sa.Text, nullable=False),
         sa.Column("model", sa.Text, nullable=False),
         sa.Column("model_version", sa.Text, nullable=False),

@@ -1,0 +1,292 @@
+"""What a report is made of: sums, made in SQL over everything that an experiment recorded. No row of a user leaves Postgres.
+
+**Who is compared.** Users as they were assigned, whether or not they were exposed (intent to treat); not those whom a plan
+forces into a group. Periods in which one group has no weight hold no comparison, and their exposures are left out. A user
+belongs to the period of his first assignment among the others, and to its group. Whom a later change of weights moves into
+the other group is left out of both: that is decided by his bucket, so nothing that he did decides it.
+
+**By day.** A user's cumulated sums change on the days on which he has exposures, so (C + x)^2 - C^2 = x (2 C + x) summed
+over users is what a day adds to their squares. A like counts on the day of its exposure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from contracts.experiments import Experiment, Metric
+from experiments.cuped import CupedSums
+from experiments.ratios import RatioSums
+from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import Integer, String
+
+Row = Mapping[str, Any]
+PARTS = 2
+"""Of the users, each summed on a connection of its own: as many as the platform has cores."""
+
+_NUMERATORS: dict[Metric, str] = {
+    "hit_rate": "h",
+    "likes_per_exposure": "l",
+    "likes_per_user": "l",
+    "exposures_per_user": "n",
+}
+_PER_USER = {"likes_per_user", "exposures_per_user"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sums:
+    """Over users: n exposures, h of them with a like, l likes, their squares and products; z as `CupedSums` has it."""
+
+    users: int = 0
+    values: Mapping[str, float] = field(default_factory=dict)
+
+    def __add__(self, other: Sums) -> Sums:
+        names = self.values.keys() | other.values.keys()
+        return Sums(self.users + other.users, {name: self._at(name) + other._at(name) for name in names})
+
+    def ratios(self, metric: Metric) -> RatioSums:
+        y, at = _NUMERATORS[metric], self._at
+        if metric in _PER_USER:
+            return RatioSums(self.users, at(y), self.users, at(y + y), self.users, at(y))
+        return RatioSums(self.users, at(y), at("n"), at(y + y), at("nn"), at("n" + y))
+
+    def cuped(self, metric: Metric) -> CupedSums:
+        y, at, plain = _NUMERATORS[metric], self._at, self.ratios(metric)
+        xz, xm = (at("z"), at("m")) if metric in _PER_USER else (at("nz"), at("nm"))
+        return CupedSums(
+            plain.users, plain.y, plain.x, plain.yy, plain.xx, plain.xy,
+            z=at("z"), zz=at("zz"), yz=at(y + "z"), xz=xz, m=at("m"), ym=at(y + "m"), xm=xm,
+        )  # fmt: skip
+
+    def _at(self, name: str) -> float:
+        return self.values.get(name, 0.0)
+
+
+Place = tuple[int, str]
+"""A period and a group."""
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    totals: dict[Place, Sums]
+    undegraded: dict[Place, Sums]
+    days: dict[date, dict[Place, Sums]]
+    """What each day added; users on the day of their assignment."""
+    assigned: dict[Place, int]
+    """Users by the period of their very first assignment."""
+    groups: list[Row]
+    """By group, model and version: exposures, degraded, likes, failed, fallbacks, and `slow_<i>` by guardrail."""
+    unattributed: dict[str, int]
+    votes: Row | None
+    shadow: Row | None
+
+
+def aggregate(engine: Engine, connection: Connection, experiment: Experiment, slow_over: Sequence[float]) -> Aggregates:
+    """Of one moment. connection: in a transaction of isolation level REPEATABLE READ; the engine has PARTS more to give.
+
+    slow_over: milliseconds, one a guardrail of that kind.
+    """
+    forced = _forced(connection, experiment.name)
+    values = {"name": experiment.name, "forced": forced, "periods": _compared(experiment), "parts": PARTS}
+    people, stays = _people(experiment, bool(forced))
+    values["stays"] = stays
+    snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+
+    def ask(statement: str, more: Mapping[str, object] | None = None) -> list[Row]:
+        with engine.connect().execution_options(isolation_level="REPEATABLE READ") as opened:
+            opened.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
+            opened.execute(text("SET LOCAL work_mem = '128MB'"))
+            opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # we are parallel already
+            return _rows(opened, statement, {**values, **(more or {})})
+
+    slow = {f"over_{place}": limit for place, limit in enumerate(slow_over)}
+    with ThreadPoolExecutor(PARTS) as pool:
+        groups = pool.submit(ask, _groups(len(slow_over), bool(forced)), slow)
+        course = [pool.submit(ask, people + _COURSE, {"part": part}) for part in range(PARTS)]
+        totals = pool.submit(ask, people + _TOTALS)
+        arrivals = pool.submit(ask, people + _ARRIVALS)
+        assigned = pool.submit(ask, _ASSIGNED)
+        unattributed = pool.submit(ask, _UNATTRIBUTED)
+        votes = pool.submit(ask, _VOTES) if experiment.plan.mode == "interleave" else None
+        shadow = pool.submit(ask, _SHADOW) if experiment.plan.mode == "shadow" else None
+        found = totals.result()
+        return Aggregates(
+            totals=_placed(found, ""),
+            undegraded=_placed(found, "kept_"),
+            days=_by_day([*arrivals.result(), *(row for part in course for row in part.result())]),
+            assigned={(row["weight_period"], row["exp_group"]): row["users"] for row in assigned.result()},
+            groups=groups.result(),
+            unattributed={row["reason"]: int(row["likes"]) for row in unattributed.result()},
+            votes=votes.result()[0] if votes else None,
+            shadow=shadow.result()[0] if shadow else None,
+        )
+
+
+def compared(experiment: Experiment) -> list[int]:
+    """The periods in which both groups have weight."""
+    return [place for place, period in enumerate(experiment.periods) if min(_shares(period.weights)) > 0]
+
+
+def _compared(experiment: Experiment) -> list[int]:
+    """Of an interleaved experiment, whose users all see both rankers, every one."""
+    return list(range(len(experiment.periods))) if experiment.plan.mode == "interleave" else compared(experiment)
+
+
+def _shares(weights: Mapping[Any, float]) -> tuple[float, float]:
+    return weights.get("control", 0.0), weights.get("test", 0.0)
+
+
+def _forced(connection: Connection, name: str) -> list[int]:
+    """Whom the plan forces, or ever did."""
+    return [int(user) for user in connection.execute(_FORCED, {"name": name}).scalars()]
+
+
+_FORCED = text(
+    "SELECT DISTINCT jsonb_object_keys(definition -> 'plan' -> 'forced') FROM experiment_history WHERE name = :name "
+    "AND jsonb_typeof(definition -> 'plan' -> 'forced') = 'object'"
+)
+
+
+def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
+    """The CTE of who is compared, and for each period, by bucket, whether later weights leave the group as it is."""
+    places = compared(experiment)
+    stays = ["1" * len(period.table) for period in experiment.periods]
+    for place in places:
+        later = [experiment.periods[other].table for other in places if other > place]
+        table = experiment.periods[place].table
+        stays[place] = "".join("1" if all(t[i] == table[i] for t in later) else "0" for i in range(len(table)))
+    moves = any("0" in line for line in stays) and experiment.plan.mode != "interleave"
+    sql = _PEOPLE.replace("/*forced*/", "AND user_id <> ALL(:forced)" if forced else "")
+    if moves:
+        salt = experiment.group_salt
+        assert "'" not in salt, "the contract allows letters, digits, dots and dashes"
+        sql = sql.replace("/*stays*/", f"WHERE substr((:stays)[stratum + 1], {_bucket(salt)} + 1, 1) = '1'")
+    return sql, stays
+
+
+def _bucket(salt: str) -> str:
+    """`contracts.assignment.bucket` in SQL: the digest's four words, each times 2^32 modulo 10,000 to its place."""
+    words = [
+        f"('x' || substr(digest, {1 + 8 * place}, 8))::bit(32)::bigint % 10000 * {pow(2, 32 * (3 - place), 10_000)}"
+        for place in range(4)
+    ]
+    return f"(SELECT (({') + ('.join(words)})) % 10000 FROM (SELECT md5(user_id || '{salt}') AS digest) d)::int"
+
+
+_PEOPLE = """
+WITH people AS MATERIALIZED (SELECT * FROM (
+  SELECT DISTINCT ON (user_id) user_id, weight_period AS stratum, exp_group, at::date AS day,
+    likes_before::float8 / nullif(views_before, 0) AS z
+  FROM assignments WHERE experiment = :name AND weight_period = ANY (:periods) /*forced*/
+  ORDER BY user_id, weight_period) firsts /*stays*/)
+"""
+_COURSE = """,
+cumulated AS (
+  SELECT user_id, day, exposures AS n, hits AS h, likes AS l,
+    sum(exposures) OVER w AS cn, sum(hits) OVER w AS ch, sum(likes) OVER w AS cl
+  FROM exposure_days
+  WHERE experiment = :name AND weight_period = ANY (:periods) AND user_id % :parts = :part
+  WINDOW w AS (PARTITION BY user_id ORDER BY day ROWS UNBOUNDED PRECEDING))
+SELECT stratum, exp_group, cumulated.day, 0 AS users, sum(n) AS n, sum(h) AS h, sum(l) AS l,
+  sum(n * (2 * cn - n)) AS nn, sum(h * (2 * ch - h)) AS hh, sum(l * (2 * cl - l)) AS ll,
+  sum(n * ch + h * cn - n * h) AS nh, sum(n * cl + l * cn - n * l) AS nl
+FROM cumulated JOIN people USING (user_id) GROUP BY 1, 2, 3
+"""
+_ARRIVALS = "SELECT stratum, exp_group, day, count(*) AS users FROM people GROUP BY 1, 2, 3"
+_TOTALS = """,
+total AS (
+  SELECT user_id, sum(exposures) AS n, sum(hits) AS h, sum(likes) AS l, sum(exposures - degraded) AS kn,
+    sum(hits - degraded_hits) AS kh, sum(likes - degraded_likes) AS kl
+  FROM exposure_days WHERE experiment = :name AND weight_period = ANY (:periods) GROUP BY user_id)
+SELECT stratum, exp_group, count(*) AS users,
+  sum(n) AS n, sum(h) AS h, sum(l) AS l, sum(n * n) AS nn, sum(h * h) AS hh, sum(l * l) AS ll,
+  sum(n * h) AS nh, sum(n * l) AS nl,
+  sum(z) AS z, sum(z * z) AS zz, sum(n * z) AS nz, sum(h * z) AS hz, sum(l * z) AS lz,
+  count(*) FILTER (WHERE z IS NULL) AS m, sum(n) FILTER (WHERE z IS NULL) AS nm,
+  sum(h) FILTER (WHERE z IS NULL) AS hm, sum(l) FILTER (WHERE z IS NULL) AS lm,
+  sum(kn) AS kept_n, sum(kh) AS kept_h, sum(kl) AS kept_l, sum(kn * kn) AS kept_nn, sum(kh * kh) AS kept_hh,
+  sum(kl * kl) AS kept_ll, sum(kn * kh) AS kept_nh, sum(kn * kl) AS kept_nl
+FROM people LEFT JOIN total USING (user_id) GROUP BY 1, 2
+"""
+_ASSIGNED = """
+SELECT weight_period, exp_group, count(*) AS users FROM (
+  SELECT DISTINCT ON (user_id) weight_period, exp_group FROM assignments
+  WHERE experiment = :name AND user_id <> ALL (:forced) ORDER BY user_id, weight_period) firsts GROUP BY 1, 2
+"""
+_UNATTRIBUTED = "SELECT reason, sum(likes) AS likes FROM unattributed_likes WHERE experiment = :name GROUP BY reason"
+_VOTES = """
+WITH votes AS (
+  SELECT user_id, count(*) FILTER (WHERE team = 't') AS test, count(*) FILTER (WHERE team = 'c') AS control FROM (
+    SELECT user_id, substr(teams, array_position(posts, post_id), 1) AS team
+    FROM exposures JOIN exposure_likes USING (key)
+    WHERE experiment = :name AND teams IS NOT NULL AND user_id <> ALL (:forced)) credited GROUP BY user_id)
+SELECT count(*) FILTER (WHERE test > control) AS test, count(*) FILTER (WHERE control > test) AS control,
+  count(*) FILTER (WHERE control = test) AS ties,
+  (SELECT count(*) FROM exposures WHERE experiment = :name AND teams IS NULL) AS excluded
+FROM votes
+"""
+_SHADOW = """
+WITH asked AS MATERIALIZED (
+  SELECT s.user_id, s.took_ms, s.failed, cardinality(e.posts) AS shown, agreed.shared, agreed.tau
+  FROM shadows s LEFT JOIN exposures e USING (key) LEFT JOIN LATERAL (
+    WITH common AS (
+      SELECT ours.place AS a, theirs.place AS b FROM unnest(e.posts) WITH ORDINALITY ours(post, place)
+      JOIN unnest(s.posts) WITH ORDINALITY theirs(post, place) USING (post))
+    SELECT (SELECT count(*) FROM common) AS shared,
+      (SELECT avg(sign((x.a - y.a) * (x.b - y.b))::float8) FROM common x JOIN common y ON x.a < y.a) AS tau
+  ) agreed ON s.failed IS NULL AND e.posts IS NOT NULL
+  WHERE s.experiment = :name),
+by_user AS (
+  SELECT sum(shared) AS shared, sum(shown) FILTER (WHERE shared IS NOT NULL) AS shown, sum(tau) AS tau, count(tau) AS taus
+  FROM asked GROUP BY user_id)
+SELECT count(*) AS asked, count(failed) AS failed,
+  percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY took_ms) FILTER (WHERE failed IS NULL) AS quantiles,
+  (SELECT ARRAY[count(*), sum(shared), sum(shown), sum(shared * shared), sum(shown * shown), sum(shared * shown)]::float8[]
+    FROM by_user WHERE shown > 0) AS overlap,
+  (SELECT ARRAY[count(*), sum(tau), sum(taus), sum(tau * tau), sum(taus * taus), sum(tau * taus)]::float8[]
+    FROM by_user WHERE taus > 0) AS correlation
+FROM asked
+"""
+
+
+def _groups(limits: int, forced: bool) -> str:
+    slow = "".join(f", count(*) FILTER (WHERE took_ms > :over_{place}) AS slow_{place}" for place in range(limits))
+    return (
+        "SELECT exp_group, model, model_version, count(*) AS exposures, count(degraded) AS degraded, sum(likes) AS likes, "
+        "count(*) FILTER (WHERE degraded LIKE '%ranker\\_%') AS failed, "
+        f"count(*) FILTER (WHERE model_version = '') AS fallbacks{slow} FROM exposures WHERE experiment = :name "
+        f"{'AND user_id <> ALL (:forced) ' if forced else ''}GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+    )
+
+
+def _rows(connection: Connection, statement: str, values: Mapping[str, object]) -> list[Row]:
+    made = text(statement)
+    types: dict[str, Any] = {"forced": ARRAY(Integer), "periods": ARRAY(Integer), "stays": ARRAY(String)}
+    wanted = {name: value for name, value in values.items() if name in made.compile().params}
+    made = made.bindparams(*(bindparam(name, type_=types[name]) for name in wanted if name in types))
+    return [dict(row) for row in connection.execute(made, wanted).mappings()]
+
+
+_SUMS = ("n", "h", "l", "nn", "hh", "ll", "nh", "nl", "z", "zz", "nz", "hz", "lz", "m", "nm", "hm", "lm")
+
+
+def _placed(rows: Iterable[Row], prefix: str) -> dict[Place, Sums]:
+    return {
+        (row["stratum"], row["exp_group"]): Sums(
+            row["users"], {name: float(row[prefix + name] or 0) for name in _SUMS if prefix + name in row}
+        )
+        for row in rows
+    }
+
+
+def _by_day(rows: Iterable[Row]) -> dict[date, dict[Place, Sums]]:
+    days: dict[date, dict[Place, Sums]] = {}
+    for row in rows:
+        places = days.setdefault(row["day"], {})
+        for place, sums in _placed([row], "").items():
+            places[place] = places.get(place, Sums()) + sums
+    return dict(sorted(days.items()))
