@@ -13,8 +13,8 @@ import httpx
 import pytest
 from chassis.settings import SettingsError
 from console.app import create
-from console.frame import STATIC, static_path
 from console.asking import get_now
+from console.frame import STATIC, static_path
 from console.settings import ConsoleSettings
 from contracts.wire import Problem
 from fakes.gateway import (

@@ -46,18 +46,18 @@ class Experiments:
 
     def __init__(self) -> None:
         self._running: Running | None = None
+        self._clock = REAL
 
     @property
     def known(self) -> bool:
         return self._running is not None
 
     def saw(self, running: Running) -> None:
-        self._running = running
+        self._running, self._clock = running, REAL if running.clock == REAL else running.clock
 
     def now(self) -> datetime:
         """By the platform's clock; deadlines and latencies go by real time."""
-        running = self._running
-        return datetime.now(UTC) if running is None or running.clock == REAL else running.clock.now()
+        return datetime.now(UTC) if self._clock is REAL else self._clock.now()
 
     def place(self, user_id: int, now: datetime) -> Placement:
         """Of the experiments that users see, one that names the user comes before one whose slice holds him."""
