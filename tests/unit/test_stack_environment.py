@@ -12,6 +12,7 @@ from pipeline.errors import LentaError
 from pipeline.stack import environment
 from pipeline.stack.filling import Filled
 from pipeline.stack.home import Home
+from pipeline.stack.platform import keys_of
 from pipeline.stack.services import services
 from pipeline.stack.source import Source, parse_time
 
@@ -97,6 +98,15 @@ def test_how_far_the_filling_came_is_kept(home: Home, dump: Path) -> None:
     assert Filled.read(home) is None
     filled = Filled(source=Source.of_folder(dump, None), imported=True, models={"control": "1"}).write(home)
     assert Filled.read(home) == filled
+
+
+def test_a_platform_keeps_its_keys_and_gets_the_one_that_it_lacks(home: Home) -> None:
+    environment.write(home, {"LENTA_API_KEY": "secret"})
+    first = keys_of(home)
+    assert first["LENTA_API_KEY"] == "secret"
+    assert len(first["LENTA_ADMIN_KEY"]) >= 32
+    environment.write(home, first)
+    assert keys_of(home) == first
 
 
 def test_services_never_see_the_port_variables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,8 @@
 """Who was assigned where: told to feature-service once a user and weight period, whatever becomes of his request.
 
 The sample-ratio check counts these, and not exposures, which failures distort. A process tells what it has not told
-yet; Postgres ignores repetitions, so that forgetting costs a line on the wire and nothing else.
+yet; Postgres ignores repetitions, so that forgetting costs a line on the wire and nothing else. One that is killed loses
+half a second's lines, of all groups alike, and tells them at these users' next requests.
 """
 
 from __future__ import annotations

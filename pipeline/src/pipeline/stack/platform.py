@@ -57,7 +57,7 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
         with steps.step("Postgres and Redis"):
             servers = start_servers(home, processes)
         _refuse_other_servers(home, servers)
-        keys = _keys(home)
+        keys = keys_of(home)
         environment.write(home, _environment(home, servers, ports, filled.source) | keys)
         filled = fill(home, filled, servers, steps)
         api_key, admin_key = keys.values()
@@ -112,7 +112,7 @@ def _refuse_other_servers(home: Home, servers: Servers) -> None:
             )
 
 
-def _keys(home: Home) -> dict[str, str]:
+def keys_of(home: Home) -> dict[str, str]:
     """Those of the platform that is there already, or new ones."""
     known = environment.read(home)
     return {name: known.get(name) or secrets.token_urlsafe(24) for name in ("LENTA_API_KEY", "LENTA_ADMIN_KEY")}
