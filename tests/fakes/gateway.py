@@ -178,8 +178,8 @@ class FakeGateway:
 
     async def explanations(self, request: Request) -> Response:
         """Of all posts but the third, whose reasons are not known; none at all from an older ranker."""
-        user_id = self._heard(request)
-        if user_id in (COLD, BROKEN):
+        self._heard(request)
+        if int(request.query_params["id"]) in (COLD, BROKEN):
             return _problem(404, "not_found", "no such page")
         ids = _slate(request.path_params["group"], int(request.query_params["limit"]))
         return JSONResponse([_explanation(post_id) for place, post_id in enumerate(ids) if place != 2])

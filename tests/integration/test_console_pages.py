@@ -27,13 +27,16 @@ from fakes.gateway import (
     NEWCOMER,
     NO_HISTORY,
     NOW,
+    READ_KEY,
     READER,
     SHORT,
     SLOW,
     STRANGER,
     FakeGateway,
     served,
+    with_every_state,
 )
+from fakes.reports import STATES
 
 KIB = 1024
 PREVIEW_SECONDS = 0.4
@@ -41,13 +44,13 @@ PREVIEW_SECONDS = 0.4
 
 @pytest.fixture(scope="module")
 def gateway() -> FakeGateway:
-    return FakeGateway(delay_seconds=0.8)
+    return with_every_state()
 
 
 @pytest.fixture(scope="module")
 def console(gateway: FakeGateway) -> Iterator[httpx.Client]:
     with served(gateway.app()) as url:
-        settings = ConsoleSettings(gateway_url=url, preview_timeout_seconds=PREVIEW_SECONDS)
+        settings = ConsoleSettings(gateway_url=url, api_key=READ_KEY, preview_timeout_seconds=PREVIEW_SECONDS)
         app = create(settings)
         app.dependency_overrides[get_now] = lambda: NOW
         with served(app) as address, httpx.Client(base_url=address) as client:
@@ -109,6 +112,37 @@ def test_posts_keep_the_order_of_the_ranker(console: httpx.Client) -> None:
         [812, 47, 366, 505, 918],
         [505, 133, 812, 47, 240],
     ]
+
+
+def test_every_post_says_why_the_model_chose_it(console: httpx.Client) -> None:
+    said = page(console, READER)
+    assert said.count("raised by: the user’s liking of the topic and the post’s own success") == 8
+    assert said.count("lowered by: the post’s age: 2 days") == 8
+    assert said.count("No reason given") == 2
+    (first, *_) = console.get(f"/console/demo.json?user={READER}").json()["columns"][0]["cards"]
+    assert [one["raises"] for one in first["reasons"]] == [True, False, True]
+
+
+def test_a_ranker_without_explanations_gives_no_reason(console: httpx.Client) -> None:
+    assert page(console, COLD).count("No reason given") == 10
+
+
+def test_a_fallbacks_posts_have_no_reasons_of_the_model(console: httpx.Client) -> None:
+    columns = console.get(f"/console/demo.json?user={FALLBACK}").json()["columns"]
+    assert all(card["no_reason"] == "No reason given" for card in columns[1]["cards"])
+    assert columns[0]["cards"][0]["reasons"]
+
+
+def test_the_live_split_of_the_user_is_said(console: httpx.Client) -> None:
+    group = STATES["ship"].experiment.assign(READER, NOW).group
+    assert f"Live split would give this user: {group} (experiment ship)" in page(console, READER)
+
+
+def test_without_a_key_the_demo_is_whole_but_for_the_live_split(gateway: FakeGateway) -> None:
+    with served(gateway.app()) as url, served(create(ConsoleSettings(gateway_url=url))) as address:
+        said = words_of(httpx.get(f"{address}/console/demo?user={READER}").text)
+    assert "3 of 5 posts in both" in said
+    assert "Live split" not in said
 
 
 def test_an_unknown_user_gets_a_cold_start_in_words(console: httpx.Client) -> None:
@@ -195,8 +229,10 @@ def test_an_absent_page_is_a_page(console: httpx.Client) -> None:
 def test_only_public_previews_are_asked_and_never_the_live_call(console: httpx.Client, gateway: FakeGateway) -> None:
     gateway.asked.clear()
     page(console, COLD, 4)
-    assert sorted(gateway.asked) == [
+    assert sorted(path for path in gateway.asked if not path.startswith("/experiments")) == [
+        f"/control/post/explanations/?id={COLD}&limit=4",
         f"/control/post/recommendations/?id={COLD}&limit=4",
+        f"/test/post/explanations/?id={COLD}&limit=4",
         f"/test/post/recommendations/?id={COLD}&limit=4",
         f"/user/{COLD}",
         f"/user/{COLD}/feed?limit=100",

@@ -60,7 +60,7 @@ def plan_of(form: Mapping[str, str], before: Experiment | None) -> Plan:
 
 _BY_WORD = {
     "weights": "weight_test", "ramp": "ramp", "forced": "forced", "ends_at": "ends_at", "enrolment_from": "enrolment",
-    "enrolment_salt": "enrolment_salt", "min_days": "min_days", "slow_share": "guard_0_over_ms",
+    "enrolment_salt": "enrolment_salt", "min_days": "min_days", "primary": "primary", "slow_share": "guard_0_over_ms",
 }  # fmt: skip
 
 
