@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,22 +11,12 @@ from axe_playwright_python.sync_playwright import Axe
 from console.app import create
 from console.asking import get_now
 from console.settings import ConsoleSettings
-from fakes.gateway import CYRILLIC, FALLBACK, NOW, READER, SHORT, SLOW, STRANGER, FakeGateway, served
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, ground, launched
+from fakes.gateway import CYRILLIC, FALLBACK, NOW, READ_KEY, READER, SHORT, SLOW, STRANGER, served, with_every_state
+from playwright.sync_api import Browser
 
 pytestmark = pytest.mark.browser
 
-PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 DEMO = "/console/demo"
 STATES = {
     "empty": DEMO,
@@ -41,27 +29,13 @@ STATES = {
     "refused": f"{DEMO}?user=abc",
     "absent": "/console/nothing",
 }
-LIGHT_GROUND, DARK_GROUND = "rgb(245, 246, 248)", "rgb(13, 19, 26)"
-DESKTOP, PHONE = (1280, 900), (390, 844)
 MOST_REQUESTS = 6
-
-
-@dataclass
-class Seen:
-    """What a page did while it was looked at."""
-
-    page: Page
-    requests: list[str] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
-
-
-Open = Callable[..., Seen]
 
 
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
-    with served(FakeGateway(delay_seconds=0.8).app()) as gateway:
-        app = create(ConsoleSettings(gateway_url=gateway, preview_timeout_seconds=0.4))
+    with served(with_every_state().app()) as gateway:
+        app = create(ConsoleSettings(gateway_url=gateway, api_key=READ_KEY, preview_timeout_seconds=0.4))
         app.dependency_overrides[get_now] = lambda: NOW
         with served(app) as url:
             yield url
@@ -69,47 +43,19 @@ def address() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    program = next(found for name in PROGRAMS if (found := shutil.which(name)))
-    with sync_playwright() as playwright:
-        running = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+    with launched() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture
-def opened(browser: Browser, address: str) -> Iterator[Open]:
-    contexts: list[BrowserContext] = []
-
-    def open_page(
-        path: str,
-        size: tuple[int, int] = DESKTOP,
-        *,
-        dark: bool = False,
-        scripts: bool = True,
-        theme: str | None = None,
-    ) -> Seen:
-        context = browser.new_context(
-            viewport={"width": size[0], "height": size[1]},
-            color_scheme="dark" if dark else "light",
-            java_script_enabled=scripts,
-        )
-        contexts.append(context)
-        if theme:
-            context.add_cookies([{"name": "lenta_theme", "value": theme, "domain": "127.0.0.1", "path": "/console"}])
-        seen = Seen(context.new_page())
-        seen.page.on("request", lambda request: seen.requests.append(request.url))
-        seen.page.on("console", lambda message: seen.complaints.append(message.text))
-        seen.page.on("pageerror", lambda error: seen.complaints.append(str(error)))
-        seen.page.goto(address + path, wait_until="load")
-        return seen
-
-    yield open_page
-    for context in contexts:
-        context.close()
+def opened(browser: Browser, address: str) -> Iterator[Opener]:
+    opener = Opener(browser, address)
+    yield opener
+    opener.close()
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_axe_finds_nothing(opened: Open, state: str) -> None:
+def test_axe_finds_nothing(opened: Opener, state: str) -> None:
     page = opened(STATES[state]).page
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
@@ -117,13 +63,13 @@ def test_axe_finds_nothing(opened: Open, state: str) -> None:
         assert found.violations_count == 0, found.generate_report()
 
 
-def test_axe_finds_nothing_on_a_phone(opened: Open) -> None:
+def test_axe_finds_nothing_on_a_phone(opened: Opener) -> None:
     found = Axe().run(opened(STATES["feeds"], PHONE).page)
     assert found.violations_count == 0, found.generate_report()
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_no_page_scrolls_sideways(opened: Open, state: str) -> None:
+def test_no_page_scrolls_sideways(opened: Opener, state: str) -> None:
     page = opened(STATES[state]).page
     page.evaluate("() => document.querySelectorAll('details').forEach(one => { one.open = true })")
     for font in ("Inter", "DejaVu Sans"):
@@ -133,7 +79,7 @@ def test_no_page_scrolls_sideways(opened: Open, state: str) -> None:
             assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_the_browser_has_no_complaint_and_stays_at_home(opened: Open, address: str) -> None:
+def test_the_browser_has_no_complaint_and_stays_at_home(opened: Opener, address: str) -> None:
     for name in ("empty", "feeds", "ten"):
         seen = opened(STATES[name])
         seen.page.wait_for_load_state("networkidle")
@@ -142,31 +88,32 @@ def test_the_browser_has_no_complaint_and_stays_at_home(opened: Open, address: s
         assert len(seen.requests) <= MOST_REQUESTS
 
 
-def test_the_text_is_the_same_without_scripts(opened: Open) -> None:
+def test_the_text_is_the_same_without_scripts(opened: Opener) -> None:
     with_scripts = opened(STATES["feeds"]).page.inner_text("body")
     without = opened(STATES["feeds"], scripts=False).page.inner_text("body")
     assert _without_durations(with_scripts) == _without_durations(without)
 
 
-def test_the_keyboard_goes_through_the_page_in_reading_order(opened: Open) -> None:
+def test_the_keyboard_goes_through_the_page_in_reading_order(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     order = []
-    for _ in range(14):
+    for _ in range(16):
         page.keyboard.press("Tab")
         order.append(page.evaluate("(document.activeElement.id || document.activeElement.innerText).trim()"))
-    assert order[:7] == ["Skip to the content", "lenta", "Demo", "Theme: system", "user", "k", "Show feeds"]
-    assert [re.sub(r"\s+", " ", stop) for stop in order[7:13]] == [f"user {number}" for number in range(200, 206)]
-    assert order[13] == "test: 3"
+    assert order[:7] == ["Skip to the content", "lenta", "Demo", "Experiments", "System", "Theme: system", "user"]
+    assert order[7:9] == ["k", "Show feeds"]
+    assert [re.sub(r"\s+", " ", stop) for stop in order[9:15]] == [f"user {number}" for number in range(200, 206)]
+    assert order[15] == "test: 3"
 
 
-def test_the_skip_link_leads_to_the_content(opened: Open) -> None:
+def test_the_skip_link_leads_to_the_content(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     assert page.evaluate("document.activeElement.id") == "main"
 
 
-def test_slash_goes_to_the_search_but_can_be_typed_there(opened: Open) -> None:
+def test_slash_goes_to_the_search_but_can_be_typed_there(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     page.keyboard.press("/")
     assert page.evaluate("document.activeElement.id") == "user"
@@ -174,7 +121,7 @@ def test_slash_goes_to_the_search_but_can_be_typed_there(opened: Open) -> None:
     assert page.input_value("#user") == "2/3"
 
 
-def test_a_user_is_found_by_typing(opened: Open) -> None:
+def test_a_user_is_found_by_typing(opened: Opener) -> None:
     page = opened(DEMO).page
     page.fill("#user", str(READER))
     page.select_option("#k", "3")
@@ -185,14 +132,14 @@ def test_a_user_is_found_by_typing(opened: Open) -> None:
     assert page.locator("#control-4").count() == 0
 
 
-def test_a_standing_leads_to_the_same_post_in_the_other_list(opened: Open) -> None:
+def test_a_standing_leads_to_the_same_post_in_the_other_list(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     page.click("#control-1 a.stand")
     assert page.url.endswith("#test-3")
     assert page.inner_text("#control-1 .lede") == page.inner_text("#test-3 .lede")
 
 
-def test_the_rest_of_a_post_opens_in_place(opened: Open) -> None:
+def test_the_rest_of_a_post_opens_in_place(opened: Opener) -> None:
     page = opened(STATES["feeds"], scripts=False).page
     rest = page.locator("#control-1 details p")
     assert not rest.is_visible()
@@ -200,19 +147,19 @@ def test_the_rest_of_a_post_opens_in_place(opened: Open) -> None:
     assert rest.is_visible()
 
 
-def test_the_theme_changes_in_place_and_is_remembered(opened: Open) -> None:
+def test_the_theme_changes_in_place_and_is_remembered(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
-    light = _ground(page)
+    light = ground(page)
     page.click("#theme button")
     page.click("#theme button")
-    dark = _ground(page)
+    dark = ground(page)
     assert dark != light
     page.reload()
-    assert _ground(page) == dark
+    assert ground(page) == dark
     assert page.inner_text("#theme button") == "Theme: dark"
 
 
-def test_the_theme_changes_without_scripts_too(opened: Open) -> None:
+def test_the_theme_changes_without_scripts_too(opened: Opener) -> None:
     page = opened(STATES["feeds"], scripts=False, theme="light").page
     with page.expect_navigation():
         page.click("#theme button")
@@ -220,12 +167,12 @@ def test_the_theme_changes_without_scripts_too(opened: Open) -> None:
     assert page.inner_text("#theme button") == "Theme: dark"
 
 
-def test_a_chosen_theme_is_there_before_any_script_runs(opened: Open) -> None:
-    assert _ground(opened(STATES["feeds"], scripts=False, theme="dark").page) == DARK_GROUND
-    assert _ground(opened(STATES["feeds"], scripts=False, theme="light", dark=True).page) == LIGHT_GROUND
+def test_a_chosen_theme_is_there_before_any_script_runs(opened: Opener) -> None:
+    assert ground(opened(STATES["feeds"], scripts=False, theme="dark").page) == DARK_GROUND
+    assert ground(opened(STATES["feeds"], scripts=False, theme="light", dark=True).page) == LIGHT_GROUND
 
 
-def test_nothing_moves_while_the_page_loads(opened: Open) -> None:
+def test_nothing_moves_while_the_page_loads(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     moved = page.evaluate(
         """() => new Promise(done => new PerformanceObserver(list =>
@@ -236,7 +183,7 @@ def test_nothing_moves_while_the_page_loads(opened: Open) -> None:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_targets_are_large_enough(opened: Open, size: tuple[int, int]) -> None:
+def test_targets_are_large_enough(opened: Opener, size: tuple[int, int]) -> None:
     page = opened(STATES["feeds"], size).page
     small = page.evaluate(
         """() => [...document.querySelectorAll("a:not(.skip), button, input:not([type=hidden]), select, summary")]
@@ -246,7 +193,7 @@ def test_targets_are_large_enough(opened: Open, size: tuple[int, int]) -> None:
     assert small == []
 
 
-def test_main_acts_are_easy_to_hit_on_a_phone(opened: Open) -> None:
+def test_main_acts_are_easy_to_hit_on_a_phone(opened: Opener) -> None:
     page = opened(STATES["feeds"], PHONE).page
     for target in ("#user", "#k", ".btn"):
         box = page.locator(target).bounding_box()
@@ -254,7 +201,7 @@ def test_main_acts_are_easy_to_hit_on_a_phone(opened: Open) -> None:
         assert box["height"] >= 44
 
 
-def test_the_answer_is_in_the_first_screen(opened: Open) -> None:
+def test_the_answer_is_in_the_first_screen(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     for target in ("#who", ".agree strong", "#control-1 .lede", "#test-1 .lede"):
         box = page.locator(target).bounding_box()
@@ -262,7 +209,7 @@ def test_the_answer_is_in_the_first_screen(opened: Open) -> None:
         assert box["y"] + box["height"] <= DESKTOP[1]
 
 
-def test_on_a_phone_the_feeds_follow_each_other_with_links_to_jump(opened: Open) -> None:
+def test_on_a_phone_the_feeds_follow_each_other_with_links_to_jump(opened: Opener) -> None:
     page = opened(STATES["feeds"], PHONE).page
     control, test = (page.locator(f"#{name}").bounding_box() for name in ("control", "test"))
     assert control is not None
@@ -274,12 +221,12 @@ def test_on_a_phone_the_feeds_follow_each_other_with_links_to_jump(opened: Open)
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_every_look_can_be_taken(opened: Open, tmp_path: Path, size: tuple[int, int], dark: bool) -> None:
+def test_every_look_can_be_taken(opened: Opener, tmp_path: Path, size: tuple[int, int], dark: bool) -> None:
     page = opened(STATES["feeds"], size, dark=dark).page
     picture = tmp_path / "page.png"
     page.screenshot(path=picture)
     assert picture.stat().st_size > 20_000
-    assert _ground(page) == (DARK_GROUND if dark else LIGHT_GROUND)
+    assert ground(page) == (DARK_GROUND if dark else LIGHT_GROUND)
 
 
 def test_colours_may_be_forced(browser: Browser, address: str) -> None:
@@ -290,10 +237,6 @@ def test_colours_may_be_forced(browser: Browser, address: str) -> None:
     scroll = page.evaluate("getComputedStyle(document.documentElement).scrollBehavior")
     context.close()
     assert (width, scroll) == ("1px", "auto")
-
-
-def _ground(page: Page) -> str:
-    return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
 
 def _without_durations(text: str) -> str:

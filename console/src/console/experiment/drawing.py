@@ -99,7 +99,7 @@ class Drawing:
         return Chart(
             name=self.name,
             width=self.width,
-            height=self.evidence_bottom + 26,
+            height=self.evidence_bottom + 30,
             left=self.left,
             right=self.right,
             lift=Panel(
@@ -166,7 +166,7 @@ class Drawing:
             numbers_.append(last)
         elif numbers_:
             numbers_[-1] = last
-        y = self.evidence_bottom + 19
+        y = self.evidence_bottom + 23
         return [Label(text=("day " if n == first else "") + str(n), x=self._x(n), y=y) for n in dict.fromkeys(numbers_)]
 
     def _marks(self, moments: Sequence[Moment]) -> list[Mark]:
@@ -177,7 +177,7 @@ class Drawing:
             room = LABEL_ROOM + 6 * max(0, len(moment.text) - 20)
             to_left = x - self.left > room
             text_x, anchor = (x - 7, "end") if to_left else (x + 7, "start")
-            y = self.bottom - 12 - 17 * place
+            y = self.bottom - 12 - 23 * place
             marks.append(Mark(text=moment.text, x=x, y=y, anchor=anchor, text_x=text_x))
         return marks
 

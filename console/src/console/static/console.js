@@ -55,7 +55,6 @@
       clearTimeout(timer);
       if (!document.hidden && !paused) timer = setTimeout(ask, Math.max(0, heard + wait - Date.now()));
     });
-    document.addEventListener("lenta:ask", ask);
     timer = setTimeout(ask, every);
 
     async function ask() {
