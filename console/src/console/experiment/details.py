@@ -59,7 +59,7 @@ class LogLine(Message):
 
 def guard_of(one: GuardrailReading, held: bool) -> Guard:
     found = one.test
-    far = max(one.limit * 1.22, min(found.high, 2 * one.limit) * 1.04 if found else 0.0)
+    far = max(one.limit * 1.22, min(found.high, 4 * one.limit) * 1.04 if found else 0.0)
     text = f"Limit {numbers.limit(one.limit)}"
     mark: Mark = "wait"
     if held or found is None or one.state == "cannot_tell":
