@@ -110,9 +110,8 @@ def _reason(response: httpx.Response, path: str) -> str:
         return f"{response.request.method} {path}: the gateway answered {response.status_code}"
     field = f"{problem.field}: " if problem.field and problem.field not in problem.message else ""
     advice = {
-        401: "; set LENTA_ADMIN_KEY to one of the gateway's GATEWAY_ADMIN_KEYS"
-        if response.request.method == "PUT"
-        else "; set LENTA_API_KEY",
+        401: "; is LENTA_API_KEY one of its keys?",
+        403: "; set LENTA_ADMIN_KEY to one",
         409: "; see `lenta experiment show`",
-    }.get(response.status_code, "")
-    return f"{field}{problem.message}{advice}"
+    }
+    return f"{field}{problem.message}{advice.get(response.status_code, '')}"

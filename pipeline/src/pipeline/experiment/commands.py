@@ -205,6 +205,8 @@ def _change(
 
     with experiments(Home.find(), admin=True) as calls:
         before = calls.page(name)
+        if state == before.experiment.state:
+            raise LentaError(f"{name} is {state} already")
         wanted = edit_of(
             plan=plan(before) if plan else None,
             state=state,

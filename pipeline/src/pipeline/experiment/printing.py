@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from contracts.assignment import Group
+from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment, ExperimentPage, Plan
 from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Report, RunLine, ShadowReading
 from rich.console import Console
@@ -100,7 +100,7 @@ def _plan_table(experiment: Experiment, plan: Plan) -> Table:
         enrolled += f", from {share(plan.enrolment_from)} on"
     rows = {
         "mode": plan.mode,
-        "rankers": ", ".join(f"{group} gets {ranker}" for group, ranker in plan.rankers.items()),
+        "rankers": ", ".join(f"{group} gets {plan.rankers[group]}" for group in GROUPS if group in plan.rankers),
         "weights": _weights(plan.weights),
         "ramp": "; ".join(f"{_time(step.at)}: {_weights(step.weights)}" for step in plan.ramp),
         "enrolled": enrolled,
@@ -184,7 +184,7 @@ def _split(report: Report) -> Table:
     )
     table = _table("weight period", "from", "expected", "assigned", verdict)
     for period in split.periods:
-        assigned = ", ".join(f"{group} {count:,}" for group, count in period.assigned.items())
+        assigned = ", ".join(f"{group} {period.assigned[group]:,}" for group in GROUPS if group in period.assigned)
         table.add_row(str(period.weight_period), _time(period.starts_at), _weights(period.expected), assigned)
     return table
 
@@ -225,7 +225,7 @@ def _guardrail(metric: str, over_ms: float | None) -> str:
 
 
 def _weights(weights: Mapping[Group, float]) -> str:
-    return ", ".join(f"{group} {share(weight)}" for group, weight in weights.items())
+    return ", ".join(f"{group} {share(weights[group])}" for group in GROUPS if group in weights)
 
 
 def _time(moment: datetime | None) -> str:

@@ -62,8 +62,8 @@ def _tell(played: Played, steps: Steps) -> None:
     steps.say(f"The platform's clock went from {played.begin:%Y-%m-%d %H:%M} to {played.end:%Y-%m-%d %H:%M} UTC.")
     for speed in tally.slowed[-1:]:
         steps.say(
-            f"[yellow]This machine could not keep up: the clock was slowed {len(tally.slowed)} times, "
-            f"down to {speed:,.0f} times real time. Nothing was skipped.[/yellow]"
+            f"[yellow]This machine could not keep up: the clock was slowed, step by step, to {speed:,.0f} times real time. "
+            "Nothing was skipped.[/yellow]"
         )
     steps.console.print(_table(tally))
     if found := tally.true_difference:
