@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 from contracts.experiments import Experiment
-from contracts.wire import Exposure
+from contracts.wire import Exposure, Reason
 from ranking.artefact import ModelStore
 from ranking.scorer import Scorer
 
@@ -64,6 +64,8 @@ class Ranking:
     moved: list[Moved]
     """What serving saw otherwise than Postgres tells of the same moment."""
     offline: float | None
+    reasons: dict[int, list[Reason]]
+    """Of each served post: what moved its score most (SHAP values, in log-odds)."""
 
     @property
     def is_equal(self) -> bool:
@@ -98,8 +100,6 @@ class Explanation:
     ranking: Ranking | None
     nothing: str = ""
     """Why there is no ranking to make again."""
-    reasons: dict[int, list[str]] = field(default_factory=dict)
-    """Of each post, what spoke for it most."""
 
 
 def said(lag: Lag) -> str:
@@ -108,7 +108,8 @@ def said(lag: Lag) -> str:
     if lag.hours:
         parts.append(f"a snapshot {lag.hours} h older than the last full hour")
     if lag.events:
-        parts.append(f"the user's last {lag.events} events not yet counted")
+        events = f"last {lag.events} events" if lag.events > 1 else "last event"
+        parts.append(f"the user's {events} not yet counted")
     return " and ".join(parts)
 
 
@@ -141,9 +142,12 @@ def _ranked(exposure: Exposure, experiment: Experiment, feed: Feed, store: Model
             recomputed=found,
             places=_places(exposure, everything),
             allowed=len(everything[0].posts),
-            user=user_columns(exact[0].columns(exposure.posts), scorers[0].manifest.columns),
+            user=user_columns(exact[0]),
             moved=[line for ranker, posts in by_team for line in moved(ranker.at(lag), ranker.at(Lag()), posts)],
             offline=_offline(exposure, feed, list(zip(scorers, everything, strict=True))),
+            reasons={
+                post: reasons for ranker, posts in by_team for post, reasons in ranker.at(lag).reasons(posts).items()
+            },
         )
 
 

@@ -34,12 +34,16 @@ def as_json(found: Explanation) -> str:
             "nothing": found.nothing,
             "ranking": None
             if ranking is None
-            else {**asdict(ranking), "is_equal": ranking.is_equal, "words": ranking.words},
-            "reasons": found.reasons,
+            else {**_plain(ranking), "is_equal": ranking.is_equal, "words": ranking.words},
         },
         indent=1,
         default=str,
     )
+
+
+def _plain(ranking: Ranking) -> dict[str, object]:
+    reasons = {post: [reason.model_dump() for reason in found] for post, found in ranking.reasons.items()}
+    return {**asdict(ranking), "reasons": reasons}
 
 
 def _what(found: Explanation, console: Console) -> None:
@@ -97,8 +101,7 @@ def _posts_table(found: Explanation, ranking: Ranking) -> Table:
     if exposure.propensities:
         table.add_column("propensity")
     table.add_column("liked")
-    if found.reasons:
-        table.add_column("why", overflow="fold")
+    table.add_column("what moved its score most", overflow="fold")
     for number, place in enumerate(ranking.places, 1):
         again = "" if place.again is None else f"{place.again:.6f}"
         differs = place.again is None or abs(place.again - place.score) > WITHIN
@@ -107,8 +110,8 @@ def _posts_table(found: Explanation, ranking: Ranking) -> Table:
         if exposure.propensities:
             more.append(f"{exposure.propensities[number - 1]:.3g}")
         more.append("liked" if place.post in exposure.likes else "")
-        if found.reasons:
-            more.append("; ".join(found.reasons.get(place.post, [])))
+        reasons = ranking.reasons.get(place.post, [])
+        more.append(", ".join(f"{reason.feature} {reason.contribution:+.2f}" for reason in reasons))
         table.add_row(*cells, "" if place.rank is None else f"{place.rank:,}", *more)
     return table
 

@@ -8,14 +8,14 @@ from datetime import datetime
 from functools import cache
 
 import numpy as np
-import numpy.typing as npt
 from contracts.experiments import EXPLORED, Experiment
 from contracts.exploration import explore
 from contracts.features import SCHEMA
 from contracts.interleaving import CONTROL, TEST, team_draft
 from contracts.records import UserRow
-from contracts.wire import Exposure
+from contracts.wire import Exposure, Reason
 from ranking.encoder import Matrix
+from ranking.explaining import explain
 from ranking.scorer import BoundScorer, Scorer
 
 from pipeline.explaining.remembering import Lag, Memory
@@ -51,6 +51,10 @@ class Known:
         posts, scores = self.bound.rank(self.row, self.now, many, kept=many)
         return List([int(post) for post in posts], [float(score) for score in scores])
 
+    def reasons(self, posts: Sequence[int]) -> dict[int, list[Reason]]:
+        """What moved each post's score most."""
+        return {one.post_id: one.reasons for one in explain(self.bound, self.row, self.now, posts, most=REASONS)}
+
     def columns(self, posts: Sequence[int]) -> Matrix:
         """What the model sees of the posts, shape (posts, columns); NaN for one that is not in the snapshot."""
         place = self.bound.catalogue.index_of(np.array(posts, np.int64))
@@ -59,6 +63,8 @@ class Known:
         return found
 
 
+REASONS = 3
+"""A post's strongest."""
 Answer = Callable[[Lag], List]
 """The list that would have been served."""
 TEAMS = (CONTROL, TEST)
@@ -160,9 +166,12 @@ def served_list(exposure: Exposure) -> List:
     return List(list(exposure.posts), list(exposure.scores))
 
 
-def user_columns(columns: Matrix, names: Sequence[str]) -> dict[str, float]:
-    """What the model knows of the user, whatever the post: the columns of the schema that do not differ between posts."""
-    constant: npt.NDArray[np.bool_] = np.array(
-        [bool(np.all(column == column[0]) or np.isnan(column).all()) for column in columns.T]
-    )
-    return {name: float(columns[0, place]) for place, name in enumerate(names) if constant[place] and name in SCHEMA}
+def user_columns(known: Known) -> dict[str, float]:
+    """What the model knows of the user, whatever the post: the columns of the schema in which no posts differ."""
+    matrix = known.bound.candidates.matrix(known.row, known.now)
+    names = known.bound.scorer.manifest.columns
+    return {
+        name: float(column[0])
+        for name, column in zip(names, matrix.T, strict=True)
+        if name in SCHEMA and (np.all(column == column[0]) or np.isnan(column).all())
+    }
