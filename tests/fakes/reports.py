@@ -167,7 +167,8 @@ def hold() -> Report:
 def young() -> Report:
     """Too few days, though many users."""
     early = experiment(start=READ - timedelta(days=2, hours=14))
-    return hold().model_copy(update={"experiment": early, "days": 2.6})
+    verdict = Verdict(kind="too_early", reasons=["2.6 days, of 7 at least"])
+    return hold().model_copy(update={"experiment": early, "days": 2.6, "verdict": verdict})
 
 
 def too_early() -> Report:
@@ -194,6 +195,12 @@ def roll_back() -> Report:
     return report(
         "roll_back", guardrails=breached, verdict=Verdict(kind="roll_back", reasons=["slow_share is breached"])
     )
+
+
+def rolled_back() -> Report:
+    """Past its limit once; since then all users are with control, and the share has come down again."""
+    went = [guardrail("slow_share", 0.01, 0.009, 0.016, "breached", 200.0), *GUARDRAILS[1:]]
+    return roll_back().model_copy(update={"guardrails": went})
 
 
 def worse() -> Report:
@@ -227,13 +234,17 @@ def decided(outcome: Any = "ship", reason: str = "Clear for three days in a row"
     return report("ship", experiment=over, history=[line, *HISTORY])
 
 
+def unread() -> list[MetricReading]:
+    return [MetricReading(metric=one.metric, control=None, test=None, why="every user sees both") for one in metrics()]
+
+
 def interleaved() -> Report:
     votes = InterleavingReading(
         for_test=1_911, for_control=1_702, ties=2_310, share=Range(estimate=0.529, low=0.512, high=0.546), p_value=0.00054,
         excluded=118,
     )  # fmt: skip
     plan = Plan(mode="interleave")
-    return report("ship", experiment=experiment(plan=plan), interleaving=votes, metrics=[], per_protocol=[])
+    return report("ship", experiment=experiment(plan=plan), interleaving=votes, metrics=unread(), per_protocol=[])
 
 
 def shadowed() -> Report:
@@ -243,7 +254,7 @@ def shadowed() -> Report:
     )  # fmt: skip
     plan, reasons = Plan(mode="shadow"), ["A shadow compares answers, not users: it decides nothing."]
     return report(
-        "hold", experiment=experiment(plan=plan), shadow=seen, metrics=[], per_protocol=[], guardrails=GUARDRAILS[:2],
+        "hold", experiment=experiment(plan=plan), shadow=seen, metrics=unread(), per_protocol=[], guardrails=GUARDRAILS[:2],
         verdict=Verdict(kind="hold", reasons=reasons),
     )  # fmt: skip
 
@@ -306,6 +317,7 @@ _STATES: dict[str, Report] = {
     "too-early": too_early(),
     "first-hours": first_hours(),
     "roll-back": roll_back(),
+    "went-back": rolled_back(),
     "worse": worse(),
     "split-failed": split_failed(),
     "ended": ended(),

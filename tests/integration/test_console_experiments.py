@@ -16,7 +16,7 @@ from console.asking import get_now
 from console.frame import STATIC
 from console.settings import ConsoleSettings
 from contracts.wire import Problem
-from fakes.gateway import NOW, READ_KEY, FakeGateway, served, with_every_state
+from fakes.gateway import DRAFT, NOW, READ_KEY, FakeGateway, served, with_every_state
 from fakes.reports import LONG_NAME, STATES
 
 KIB = 1024
@@ -81,10 +81,10 @@ def test_the_unreliable_numbers_have_an_address(console: httpx.Client) -> None:
 
 
 def test_too_early_has_neither_lift_nor_colour(console: httpx.Client) -> None:
-    for state in ("too-early", "first-hours"):
+    for state in ("too-early", "first-hours", "young"):
         html = opened(console, state).split("<main", 1)[1]
         assert not re.search(r"\b[kvghs]-(good|bad|warn)\b", html)
-        assert LIFT.findall(said_in("<main" + html)) == []
+        assert state == "young" or LIFT.findall(said_in("<main" + html)) == []
 
 
 def test_every_number_of_the_row_stands_on_the_page(console: httpx.Client) -> None:
@@ -146,6 +146,12 @@ def test_what_is_not_there_says_so(console: httpx.Client, path: str, status: int
 def test_an_absent_report_for_json_gets_the_one_error_shape(console: httpx.Client) -> None:
     answer = console.get("/console/experiments/nobody-knows-it.json")
     assert (answer.status_code, Problem.model_validate_json(answer.content).error) == (404, "not_found")
+
+
+def test_a_draft_with_an_empty_report_is_still_a_draft(console: httpx.Client, gateway: FakeGateway) -> None:
+    gateway.reports["drafted"] = STATES["first-hours"].model_copy(update={"experiment": DRAFT})
+    assert "Not started. There is nothing to read yet." in said_in(opened(console, "drafted"))
+    del gateway.reports["drafted"]
 
 
 def test_the_list_leads_to_every_experiment_the_running_ones_first(console: httpx.Client) -> None:

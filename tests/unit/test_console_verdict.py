@@ -15,10 +15,11 @@ from fakes.reports import NOW, STATES
 SENTENCES = {
     "ship": ("Ship test", "Hit rate is higher with test, by 0.7% to 5.5%, and every guardrail stays within its limit."),
     "hold": ("Hold", "Keep running. The interval for hit rate still holds zero: −1.4% to +8.6%."),
-    "young": ("Hold", "Keep running. Day 3 of at least 7: users of the first days are not like those of a whole week."),
+    "young": ("Too early to decide", "Keep running. Day 3 of at least 7: users of the first days are not like those of a whole week."),
     "too-early": ("Too early to read", "1,297 of 2,000 users per group. First reading about 15:00 UTC."),
     "first-hours": ("Too early to read", "0 of 500 users per group."),
     "roll-back": ("Roll back test", "Answers slower than 200 ms are 1.8% to 2.4% of test’s answers; the limit is 1%."),
+    "went-back": ("Roll back test", "“Slower than 200 ms” went past its limit of 1% in test."),
     "worse": ("Roll back test", "Hit rate is lower with test, by 2.1% to 6.3%."),
     "ended": ("Keep control", "No clear difference by the planned end; any change lies between −0.6% and +0.9%."),
     "interleave": (
@@ -96,6 +97,14 @@ def test_what_cannot_be_read_has_no_lift_in_page_or_json(state: str) -> None:
     shown = Report.model_validate_json(_report_of(body))
     assert all(one.always_valid is one.lift is one.difference is one.cuped is None for one in shown.metrics)
     assert all(one.course == [] for one in shown.metrics)
+
+
+def test_too_few_days_show_their_numbers_without_a_colour() -> None:
+    page = page_of(STATES["young"], NOW)
+    assert not page.held
+    assert page.forest.rows[0].lift == "+3.6%"
+    assert {row.kind for row in page.forest.rows} == {page.course_kind} == {"none"}
+    assert "good" not in {check.mark for check in page.checks}
 
 
 def test_the_unreliable_numbers_are_shown_to_whoever_asks() -> None:

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 from chassis.errors import InvalidParameter
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment
-from contracts.wire import USER_ID_MAX, FeedRow, Post, User
+from contracts.wire import USER_ID_MAX, Explanation, FeedRow, Post, User
 from pydantic import BaseModel, ConfigDict, Field
 
 from console import words
 from console.gateway import GatewayError, Preview
-from console.reasons import NO_REASON, Because, Explanation, because
+from console.reasons import NO_REASON, Because, because
 
 K_DEFAULT, K_MAX = 5, 10
 LIKED_SHOWN = 5

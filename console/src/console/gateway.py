@@ -22,10 +22,9 @@ from contracts.assignment import Group
 from contracts.experiments import Edit, ExperimentPage
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
 from contracts.reports import ExperimentLine, Report, RunLine
-from contracts.wire import FeedRow, Post, Problem, User
+from contracts.wire import Explanation, FeedRow, Post, Problem, User
 from pydantic import TypeAdapter, ValidationError
 
-from console.reasons import Explanation
 from console.words import duration
 
 log = structlog.get_logger()

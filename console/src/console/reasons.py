@@ -5,28 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from contracts.wire import Message, PostId
+from contracts.wire import Explanation, Message
 
 from console.words import count
 
 MOST_REASONS = 3
 NO_REASON = "No reason given"
-
-
-class Reason(Message):
-    feature: str
-    value: float | None
-    contribution: float
-    """To the score, in this one model's units."""
-
-
-class Explanation(Message):
-    """Of one post of a model's list: the score is the bias and all contributions together."""
-
-    post_id: PostId
-    score: float
-    bias: float
-    reasons: list[Reason]
 
 
 class Because(Message):

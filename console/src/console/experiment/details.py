@@ -57,20 +57,21 @@ class LogLine(Message):
     by: str | None
 
 
-def guard_of(one: GuardrailReading, held: bool) -> Guard:
+def guard_of(one: GuardrailReading, held: bool, plain: bool) -> Guard:
+    """plain: without the colour of a good mark, while nothing can be decided."""
     found = one.test
     far = max(one.limit * 1.22, min(found.high, 4 * one.limit) * 1.04 if found else 0.0)
     text = f"Limit {numbers.limit(one.limit)}"
     mark: Mark = "wait"
     if held or found is None or one.state == "cannot_tell":
         text = f"{NOT_READ}. {text}" if held else f"Can’t tell yet. {text}"
+    elif one.state == "breached" and found.low <= one.limit:
+        mark, text = "bad", f"Went past its limit of {numbers.limit(one.limit)}"
     elif one.state == "breached":
-        mark, text = (
-            "bad",
-            f"Past its limit: best case {numbers.share(max(0.0, found.low))}, limit {numbers.limit(one.limit)}",
-        )
+        best = numbers.share(max(0.0, found.low))
+        mark, text = "bad", f"Past its limit: best case {best}, limit {numbers.limit(one.limit)}"
     else:
-        mark = "good" if one.state == "holds" else "wait"
+        mark = ("done" if plain else "good") if one.state == "holds" else "wait"
         text = f"Worst case {numbers.share(found.high)}, limit {numbers.limit(one.limit)}"
     return Guard(
         mark=mark,

@@ -35,7 +35,7 @@ OUTCOMES: dict[Outcome, str] = {
     "roll_back": "Roll back test: it does harm",
 }
 KINDS: dict[VerdictKind, str] = {
-    "too_early": "Too early to read",
+    "too_early": "Too early",
     "split_failed": "Do not decide",
     "roll_back": "Roll back test",
     "hold": "Hold",

@@ -69,6 +69,8 @@ async def experiment_page(request: Request, name: str, gateway: Source, now: Now
             return page(request, "draft.html", {"name": name})
         said = f"There is no experiment {name}." if run is None else f"There is no run {run} of {name}."
         return page(request, "absent.html", {"said": said}, status=404)
+    if report.experiment.state == "draft":
+        return page(request, "draft.html", {"name": name})
     view = page_of(
         report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
         reveal=_reveal(request.query_params), runs=runs[:LATEST_RUNS],

@@ -49,7 +49,8 @@ def forest_of(report: Report, selected: MetricReading | None, held: bool, failed
     rows = []
     for place, one in enumerate(report.metrics):
         role = "Primary" if place == 0 else "Watched, decides nothing" if one.metric in watched else "Secondary"
-        rows.append(_row(one, role, far, one is selected, held, failed))
+        row = _row(one, role, far, one is selected, held, failed)
+        rows.append(row.model_copy(update={"kind": "none"}) if report.verdict.kind == "too_early" else row)
     alpha = report.experiment.plan.rules.alpha
     note = f"Change with test against control. Bars are {numbers.level(alpha)} intervals that stay valid however often you look."
     if held:

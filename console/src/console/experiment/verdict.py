@@ -39,7 +39,7 @@ def words_of(report: Report, now: datetime) -> Words:
     decision = report.experiment.decision
     words = Words(
         kind=report.verdict.kind,
-        headline=COMPARED if _only_compares(report) else KINDS[report.verdict.kind],
+        headline=_headline(report),
         sentence=_sentence(report, now),
         tone=_tone(report),
         reasons=report.verdict.reasons,
@@ -60,7 +60,7 @@ def words_of(report: Report, now: datetime) -> Words:
 
 def is_held_back(report: Report) -> bool:
     """Whether a lift would say nothing: the groups are not alike, or hold too few users."""
-    return report.split.failed or report.verdict.kind in ("split_failed", "too_early")
+    return report.split.failed or report.verdict.kind == "split_failed" or _lacks_users(report)
 
 
 def withheld(report: Report) -> Report:
@@ -117,6 +117,23 @@ def _tone(report: Report) -> Tone:
             return "wait"
 
 
+def _headline(report: Report) -> str:
+    if _only_compares(report):
+        return COMPARED
+    if report.verdict.kind == "too_early":
+        return f"{KINDS['too_early']} to {'read' if _lacks_users(report) else 'decide'}"
+    return KINDS[report.verdict.kind]
+
+
+def _least(report: Report) -> int:
+    """Users of the smaller group."""
+    return min((group.assigned for group in report.groups), default=0)
+
+
+def _lacks_users(report: Report) -> bool:
+    return report.verdict.kind == "too_early" and _least(report) < report.experiment.plan.rules.min_users
+
+
 def _only_compares(report: Report) -> bool:
     """A shadow is seen by nobody: it says how test answers, not what users think of it."""
     return report.experiment.plan.mode == "shadow" and report.verdict.kind in ("hold", "ship", "keep_control")
@@ -141,17 +158,17 @@ def _sentence(report: Report, now: datetime) -> str:
 
 
 def _too_early(report: Report, now: datetime) -> str:
-    rules = report.experiment.plan.rules
-    least = min((group.assigned for group in report.groups), default=0)
-    if least >= rules.min_users:
-        return f"Day {int(report.days) + 1} of at least {rules.min_days}. {_first(report.verdict.reasons)}".strip()
+    rules, least = report.experiment.plan.rules, _least(report)
+    if not _lacks_users(report):
+        day = f"Day {int(report.days) + 1} of at least {rules.min_days}"
+        return f"Keep running. {day}: users of the first days are not like those of a whole week."
     said = f"{least:,} of {rules.min_users:,} users per group."
     start = report.experiment.started_at
     if not least or start is None or report.at <= start:
         return said
     first = start + (report.at - start) * (rules.min_users / least)
-    day = now if abs(now - report.at) < timedelta(days=1) else report.at
-    return f"{said} First reading about {numbers.about(first, day)}."
+    today = now if abs(now - report.at) < timedelta(days=1) else report.at
+    return f"{said} First reading about {numbers.about(first, today)}."
 
 
 def _split_failed(report: Report) -> str:
@@ -183,6 +200,9 @@ def _roll_back(report: Report) -> str:
 
 def _breach(found: GuardrailReading) -> str:
     assert found.test is not None
+    if found.test.low <= found.limit:  # test's users went back to control since, and it is not judged anew
+        name = guardrail(found.metric, found.over_ms)
+        return f"“{name}” went past its limit of {numbers.limit(found.limit)} in test."
     between = f"{numbers.shares(found.test)} of test’s answers; the limit is {numbers.limit(found.limit)}."
     if found.metric == "slow_share":
         return f"Answers {guardrail(found.metric, found.over_ms).lower()} are {between}"
@@ -191,10 +211,7 @@ def _breach(found: GuardrailReading) -> str:
 
 
 def _hold(report: Report) -> str:
-    rules, primary = report.experiment.plan.rules, _primary(report)
-    if report.days < rules.min_days:
-        least = f"Day {int(report.days) + 1} of at least {rules.min_days}"
-        return f"Keep running. {least}: users of the first days are not like those of a whole week."
+    primary = _primary(report)
     if report.interleaving and report.interleaving.share:
         share = report.interleaving.share
         if share.low <= 0.5 <= share.high:

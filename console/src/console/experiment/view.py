@@ -83,10 +83,13 @@ def page_of(
     """chosen: the metric of the chart, by default the primary. reveal: what the split check held back is asked for."""
     failed = report.split.failed or report.verdict.kind == "split_failed"
     words, revealed = words_of(report, now), failed and reveal
+    plain = report.verdict.kind == "too_early"
     held = is_held_back(report) and not revealed
     if held:
         report = withheld(report)
     plan = report.experiment.plan
+    if plan.mode in ("interleave", "shadow"):  # no group saw one ranker alone: metrics have nothing to compare
+        report = report.model_copy(update={"metrics": [], "per_protocol": []})
     selected = next((one for one in report.metrics if one.metric == chosen), next(iter(report.metrics), None))
     shown: Literal["groups", "votes", "shadow"] = "groups"
     if plan.mode in ("interleave", "shadow"):
@@ -108,11 +111,11 @@ def page_of(
         selected=metric(selected.metric) if selected else "",
         metric=selected.metric if selected else None,
         course=_course(report, selected),
-        course_kind=kind_of(selected) if selected else "none",
+        course_kind=kind_of(selected) if selected and not plain else "none",
         no_course=_no_course(selected, held, failed),
         fine=[] if held else [fine_of(one) for one in report.metrics],
         protocol=[] if held else protocol_of(report),
-        guards=[guard_of(one, held) for one in report.guardrails],
+        guards=[guard_of(one, held, plain) for one in report.guardrails],
         votes=votes_of(report, held),
         shadow=shadow_of(report),
         groups=groups_of(report),
