@@ -15,6 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from console.app import create
 from console.asking import get_now, get_watch
 from console.settings import ConsoleSettings
+from contracts.reports import Report
 from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, Seen, ground, launched
 from fakes.gateway import ADMIN_KEY, NOW, READ_KEY, FakeGateway, served, with_every_state
 from fakes.reports import LONG_NAME, STATES
@@ -90,7 +91,7 @@ def test_axe_finds_nothing(state: tuple[str, Seen]) -> None:
     name, seen = state
     dark = name in ("ship", "split-failed", "too-early", "system")
     for scheme in ("light", "dark") if dark else ("light",):
-        seen.page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        seen.page.emulate_media(color_scheme=scheme)
         found = Axe().run(seen.page)
         assert found.violations_count == 0, found.generate_report()
 
@@ -241,7 +242,7 @@ def changing(gateway: FakeGateway) -> Iterator[FakeGateway]:
     del gateway.reports["changing"]
 
 
-def _named(state: str) -> object:
+def _named(state: str) -> Report:
     found = STATES[state]
     experiment = found.experiment.model_copy(update={"name": "changing"})
     return found.model_copy(update={"experiment": experiment})
@@ -249,7 +250,7 @@ def _named(state: str) -> object:
 
 def test_a_changed_verdict_is_shown_and_announced(opened: Opener, changing: FakeGateway) -> None:
     page = opened(f"{EXPERIMENTS}/changing", stopped_clock=True).page
-    changing.reports["changing"] = _named("ship")  # type: ignore[assignment]
+    changing.reports["changing"] = _named("ship")
     _answered(page)
     assert page.inner_text("#vh") == "Ship test"
     assert page.text_content("#said") == "Ship test"
@@ -262,7 +263,7 @@ def test_a_poll_keeps_focus_and_what_is_open(opened: Opener, changing: FakeGatew
     page.click("#course summary")
     page.focus(".metrics tbody tr:nth-child(2) a")
     page.evaluate("document.querySelector('#course details').dataset.mine = 'yes'")
-    changing.reports["changing"] = _named("ship")  # type: ignore[assignment]
+    changing.reports["changing"] = _named("ship")
     _answered(page)
     assert page.evaluate("document.activeElement.textContent") == "Likes per exposure"
     assert page.evaluate("document.querySelector('#course details').open")
@@ -281,7 +282,7 @@ def test_nothing_new_is_not_sent_again(opened: Opener, changing: FakeGateway) ->
 
 def test_a_page_with_another_shape_is_replaced_as_a_whole(opened: Opener, changing: FakeGateway) -> None:
     page = opened(f"{EXPERIMENTS}/changing", stopped_clock=True).page
-    changing.reports["changing"] = _named("split-failed")  # type: ignore[assignment]
+    changing.reports["changing"] = _named("split-failed")
     _answered(page)
     assert page.inner_text("#vh") == "Do not decide"
     assert page.text_content("#said") == "Do not decide"
