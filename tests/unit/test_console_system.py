@@ -94,6 +94,22 @@ def test_a_degradation_is_one_spell_in_words() -> None:
     assert found.text == "test: ranker timeout → popular posts, 26.7% of test’s answers"
 
 
+def test_an_answer_that_was_not_logged_was_the_models_own() -> None:
+    watch = Watch(["gateway=http://gateway:8000"], poll_seconds=POLL_SECONDS)
+    process = Process("gateway", asked=10)
+    for step, (reason, model) in enumerate((("", ""), ("unlogged", "test"), ("features_open", "popular"))):
+        process.asked += 10
+        if reason:
+            process.served["test", model] += 10
+            process.degraded["test", reason] += 2
+        at = NOW - timedelta(seconds=POLL_SECONDS * (2 - step))
+        watch.keep(Replica("gateway", "g:1"), read(at, 200, process.health(), process.metrics()))
+    assert [one.text for one in seen(watch).degradations] == [
+        "test: features not asked, after failures → popular posts, 20.0% of test’s answers",
+        "test: unlogged, 20.0% of test’s answers",
+    ]
+
+
 def test_replicas_of_different_versions_are_named() -> None:
     system = seen(watched(NOW, version_of_second="0.2.0"))
     assert system.mixed == ["Replicas of gateway run different versions: 0.1.0, 0.2.0."]

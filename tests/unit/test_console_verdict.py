@@ -121,6 +121,12 @@ def test_holding_back_keeps_what_compares_nothing() -> None:
     assert kept.split == STATES["split-failed"].split
 
 
+def test_a_groups_models_are_those_that_have_a_version() -> None:
+    made = STATES["ship"].groups[1].model_copy(update={"models": ["test@3", "test@2", "test@1", "last_slate"]})
+    page = page_of(STATES["ship"].model_copy(update={"groups": [STATES["ship"].groups[0], made]}), NOW)
+    assert [side.models for side in page.traffic.sides] == ["control 1.4.0", "test 3, test 2 and 1 more"]
+
+
 def test_a_report_without_groups_divides_by_nothing() -> None:
     empty = STATES["first-hours"].model_copy(update={"groups": []})
     page = page_of(empty, NOW)

@@ -10,10 +10,12 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import redis.exceptions
 import structlog
 from chassis.logs import configure_logs
+from chassis.metrics import SERVICE
 from chassis.settings import SettingsError
 from contracts.catalogue import tick_of
 from contracts.clock import REAL, Clock
@@ -212,6 +214,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     rounds = Rounds()
+    SERVICE.labels("ingest", version("lenta-feature-service")).set(1)
     with reported(rounds, settings.ingest_host, settings.ingest_port):
         log.info("ingest_started", shards=settings.shards)
         run(settings, stop, rounds)

@@ -16,6 +16,7 @@ from console.words import UNKNOWN
 Mark = Literal["good", "bad", "wait", "done"]
 """done: well, but without a colour."""
 NOT_READ = "Not read"
+MOST_MODELS = 2
 
 
 class Check(Message):
@@ -125,7 +126,7 @@ def traffic_of(report: Report) -> Traffic:
         sides.append(
             Side(
                 group=name,
-                models=", ".join(one.replace("@", " ") for one in found.models) if found else "",
+                models=_models(found.models) if found else "",
                 users=f"{users:,} user{'' if users == 1 else 's'}",
                 share=numbers.share(users / total) if total else UNKNOWN,
                 percent=round(100 * users / total, 2) if total else 0.0,
@@ -139,6 +140,13 @@ def traffic_of(report: Report) -> Traffic:
         check=plainly(said) if report.verdict.kind == "too_early" else said,
         periods=_periods(report),
     )
+
+
+def _models(found: list[str]) -> str:
+    """Of a group, by exposures; fallbacks have no version, and stand here only where nothing else answered."""
+    named = [one.replace("@", " ") for one in found if "@" in one] or found
+    more = f" and {len(named) - MOST_MODELS} more" if len(named) > MOST_MODELS else ""
+    return ", ".join(named[:MOST_MODELS]) + more
 
 
 def _split_words(report: Report, planned: float | None) -> Check:

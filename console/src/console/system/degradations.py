@@ -15,6 +15,8 @@ from console.words import FALLBACKS, moment
 JOINED = timedelta(seconds=75)
 """Two degradations closer than this are one."""
 MOST_SHOWN = 20
+REPLACED = ("ranker", "features")
+"""Reasons for which something else than the model's posts may be given begin with whom the gateway could not ask."""
 
 
 class Degradation(Message):
@@ -47,11 +49,18 @@ def _degradation(key: tuple[str, str], part: Sequence[Step], now: datetime) -> D
         for (name, model), number in step.served.items():
             if name == group and model in FALLBACKS:
                 instead[model] += number
-    given = f" → {FALLBACKS[max(instead, key=lambda one: instead[one])]}" if instead else ""
+    replaced = instead and reason.startswith(REPLACED)
+    given = f" → {FALLBACKS[max(instead, key=lambda one: instead[one])]}" if replaced else ""
     share = f"{numbers.share(min(1.0, hit / served))} of {group}’s answers" if served else f"{hit:,.0f} answers"
     until = "" if f"{start:%H:%M}" == f"{end:%H:%M}" else f"–{end:%H:%M}"
     when = f"{near(start, now)}{until}"
-    return Degradation(start=start, when=when, text=f"{group}: {reason.replace('_', ' ')}{given}, {share}")
+    return Degradation(start=start, when=when, text=f"{group}: {_why(reason)}{given}, {share}")
+
+
+def _why(reason: str) -> str:
+    """`ranker timeout`; an open breaker asks nobody."""
+    who, _, what = reason.rpartition("_")
+    return f"{who} not asked, after failures" if who and what == "open" else reason.replace("_", " ")
 
 
 def near(at: datetime, now: datetime) -> str:
