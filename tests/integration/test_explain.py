@@ -154,7 +154,7 @@ def test_an_older_snapshot_is_found_and_named(serving: Serving) -> None:
     assert found.words == "equal, with what serving knew: a snapshot 1 h older than the last full hour"
     columns = {line.column for line in found.moved}
     assert columns & {"post_views", "post_rate", "topic_rate", "user_topic_by_post"}
-    assert not columns & {"user_views", "user_rate", "days_since_view"}
+    assert not columns & {"user_views", "days_since_view", "days_since_like"}
 
 
 def test_a_user_s_event_that_came_in_afterwards_is_no_secret(serving: Serving) -> None:
