@@ -55,7 +55,7 @@ def _by_user(
     exposures: list[Exposure], likes: list[tuple[str, int]], *, undegraded: bool = False
 ) -> dict[int, list[int]]:
     """n, h, l of each user, counted by hand."""
-    liked = defaultdict(int)
+    liked: dict[str, int] = defaultdict(int)
     for key, _ in likes:
         liked[key] += 1
     found: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])

@@ -1,0 +1,31 @@
+"""A share's interval, against figures that others computed, and its coverage where Wald's fails."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from experiments.effects import NotEnough
+from experiments.shares import wilson
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+
+@given(st.integers(1, 5_000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
+def test_the_interval_is_scipys(counts: tuple[int, int]) -> None:
+    found, of = counts
+    ours, theirs = wilson(found, of, 0.99), binomtest(found, of).proportion_ci(0.99, method="wilson")
+    assert ours.low == pytest.approx(theirs.low, abs=1e-9)
+    assert ours.high == pytest.approx(theirs.high, abs=1e-9)
+
+
+def test_a_rare_thing_is_covered() -> None:
+    drawn = np.random.default_rng(1).binomial(200, 0.02, 10_000)
+    assert np.mean([wilson(int(found), 200, 0.95).holds(0.02) for found in drawn]) > 0.93
+
+
+def test_a_share_of_nothing_is_not_told() -> None:
+    with pytest.raises(NotEnough):
+        wilson(0, 0)
+    with pytest.raises(ValueError, match="a count of 3 things"):
+        wilson(4, 3)
