@@ -83,10 +83,10 @@ class Applier:
     def apply(self, keys: Keys, shard: int, up_to: str | None = None) -> int:
         """One batch; the number of entries that were applied. up_to: Postgres' offset, if the caller knows it."""
         start = self.offset(keys, shard)
-        limit = order(up_to or self._writer.offset(shard))
-        if order(start) >= limit:
+        limit = up_to or self._writer.offset(shard)
+        if order(start) >= order(limit):
             return 0
-        entries = [entry for entry in self._log.read(shard, start, BATCH) if order(entry.position) <= limit]
+        entries = self._log.read(shard, start, BATCH, limit)
         if not entries:
             return 0
         commands = self._post_commands(keys, entries) if shard == POSTS_SHARD else self._commands(keys, shard, entries)

@@ -87,8 +87,9 @@ class Ingest:
             written = self._writer.write(shard)
             at = self._writer.offset(shard)
             WRITTEN.labels(shard).inc(written)
+        applied = self._applier.apply(keys, shard, at) if keys else 0
         self._show_lag(shard, at)
-        return written + (self._applier.apply(keys, shard, at) if keys else 0)
+        return written + applied
 
     def _show_lag(self, shard: int, at: str) -> None:
         waiting = self._log.read(shard, at, 1)

@@ -66,7 +66,7 @@ class Entry:
 
 
 class EventLog(Protocol):
-    def read(self, shard: int, after: str, count: int) -> Sequence[Entry]: ...
+    def read(self, shard: int, after: str, count: int, up_to: str | None = None) -> Sequence[Entry]: ...
 
     def end(self, shard: int) -> str: ...
 
@@ -82,11 +82,21 @@ class StreamLog:
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._last: tuple[tuple[int, str], Sequence[Entry]] | None = None
 
-    def read(self, shard: int, after: str, count: int) -> Sequence[Entry]:
-        """Entries after the position, oldest first."""
-        found = self._client.xrange(log_key(shard), min=f"({after}", count=count)
-        return [parse(position.decode(), fields.get(b"e", b"")) for position, fields in found]
+    def read(self, shard: int, after: str, count: int, up_to: str | None = None) -> Sequence[Entry]:
+        """Entries after the position, oldest first. up_to: the last one that is wanted.
+
+        What was read last is kept: ingest writes a batch into Postgres, and then applies the same.
+        """
+        place, last = (shard, after), self._last
+        if up_to is not None and last is not None and last[0] == place and order(last[1][-1].position) >= order(up_to):
+            return [entry for entry in last[1][:count] if order(entry.position) <= order(up_to)]
+        found = self._client.xrange(log_key(shard), min=f"({after}", max=up_to or "+", count=count)
+        entries = [parse(position.decode(), fields.get(b"e", b"")) for position, fields in found]
+        if entries:
+            self._last = place, entries
+        return entries
 
     def end(self, shard: int) -> str:
         """The position of the last entry that was ever written."""

@@ -129,7 +129,9 @@ class Counts:
 
     def over(self, topics: int) -> Self:
         """The same counts with room for `topics` topics (a catalogue's topics only ever grow)."""
-        room = (0, max(0, topics - len(self.views)))
+        if topics <= len(self.views):
+            return self
+        room = (0, topics - len(self.views))
         return replace(self, views=np.pad(self.views, room), likes=np.pad(self.likes, room))
 
 
