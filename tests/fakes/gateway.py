@@ -107,6 +107,8 @@ class FakeGateway:
     reports: dict[str, Report] = field(default_factory=dict)
     """By name; an experiment is called like its state."""
     drafts: dict[str, Experiment] = field(default_factory=dict)
+    newer: dict[str, ExperimentPage] = field(default_factory=dict)
+    """What became of an experiment since its report."""
     edits: list[tuple[str, Edit]] = field(default_factory=list)
     """Every change that was accepted."""
     down: bool = False
@@ -237,6 +239,8 @@ class FakeGateway:
         return _json(ExperimentPage(experiment=after, history=[]).model_dump_json())
 
     def _page(self, name: str) -> ExperimentPage | None:
+        if name in self.newer:
+            return self.newer[name]
         if name in self.drafts:
             line = Change(at=NOW, by="admin", reason="planned", what="created", revision=1)
             return ExperimentPage(experiment=self.drafts[name], history=[line])

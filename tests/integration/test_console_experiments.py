@@ -15,6 +15,7 @@ from console.app import create
 from console.asking import get_now
 from console.frame import STATIC
 from console.settings import ConsoleSettings
+from contracts.experiments import ExperimentPage
 from contracts.wire import Problem
 from fakes.gateway import DRAFT, NOW, READ_KEY, FakeGateway, served, with_every_state
 from fakes.reports import LONG_NAME, STATES
@@ -181,6 +182,18 @@ def test_a_refused_key_is_told_by_its_setting(gateway: FakeGateway) -> None:
     with served(gateway.app()) as url, served(create(ConsoleSettings(gateway_url=url))) as at:
         said = said_in(httpx.get(f"{at}/console/experiments").text)
     assert "set CONSOLE_API_KEY" in said
+
+
+def test_a_decision_is_told_before_the_next_analysis(console: httpx.Client, gateway: FakeGateway) -> None:
+    decided = STATES["decided"]
+    experiment = decided.experiment.model_copy(update={"name": "hold"})
+    gateway.newer["hold"] = ExperimentPage(experiment=experiment, history=decided.history)
+    said = said_in(opened(console, "hold"))
+    assert "Shipped test on 14 Mar, 10:02 UTC, by admin: Clear for three days in a row." in said
+    assert "stopped, shipped test" in said
+    assert console.get("/console/experiments/hold.json").json()["words"]["headline"] == "Shipped test"
+    assert "Shipped test" not in said_in(opened(console, "hold", "?run=481")), "a run stays as it was"
+    gateway.newer.clear()
 
 
 def test_what_has_not_changed_is_not_sent_again(console: httpx.Client, gateway: FakeGateway) -> None:

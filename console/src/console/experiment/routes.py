@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from chassis.errors import InvalidParameter, NotFound, Unavailable
 from contracts.experiments import Name
@@ -42,53 +43,67 @@ async def experiment_json(request: Request, name: str, gateway: Source, now: Now
     if not is_name(name):
         raise NotFound("no such experiment")
     try:
-        report = await gateway.report(name, _run(request.query_params))
+        found = await _read(gateway, name, _run(request.query_params))
     except GatewayError as error:
         raise Unavailable(f"the report cannot be read: the gateway {error}") from error
-    if report is None:
+    if found.report is None:
         raise NotFound(f"there is no report of {name}")
-    body = json_of(report, now, reveal=_reveal(request.query_params))
+    body = json_of(found.report, now, reveal=_reveal(request.query_params))
     return unless_known(request, Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json"))
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}")
 async def experiment_page(request: Request, name: str, gateway: Source, now: Now) -> Response:
     if not is_name(name):
-        return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
+        return _absent(request, f"There is no experiment {name[:64]}.")
     try:
         run = _run(request.query_params)
+        found = await _read(gateway, name, run)
     except InvalidParameter as error:
         return page(request, "absent.html", {"said": f"{error.message}."}, status=error.status)
-    try:
-        report, runs = await _read(gateway, name, run)
-        known = report is not None or (run is None and await gateway.experiment(name) is not None)
     except GatewayError as error:
         return _no_data(request, error)
-    if report is None:
-        if known:
-            return page(request, "draft.html", {"name": name})
-        said = f"There is no experiment {name}." if run is None else f"There is no run {run} of {name}."
-        return page(request, "absent.html", {"said": said}, status=404)
-    if report.experiment.state == "draft":
+    if found.report is None and (run is not None or not found.is_known):
+        return _absent(request, f"There is no run {run} of {name}." if run else f"There is no experiment {name}.")
+    if found.report is None or found.report.experiment.state == "draft":
         return page(request, "draft.html", {"name": name})
     view = page_of(
-        report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
-        reveal=_reveal(request.query_params), runs=runs[:LATEST_RUNS],
+        found.report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
+        reveal=_reveal(request.query_params), runs=found.runs[:LATEST_RUNS],
     )  # fmt: skip
-    live = None if view.frozen else "experiment"
-    return page(request, "experiment.html", {"one": view, "live": live})
+    return page(request, "experiment.html", {"one": view, "live": None if view.frozen else "experiment"})
 
 
-async def _read(gateway: Gateway, name: str, run: int | None) -> tuple[Report | None, list[RunLine]]:
-    """Without its list of runs a report can be shown all the same."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    report: Report | None
+    runs: list[RunLine]
+    """Newest first."""
+    is_known: bool
+    """Whether there is such an experiment at all."""
+
+
+async def _read(gateway: Gateway, name: str, run: int | None) -> Found:
+    """The report, with what was changed or decided since it was made; one run alone stays as it was.
+
+    Without its runs or its newest state a report can be shown all the same. Raises GatewayError.
+    """
     async with asyncio.TaskGroup() as group:
-        runs = group.create_task(or_error(gateway.runs(name)))
-        report = group.create_task(or_error(gateway.report(name, run)))
-    found, listed = report.result(), runs.result()
-    if isinstance(found, GatewayError):
-        raise found
-    lines = [] if isinstance(listed, GatewayError) else listed
-    return found, sorted(lines, key=lambda line: line.run, reverse=True)
+        asked = group.create_task(or_error(gateway.report(name, run)))
+        listed = group.create_task(or_error(gateway.runs(name)))
+        newest = group.create_task(or_error(gateway.experiment(name)))
+    report, runs, current = asked.result(), listed.result(), newest.result()
+    if isinstance(report, GatewayError):
+        raise report
+    known = None if isinstance(current, GatewayError) else current
+    if run is None and report is not None and known and known.experiment.revision > report.experiment.revision:
+        report = report.model_copy(update={"experiment": known.experiment, "history": known.history})
+    lines = [] if isinstance(runs, GatewayError) else sorted(runs, key=lambda line: line.run, reverse=True)
+    return Found(report, lines, known is not None)
+
+
+def _absent(request: Request, said: str) -> Response:
+    return page(request, "absent.html", {"said": said}, status=404)
 
 
 def is_name(given: str) -> bool:
