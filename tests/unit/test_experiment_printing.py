@@ -72,7 +72,7 @@ def report(**changes: object) -> Report:
                 state="breached",
             )
         ],
-        verdict=Verdict(kind="ship", reasons=["Hit rate is up by 8.2 % [sure].", "Every guardrail holds."]),
+        verdict=Verdict(kind="ship", reasons=["hit rate is up by 8.2 % [sure]", "every guardrail holds"]),
         unattributed={"no_exposure": 12, "late": 3},
         lag_seconds=2.0,
         history=[Change(at=START, by="admin", reason="reviewed", what="started", revision=1)],
@@ -88,7 +88,7 @@ def printed(found: Report, *runs: RunLine) -> str:
 
 def test_the_verdict_stands_first_and_the_next_step_last() -> None:
     lines = printed(report()).splitlines()
-    assert lines[0] == "Ship test. Hit rate is up by 8.2 % [sure]. Every guardrail holds."
+    assert lines[0] == "Ship test: hit rate is up by 8.2 % [sure]; every guardrail holds"
     assert lines[-1] == 'Next: lenta experiment decide models ship --reason "..."'
 
 
@@ -119,11 +119,11 @@ def test_a_failed_split_is_called_so() -> None:
         found.model_copy(
             update={
                 "split": found.split.model_copy(update={"failed": True, "p_value": 1e-9}),
-                "verdict": Verdict(kind="split_failed", reasons=["Far more users in control."]),
+                "verdict": Verdict(kind="split_failed", reasons=["far more users in control"]),
             }
         )
     )
-    assert "Don't read it: the split has failed" in said
+    assert "Don't read it, the split has failed" in said
     assert "failed: p < 0.0001 < 0.001" in said
 
 
@@ -135,7 +135,7 @@ def test_what_is_not_known_is_left_empty_and_not_made_up() -> None:
         unattributed={},
         lag_seconds=None,
         split=Split(p_value=None, alpha=0.001, failed=False, periods=[]),
-        verdict=Verdict(kind="too_early", reasons=["No exposures yet."]),
+        verdict=Verdict(kind="too_early", reasons=["no exposures yet"]),
     )
     said = printed(found)
     assert "hit rate: no exposures yet" in said
@@ -165,7 +165,7 @@ def test_an_interleaved_and_a_shadowed_one_have_their_own_tables() -> None:
 def test_earlier_analyses_are_listed_newest_first() -> None:
     runs = [RunLine(run=number, at=NOW, verdict="hold") for number in range(1, 9)]
     said = printed(report(), *runs)
-    assert [line.split()[0] for line in said.splitlines() if "Hold: let it run on" in line] == ["8", "7", "6", "5", "4"]
+    assert [line.split()[0] for line in said.splitlines() if "Hold, let it run on" in line] == ["8", "7", "6", "5", "4"]
 
 
 def test_a_decided_experiment_says_so_and_does_not_ask_to_decide() -> None:

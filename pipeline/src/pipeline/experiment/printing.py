@@ -46,7 +46,7 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     verdict, experiment = report.verdict, report.experiment
     colour = words.COLOURS[verdict.kind]
     _line(
-        console, f"[bold {colour}]{words.VERDICTS[verdict.kind]}.[/bold {colour}] {escape(' '.join(verdict.reasons))}"
+        console, f"[bold {colour}]{words.VERDICTS[verdict.kind]}[/bold {colour}]: {escape('; '.join(verdict.reasons))}"
     )
     stored = f"analysis {report.run}" if report.run else "not stored"
     lag = f", data {report.lag_seconds:.0f} s behind" if report.lag_seconds else ""

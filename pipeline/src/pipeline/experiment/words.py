@@ -7,9 +7,9 @@ from contracts.reports import GuardrailState, Range, Reading, VerdictKind
 
 VERDICTS: dict[VerdictKind, str] = {
     "too_early": "Too early to tell",
-    "split_failed": "Don't read it: the split has failed",
+    "split_failed": "Don't read it, the split has failed",
     "roll_back": "Roll back",
-    "hold": "Hold: let it run on",
+    "hold": "Hold, let it run on",
     "ship": "Ship test",
     "keep_control": "Keep control",
 }
