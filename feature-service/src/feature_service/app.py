@@ -179,7 +179,7 @@ async def shadows(request: Request, shadow: Shadowed) -> Accepted:
 
 @router.post("/events", status_code=202)
 async def events(request: Request, batch: EventBatch) -> Accepted:
-    await _store(request).append_events(batch, await request.state.clock.now())
+    await _store(request).append_events(batch, await request.state.clock.read())
     return Accepted(accepted=len(batch.events))
 
 

@@ -63,8 +63,11 @@ class PlatformClock(_Cached):
 class ServiceClock(_Cached):
     """For the service. Where Redis does not answer, the clock runs on as it was."""
 
-    async def now(self) -> datetime:
+    async def read(self) -> Clock:
         if self._is_old():
             with suppress(redis.exceptions.RedisError, OSError):
                 self._clock = parse_clock(await self._client.get(CLOCK))
-        return self._clock.now()
+        return self._clock
+
+    async def now(self) -> datetime:
+        return (await self.read()).now()

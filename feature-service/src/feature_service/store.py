@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import redis.exceptions
 from chassis.errors import InvalidParameter, Unavailable
+from contracts.clock import Clock
 from contracts.records import Profile, pack_row
 from contracts.wire import Assignments, EventBatch, Exposure, PostContent, Shadowed, UserProfile
 
@@ -17,7 +18,8 @@ from feature_service.log import Exposed, FeedEvent, Published, Registered, Shado
 from feature_service.posts import text_entry
 from feature_service.scripts import APPEND, READ_ROW, READ_TEXTS, READ_VALUE
 
-MAX_FUTURE_SECONDS = 300
+MAX_AHEAD = timedelta(minutes=5)
+"""In real time: a client's clock may go wrong by this much."""
 EMPTY = 'Redis holds no features: run "lenta warm"'
 
 Append = tuple[str, str, str, int | str, bytes]
@@ -62,12 +64,14 @@ class Store:
             return []
         return [found for found in await self._ask(self._read_texts, *ids) if found is not None]
 
-    async def append_events(self, batch: EventBatch, now: datetime) -> None:
+    async def append_events(self, batch: EventBatch, clock: Clock) -> None:
         """Durable when it returns. Raises InvalidParameter for an event from the future, or from before 1970."""
         entries: list[Append] = []
+        now = clock.now()
+        latest = now + max(clock.speed, 1.0) * MAX_AHEAD
         for place, event in enumerate(batch.events):
             at = event.timestamp or now
-            if fault := _fault(at, now):
+            if fault := _fault(at, latest):
                 field = f"events.{place}.timestamp"
                 raise InvalidParameter(f"{field}: {at.isoformat()} lies {fault}", field=field)
             body = FeedEvent(event=event, at=at).model_dump_json()
@@ -118,8 +122,8 @@ class Store:
         return layout.log_key(layout.shard_of(user_id, self._shards))
 
 
-def _fault(at: datetime, now: datetime) -> str | None:
+def _fault(at: datetime, latest: datetime) -> str | None:
     """Records count seconds since the epoch, with 0 for never."""
-    if (at - now).total_seconds() > MAX_FUTURE_SECONDS:
+    if at > latest:
         return "in the future"
     return "before 1970" if at.timestamp() < 1 else None
