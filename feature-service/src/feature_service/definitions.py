@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from feature_service.database import naive
 
 _ALL = text("SELECT definition FROM experiments ORDER BY name")
+_RUNNING = text("SELECT definition FROM experiments WHERE state = 'running' ORDER BY name")
 _ONE = text("SELECT definition FROM experiments WHERE name = :name")
 _PUT = text(
     "INSERT INTO experiments (name, definition, state, revision) VALUES (:name, :definition, :state, :revision) "
@@ -29,6 +30,10 @@ _HISTORY = text("SELECT at, by, reason, what, revision FROM experiment_history W
 def experiments(connection: Connection) -> list[Experiment]:
     """All that ever were."""
     return [Experiment.model_validate(definition) for definition in connection.execute(_ALL).scalars()]
+
+
+def running(connection: Connection) -> list[Experiment]:
+    return [Experiment.model_validate(definition) for definition in connection.execute(_RUNNING).scalars()]
 
 
 def experiment(connection: Connection, name: str) -> Experiment:

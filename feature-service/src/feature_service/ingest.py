@@ -42,8 +42,8 @@ from feature_service.watch import Watch
 from feature_service.writing import Writer
 
 POLL_SECONDS = 0.1
-WORTH_A_ROUND = 200
-"""Entries. Where fewer came, more are waited for: a round costs about the same for one as for a hundred."""
+WORTH_A_ROUND = 2_000
+"""Entries. Where fewer came, more are waited for: a round costs about the same for one as for a thousand."""
 CHORES_SECONDS = 5.0
 WATCH_SECONDS = 2.0
 ANALYSIS_SECONDS = 1.0

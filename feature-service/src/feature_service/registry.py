@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from threading import Lock
 
 import redis.exceptions
 import structlog
@@ -35,6 +36,7 @@ class Registry:
 
     def __init__(self, engine: Engine, client: Client) -> None:
         self._engine, self._client = engine, client
+        self._analysing = Lock()
 
     def lines(self) -> list[ExperimentLine]:
         with self._asking() as connection:
@@ -84,7 +86,8 @@ class Registry:
             if (found := runs.stored(connection, name, run)) is not None:
                 return found
         try:
-            return analyse(self._engine, name, now)
+            with self._analysing:  # one takes three connections
+                return analyse(self._engine, name, now)
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("the report can't be made now") from error
 

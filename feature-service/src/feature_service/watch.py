@@ -23,7 +23,7 @@ from sqlalchemy import Connection, Engine, text
 
 from feature_service.client import Client
 from feature_service.database import naive
-from feature_service.definitions import experiments, record
+from feature_service.definitions import record, running
 from feature_service.experiments import ALONE, publish
 from feature_service.lifecycle import is_rolled_back, rolled_back
 
@@ -76,8 +76,8 @@ class Watch:
         """The names of experiments whose traffic was taken back just now."""
         now = clock.at(real)
         with self._engine.begin() as connection:
-            running = [each for each in experiments(connection) if each.is_on(now) and _is_watched(each, now)]
-            broken = [each for each in running if _breach(connection, each, real, clock)]
+            watched = [each for each in running(connection) if each.is_on(now) and _is_watched(each, now)]
+            broken = [each for each in watched if _breach(connection, each, real, clock)]
         done = [each.name for each in broken if self._take_back(each.name, real, clock)]
         if done:
             publish(self._engine, self._client)
@@ -86,8 +86,10 @@ class Watch:
     def end(self, now: datetime) -> list[str]:
         """Stops the experiments whose planned end has come; their names."""
         with self._engine.begin() as connection:
+            if not any(_is_over(each, now) for each in running(connection)):
+                return []
             connection.execute(ALONE)
-            over = [e for e in experiments(connection) if e.state == "running" and _is_over(e, now)]
+            over = [each for each in running(connection) if _is_over(each, now)]
             for each in over:
                 stopped = {"state": "stopped", "stopped_at": each.plan.ends_at, "revision": each.revision + 1}
                 new = each.model_copy(update=stopped)
@@ -101,8 +103,8 @@ class Watch:
         now = clock.at(real)
         with self._engine.begin() as connection:
             connection.execute(ALONE)
-            current = next(each for each in experiments(connection) if each.name == name)
-            if current.state != "running" or is_rolled_back(current, now):
+            current = next((each for each in running(connection) if each.name == name), None)
+            if current is None or is_rolled_back(current, now):
                 return False
             if (breach := _breach(connection, current, real, clock)) is None:
                 return False
