@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import httpx
 import pytest
@@ -12,10 +14,13 @@ from chassis.settings import SettingsError
 from console.app import create
 from console.asking import get_now, get_watch
 from console.settings import ConsoleSettings
+from console.system.sample import Sample
+from console.system.watch import Replica, Watch
 from fakes.gateway import NOW, served
 from fakes.services import NAMES, Process, watched
 
 KIB = 1024
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +61,38 @@ def test_services_are_read_over_http() -> None:
             found = eventually(page, lambda one: "ingest" in str(one["headline"]))
             rows = {row["service"]: row for row in found["rows"]}  # type: ignore[attr-defined]
             assert rows["ingest"]["note"] == "Postgres does not answer"
+
+
+def test_a_host_that_nobody_knows_is_a_service_that_does_not_answer() -> None:
+    watch = Watch(["gateway=http://nobody.invalid:8000"], poll_seconds=15)
+    asyncio.run(polled(watch))
+    ((replica, (sample,)),) = watch.since(LONG_AGO).items()
+    assert (replica.address, sample.answered) == ("nobody.invalid:8000", False)
+
+
+def test_a_host_with_several_addresses_is_a_service_with_several_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As behind a headless service of a cluster, or a scaled one of compose. One that is gone is missed for a while."""
+    process = Process("gateway")
+    with served(process.app()) as url:
+        port = int(url.rsplit(":", 1)[1])
+        watch = Watch([f"gateway=http://gateway:{port}"], poll_seconds=15)
+        watch.keep(Replica("gateway", "10.0.0.9:1"), Sample(datetime.now(UTC), answered=True))
+
+        async def found(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+            return [(0, 0, 0, "", (address, port)) for address in ("127.0.0.1", "127.0.0.2")]
+
+        async def scenario() -> None:
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+            await polled(watch)
+
+        asyncio.run(scenario())
+    seen = {one.address: [sample.answered for sample in samples] for one, samples in watch.since(LONG_AGO).items()}
+    assert seen == {f"127.0.0.1:{port}": [True], f"127.0.0.2:{port}": [False], "10.0.0.9:1": [True, False]}
+
+
+async def polled(watch: Watch) -> None:
+    async with httpx.AsyncClient() as client:
+        await watch.poll(client)
 
 
 def test_every_service_of_ours_says_its_name_and_version() -> None:

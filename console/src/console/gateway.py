@@ -210,6 +210,13 @@ def _refusal(response: httpx.Response) -> ChangeRefused:
     return ChangeRefused(problem.message, field=problem.field, is_late=late)
 
 
+def unreadable(error: GatewayError) -> str:
+    """Why a page has no data, as a sentence."""
+    if isinstance(error, KeyRefused):
+        return "The gateway refuses the console’s key: set CONSOLE_API_KEY to one of its API keys."
+    return f"The gateway {error}."
+
+
 async def or_error(call: Awaitable[T]) -> T | GatewayError:
     """For a page that says in its place what could not be read."""
     try:

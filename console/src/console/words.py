@@ -110,13 +110,6 @@ def unknown_user(user_id: int) -> str:
     return f"Nobody here has the id {user_id}. Both models answer from a cold start, as for a newcomer."
 
 
-def unreadable(error: Exception) -> str:
-    """Why a page has no data; `error`: a GatewayError."""
-    if "key" in str(error):
-        return "The gateway refuses the console’s key: set CONSOLE_API_KEY to one of its API keys."
-    return f"The gateway {error}."
-
-
 def live_split(group: str | None, experiment: str | None) -> str:
     """group: None for whoever takes part in no experiment."""
     if group is None:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
-from urllib.parse import urlsplit
 
 import structlog
 from contracts.experiments import Edit, Experiment, ExperimentPage
@@ -24,8 +23,7 @@ from console.editor.review import Review, acts, review_act, review_plan
 from console.editor.sessions import COOKIE, LIFETIME_SECONDS, Session, Sessions
 from console.experiment.routes import is_name
 from console.frame import EXPERIMENTS, page
-from console.gateway import ChangeRefused, Gateway, GatewayError, KeyRefused, or_error
-from console.words import unreadable
+from console.gateway import ChangeRefused, Gateway, GatewayError, KeyRefused, or_error, unreadable
 
 NEW = "new"
 """The page of a new experiment; no experiment may be called so."""
@@ -215,9 +213,11 @@ async def _posted(request: Request, sessions: Sessions) -> tuple[Session, dict[s
 
 
 def _is_ours(request: Request) -> bool:
-    """A browser names the origin of a post; what names none is no browser's forgery."""
-    origin = request.headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    """A browser says whether a form is another site's, unless the address is plain HTTP; then the token alone protects.
+
+    Not by `Origin` and `Host`: a proxy may have changed the latter.
+    """
+    return request.headers.get("sec-fetch-site", "same-origin") in ("same-origin", "none")
 
 
 async def _experiment(gateway: Gateway, name: str) -> ExperimentPage | None:

@@ -18,8 +18,7 @@ from console.asking import Now, Source
 from console.experiment.naming import KINDS
 from console.experiment.view import json_of, page_of
 from console.frame import EXPERIMENTS, page, unless_known
-from console.gateway import Gateway, GatewayError, or_error
-from console.words import unreadable
+from console.gateway import Gateway, GatewayError, or_error, unreadable
 
 LATEST_RUNS = 12
 HIGHEST_RUN = 2**63 - 1
