@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from console.system.sample import Sample, read, silent
-from console.system.series import quantile, slots, steps
+from console.system.series import quantile, slots, steps, thinned
 from console.system.view import System, system_of
 from console.system.watch import MOST_REPLICAS, Replica, Watch
 from fakes.services import POLL_SECONDS, Process, watched
@@ -156,3 +157,28 @@ def test_memory_is_bounded_in_time_and_in_replicas() -> None:
     for number in range(100):
         watch.keep(Replica("gateway", f"g:{number}"), Sample(NOW + timedelta(days=2), answered=True))
     assert len(watch.since(NOW)) == MOST_REPLICAS
+
+
+def test_a_long_range_takes_fewer_readings_and_misses_no_silence() -> None:
+    samples = [Sample(NOW + timedelta(seconds=15 * place), answered=place != 7) for place in range(240)]
+    kept = thinned(samples, 15, 90)
+    assert len(kept) == 41
+    assert [one.at for one in kept if not one.answered] == [samples[7].at]
+    assert thinned(samples[3:], 15, 90)[2:] == [one for one in kept if one.at >= samples[3].at][2:], (
+        "always the same moments"
+    )
+    assert thinned(samples, 15, 7) == samples
+
+
+def test_six_hours_of_four_gateways_are_drawn_in_no_time() -> None:
+    watch = Watch(["gateway=http://gateway:8000"], poll_seconds=POLL_SECONDS)
+    process = Process("gateway", asked=10)
+    process.replies["ranker-test"] = [0.004] * 9
+    sample = read(NOW, 200, process.health(), process.metrics())
+    for place in range(1440):
+        at = NOW - timedelta(seconds=POLL_SECONDS * (1439 - place))
+        for number in range(4):
+            watch.keep(Replica("gateway", f"g:{number}"), replace(sample, at=at))
+    started = time.perf_counter()
+    system_of(watch.names, watch.since(NOW - timedelta(hours=6)), NOW, "6h", POLL_SECONDS)
+    assert time.perf_counter() - started < 0.1

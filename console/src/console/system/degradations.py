@@ -12,8 +12,6 @@ from console import numbers
 from console.system.series import Step
 from console.words import FALLBACKS, moment
 
-JOINED = timedelta(seconds=75)
-"""Two degradations closer than this are one."""
 MOST_SHOWN = 20
 REPLACED = ("ranker", "features")
 """Reasons for which something else than the model's posts may be given begin with whom the gateway could not ask."""
@@ -25,13 +23,16 @@ class Degradation(Message):
     when: str
 
 
-def degradations_of(found: Sequence[Step], now: datetime) -> list[Degradation]:
-    """Spells by group and reason, newest first: when, why, what was given instead, how large a share."""
+def degradations_of(found: Sequence[Step], now: datetime, joined: timedelta) -> list[Degradation]:
+    """Spells by group and reason, newest first: when, why, what was given instead, how large a share.
+
+    joined: two that are no further apart are one.
+    """
     spells: dict[tuple[str, str], list[list[Step]]] = defaultdict(list)
     for step in sorted(found, key=lambda one: one.end):
         for key in step.degraded:
             groups = spells[key]
-            if groups and step.start - groups[-1][-1].end <= JOINED:
+            if groups and step.start - groups[-1][-1].end <= joined:
                 groups[-1].append(step)
             else:
                 groups.append([step])

@@ -51,6 +51,12 @@ class Slot:
     """Whether a replica did not answer: what all of them did together is then not known."""
 
 
+def thinned(samples: Sequence[Sample], poll_seconds: float, pace: float) -> list[Sample]:
+    """One reading every `pace` seconds, always those of the same moments; and every silence."""
+    stride = max(1, round(pace / poll_seconds))
+    return [one for one in samples if not one.answered or int(one.at.timestamp() // poll_seconds) % stride == 0]
+
+
 def steps(replica: str, samples: Sequence[Sample], longest: timedelta) -> list[Step]:
     """longest: two readings further apart say nothing about the time between them."""
     found = []

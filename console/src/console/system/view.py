@@ -12,13 +12,15 @@ from console import numbers
 from console.system.degradations import Degradation, degradations_of, near
 from console.system.plots import Plot, Table, degraded, errors, latest, plots_of, rankers, table_of
 from console.system.sample import Sample
-from console.system.series import Slot, quantile, slots, steps
+from console.system.series import SLOTS, Slot, quantile, slots, steps, thinned
 from console.system.watch import KEPT, Replica
 from console.words import UNKNOWN, duration, moment
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 LAG_SECONDS, ERROR_SHARE, DEGRADED_SHARE = 10.0, 0.01, 0.01
 """What is worst is judged by these bars, and by the rankers' budget."""
+STEPS_A_SLOT = 6
+"""So many differences of a counter are enough for a point of its course, however long the range is."""
 ROLES = {
     "gateway": "the only public door",
     "feature-service": "features, events, experiments",
@@ -69,7 +71,12 @@ def system_of(
     start = now - span
     rows = _rows(names, kept, now, longest)
     gateways = {replica: samples for replica, samples in kept.items() if replica.service == "gateway"}
-    flat = [step for replica, samples in gateways.items() for step in steps(replica.address, samples, longest)]
+    pace = max(poll_seconds, span.total_seconds() / (SLOTS * STEPS_A_SLOT))
+    flat = [
+        step
+        for replica, samples in gateways.items()
+        for step in steps(replica.address, thinned(samples, poll_seconds, pace), timedelta(seconds=2.5 * pace))
+    ]
     silences = [one.at for samples in gateways.values() for one in samples if not one.answered]
     lags = [(one.at, one.lag) for samples in kept.values() for one in samples if one.lag is not None]
     made = slots(start, now, flat, lags, silences)
@@ -89,7 +96,7 @@ def system_of(
         rows=rows,
         plots=plots_of(made, start, now, budget),
         table=table_of(made),
-        degradations=degradations_of(flat, now),
+        degradations=degradations_of(flat, now, timedelta(seconds=5 * pace)),
         foot=f"Read every {poll_seconds:g} s from each service’s /readyz and /metrics, kept for {numbers.age(KEPT.total_seconds())}.",
         since=f"Readings begin at {numbers.clock(first)}." if first and first - start > 2 * longest else None,
     )
