@@ -37,7 +37,9 @@ def experiment(name: str = "two-tower", **changes: Any) -> Experiment:
     return Experiment.started(name, plan, start).model_copy(update=changes)
 
 
-def course(estimate: float, half: float, days: float = 10.6, *, p_at_end: float | None = 0.01) -> list[Day]:
+def course(
+    estimate: float, half: float, days: float = 10.6, *, p_at_end: float | None = 0.01, start: datetime = START
+) -> list[Day]:
     """An interval that shrinks with the root of time, and evidence that grows to `p_at_end`."""
     whole = [float(day) for day in range(1, int(days) + 1)]
     made = []
@@ -48,7 +50,7 @@ def course(estimate: float, half: float, days: float = 10.6, *, p_at_end: float 
         lift = Range(estimate=wobble, low=wobble - wide, high=wobble + wide)
         if passed == days:
             lift = Range(estimate=estimate, low=estimate - half, high=estimate + half)
-        day = START + timedelta(days=passed)
+        day = start + timedelta(days=passed)
         made.append(Day(day=day, users=int(50_000 * passed / days), lift=lift, p_value=p_value))
     return made
 
@@ -168,7 +170,12 @@ def young() -> Report:
     """Too few days, though many users."""
     early = experiment(start=READ - timedelta(days=2, hours=14))
     verdict = Verdict(kind="too_early", reasons=["2.6 days, of 7 at least"])
-    return hold().model_copy(update={"experiment": early, "days": 2.6, "verdict": verdict})
+    begun = [
+        one.model_copy(update={"course": course(0.036, 0.05, 2.6, p_at_end=0.22, start=early.periods[0].starts_at)})
+        for one in hold().metrics
+    ]
+    changes = {"experiment": early, "days": 2.6, "verdict": verdict, "metrics": begun, "history": HISTORY[1:]}
+    return hold().model_copy(update=changes)
 
 
 def too_early() -> Report:

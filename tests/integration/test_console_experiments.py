@@ -160,6 +160,8 @@ def test_the_list_leads_to_every_experiment_the_running_ones_first(console: http
     linked = re.findall(r'href="/console/experiments/([a-z0-9-]+)"', html)
     assert set(linked) == {*STATES, "new"}
     assert linked[-2:] == ["decided", "rolled-back"]
+    verdicts = dict(re.findall(r'data-live="verdict-([a-z0-9-]+)">([^<]+)<', html))
+    assert (verdicts["ship"], verdicts["shadow"], verdicts["young"]) == ("Ship test", "Nothing to decide", "Too early")
 
 
 def test_without_any_experiment_the_list_says_what_to_do() -> None:

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from console.asking import Now, Source
-from console.experiment.naming import KINDS
+from console.experiment.verdict import headline_of
 from console.experiment.view import json_of, page_of
 from console.frame import EXPERIMENTS, page, unless_known
 from console.gateway import Gateway, GatewayError, or_error, unreadable
@@ -34,7 +34,7 @@ async def list_page(request: Request, gateway: Source) -> Response:
     except GatewayError as error:
         return _no_data(request, error)
     newest = sorted(lines, key=lambda line: (line.state == "running", _moment(line.started_at)), reverse=True)
-    return page(request, "experiments.html", {"lines": newest, "kinds": KINDS, "live": "list"})
+    return page(request, "experiments.html", {"lines": newest, "headline": headline_of, "live": "list"})
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}.json")

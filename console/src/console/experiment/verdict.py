@@ -8,11 +8,12 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
-from contracts.reports import GuardrailReading, MetricReading, Report, VerdictKind
+from contracts.reports import ExperimentLine, GuardrailReading, MetricReading, Report, VerdictKind
 from contracts.wire import Message
 
 from console import numbers
 from console.experiment.naming import DECIDED, KINDS, METRICS, guardrail
+from console.words import UNKNOWN
 
 Tone = Literal["good", "bad", "wait", "none"]
 """none: no colour, since nothing can be read."""
@@ -20,6 +21,7 @@ STALE_SECONDS = 120.0
 OLD = timedelta(hours=2)
 COMPARED = "Nothing to decide"
 """Of a shadow experiment."""
+COMPARING: tuple[VerdictKind, ...] = ("hold", "ship", "keep_control")
 
 
 class Words(Message):
@@ -56,6 +58,13 @@ def words_of(report: Report, now: datetime) -> Words:
             "decided": f"{ended}: {said}{frozen}",
         }
     )
+
+
+def headline_of(line: ExperimentLine) -> str:
+    """Of an experiment in a list; it never contradicts the page's own."""
+    if line.verdict is None:
+        return UNKNOWN
+    return COMPARED if line.mode == "shadow" and line.verdict in COMPARING else KINDS[line.verdict]
 
 
 def is_held_back(report: Report) -> bool:
@@ -136,7 +145,7 @@ def _lacks_users(report: Report) -> bool:
 
 def _only_compares(report: Report) -> bool:
     """A shadow is seen by nobody: it says how test answers, not what users think of it."""
-    return report.experiment.plan.mode == "shadow" and report.verdict.kind in ("hold", "ship", "keep_control")
+    return report.experiment.plan.mode == "shadow" and report.verdict.kind in COMPARING
 
 
 def _sentence(report: Report, now: datetime) -> str:
