@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pytest
@@ -31,6 +31,8 @@ from starlette.routing import Route
 END = date(2026, 11, 9)
 NOON = datetime.fromisoformat("2026-11-09T12:00:00+00:00")
 SPEED = 40_000.0
+HEARD_LATE_SECONDS = 2.0
+START = Clock(since=datetime.now(UTC), then=NOON, speed=1.0)
 
 
 @dataclass
@@ -43,8 +45,22 @@ class Notes:
     refuses: bool = False
     asked: list[tuple[int, str, datetime]] = field(default_factory=list)
     events: list[tuple[dict[str, object], datetime]] = field(default_factory=list)
-    clock: list[Clock] = field(default_factory=list)
+    clocks: list[tuple[datetime, Clock]] = field(default_factory=list)
+    """When each was written, and what."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(2))
+
+    def write(self, clock: Clock) -> None:
+        self.clocks.append((datetime.now(UTC), clock))
+
+    def now(self) -> datetime:
+        """Of a service that hears of a change as late as any does."""
+        late = datetime.now(UTC) - timedelta(seconds=HEARD_LATE_SECONDS)
+        heard = [clock for written, clock in self.clocks if written <= late]
+        return (heard or [START])[-1].now()
+
+    @property
+    def speed(self) -> float:
+        return self.clocks[-1][1].speed
 
     def app(self) -> Starlette:
         return Starlette(
@@ -62,7 +78,7 @@ class Notes:
             return JSONResponse({}, 503, {"Retry-After": "0"})
         await asyncio.sleep(self.seconds)
         user, key = int(request.query_params["id"]), f"r{len(self.asked)}"
-        self.asked.append((user, key, self.clock[-1].now()))
+        self.asked.append((user, key, self.now()))
         body = {"exp_group": "control" if user % 2 else "test", "recommendations": self._posts()}
         return JSONResponse(body, headers={"X-Request-ID": key})
 
@@ -73,7 +89,7 @@ class Notes:
         if self._sheds():
             return JSONResponse({}, 503, {"Retry-After": "0"})
         batch = EventBatch.model_validate_json(await request.body())
-        self.events += [(event.model_dump(), self.clock[-1].now()) for event in batch.events]
+        self.events += [(event.model_dump(), self.now()) for event in batch.events]
         return JSONResponse({"accepted": len(batch.events)}, 202)
 
     def _sheds(self) -> bool:
@@ -93,7 +109,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Truth:
 
 
 def play(truth: Truth, notes: Notes, users: int = 30, requests: float = 10, speed: float = SPEED) -> Tally:
-    pace = Pace(Clock(since=datetime.now(NOON.tzinfo), then=NOON, speed=1.0), notes.clock.append)
+    pace = Pace(START, notes.write)
     rng = np.random.default_rng(3)
     pace.run(speed)
     coming = schedule(range(200, 200 + users), pace.begins, 1, requests, truth.spec, rng)
@@ -181,7 +197,7 @@ def test_a_machine_that_cannot_keep_up_slows_the_clock_and_skips_nothing(truth: 
     notes = Notes(seconds=0.25)
     tally = play(truth, notes, users=60, requests=12, speed=SPEED * 3)
     assert tally.slowed
-    assert notes.clock[-1].speed == min(tally.slowed) < SPEED * 3
+    assert notes.speed == min(tally.slowed) < SPEED * 3
     assert len({user for user, _, _ in notes.asked}) == 60
     assert all(at <= arrived for event, arrived in notes.events if isinstance(at := event["timestamp"], datetime))
 

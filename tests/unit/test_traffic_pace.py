@@ -50,6 +50,8 @@ def test_whoever_hears_of_a_change_late_is_never_ahead_of_who_heard_early(
     until_heard = watch.real + timedelta(seconds=heard)
     assert old.at(until_heard) <= new.at(until_heard)
     assert new.at(watch.real) == new.at(watch.real + timedelta(seconds=HEARD_SECONDS + REST_SECONDS))
+    watch.passes(heard)
+    assert pace.now() <= min(old.at(watch.real), new.at(watch.real))
 
 
 def test_what_is_late_slows_the_clock_and_leaves_its_time_alone() -> None:
@@ -87,15 +89,37 @@ def test_it_can_go_on_from_a_full_hour() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=2_000))
     watch.passes(60)
+    before = pace.now()
     pace.run(1, from_hour=True)
-    assert pace.begins > pace.now() - timedelta(seconds=1)
     assert (pace.begins.minute, pace.begins.second, pace.begins.microsecond) == (0, 0, 0)
-    assert watch.written[-1].then == pace.now() >= START + timedelta(seconds=2_000 * 60)
+    assert before < pace.begins <= before + timedelta(hours=1, seconds=2_000 * HEARD_SECONDS)
+    watch.passes(HEARD_SECONDS)
+    assert pace.now() == pace.begins
 
 
-def test_what_is_due_while_the_clock_stands_is_due_now() -> None:
+def test_the_old_clock_holds_until_all_have_heard_of_the_new_one() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=10))
     pace.run(100)
-    assert pace.until(pace.now()) == 0
-    assert pace.until(pace.now() + timedelta(seconds=100)) == HEARD_SECONDS + REST_SECONDS + 1
+    assert pace.now() == START
+    assert pace.until(START + timedelta(seconds=10)) == 1
+    last = START + timedelta(seconds=10 * HEARD_SECONDS)
+    assert pace.until(last) == HEARD_SECONDS
+    assert pace.until(last + timedelta(seconds=100)) == HEARD_SECONDS + REST_SECONDS + 1
+    watch.passes(HEARD_SECONDS + 0.5)
+    assert pace.now() == last
+    assert pace.until(last) == 0
+    assert pace.until(last + timedelta(seconds=100)) == REST_SECONDS - 0.5 + 1
+
+
+@given(st.floats(1, 5_000), st.floats(1, 5_000), st.floats(0, 20), st.floats(0, 1e5))
+def test_the_clock_shows_a_moment_when_it_said(before: float, after: float, passed: float, ahead: float) -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=before))
+    pace.run(after)
+    watch.passes(passed)
+    moment = pace.now() + timedelta(seconds=ahead)
+    wait = pace.until(moment)
+    assert wait >= 0
+    watch.passes(wait)
+    assert abs((pace.now() - moment).total_seconds()) <= 1e-5 * max(before, after)

@@ -1,8 +1,8 @@
 """The platform's clock while traffic plays: it runs fast, and slower where the machine cannot keep up.
 
-A change is announced with a moment's rest. The clock jumps to where it will stand once every service has heard of it, two
-seconds later, stands still, and goes on at the new speed: so no service's time ever lies ahead of what another will
-see, and none goes back.
+A change is announced with a moment's rest: the clock that is written stands still where the old one will be once every service
+has heard of the change, and then goes on at the new speed. Who hears of it early waits for the others, none goes back, and
+traffic itself goes by the old clock until all have heard: nothing that it sends lies in anybody's future.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Pace:
 
     def __init__(self, clock: Clock, write: Callable[[Clock], None], now: Now = _real) -> None:
         self._clock, self._write, self._real = clock, write, now
+        self._before, self._heard = clock, now()
 
     @property
     def speed(self) -> float:
@@ -46,23 +47,26 @@ class Pace:
 
     def now(self) -> datetime:
         """On the platform."""
-        return self._clock.at(self._real())
+        return self._at(self._real())
 
     def until(self, moment: datetime) -> float:
         """Real seconds until the platform's clock shows `moment`; below 0 if it has."""
         real = self._real()
-        away = (moment - self._clock.at(real)).total_seconds() / self.speed
-        return away if away <= 0 else away + max((self._clock.since - real).total_seconds(), 0.0)
+        if moment <= self._at(self._heard):
+            clock = self._before if real < self._heard else self._clock
+            return (moment - clock.at(real)).total_seconds() / clock.speed
+        starts = max((self._clock.since - real).total_seconds(), 0.0)
+        return starts + (moment - self._clock.at(real)).total_seconds() / self.speed
 
     def run(self, speed: float, *, from_hour: bool = False) -> None:
         """from_hour: not before the next full hour. Raises what `write` raises."""
-        real = self._real()
-        heard = real + timedelta(seconds=HEARD_SECONDS)
-        stands = self._clock.at(heard)
+        heard = self._real() + timedelta(seconds=HEARD_SECONDS)
+        stands = self._at(heard)
         if from_hour:
             stands = stands.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        self._clock = Clock(since=heard + timedelta(seconds=REST_SECONDS), then=stands, speed=speed)
-        self._write(self._clock)
+        new = Clock(since=heard + timedelta(seconds=REST_SECONDS), then=stands, speed=speed)
+        self._write(new)
+        self._before, self._heard, self._clock = self._clock, heard, new
 
     def is_late(self, due: datetime) -> bool:
         """due: when something should have happened that happens now."""
@@ -78,3 +82,6 @@ class Pace:
     def rest(self) -> float:
         """Real seconds until the clock goes on."""
         return max((self._clock.since - self._real()).total_seconds(), 0.0)
+
+    def _at(self, real: datetime) -> datetime:
+        return (self._before if real < self._heard else self._clock).at(real)
