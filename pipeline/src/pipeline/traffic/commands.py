@@ -75,9 +75,9 @@ def _tell(played: Played, steps: Steps) -> None:
     steps.say(f"{tally.events:,} events sent; {tally.shown_again:,} posts shown to who had liked them before")
     if tally.turned_away:
         steps.say(f"[yellow]{tally.turned_away:,} calls were turned away (503)[/yellow]")
-    if played.experiment is None:
+    if not played.experiments:
         raise LentaError("no experiment is running, so none of this was an exposure; see `lenta experiment list`")
-    steps.say(f"Next: [bold]lenta experiment report {played.experiment.name}[/bold]")
+    steps.say(f"Next: [bold]lenta experiment report {played.experiments[0].name}[/bold]")
 
 
 def _table(tally: Tally) -> Table:

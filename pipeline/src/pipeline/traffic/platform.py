@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -35,8 +36,8 @@ class Played:
     tally: Tally
     begin: datetime
     end: datetime
-    experiment: Experiment | None
-    """What was running when it began."""
+    experiments: list[Experiment]
+    """What was running when it began; those that decide what is seen first."""
 
 
 def play(
@@ -55,7 +56,7 @@ def play(
     rng = np.random.default_rng(seed)
     minds = Minds(truth, rng)
     chosen = [int(user) for user in rng.choice(minds.users, min(users, len(minds.users)), replace=False)]
-    experiment = running_experiment(home)
+    running = running_experiments(home)
     door_settings = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
     with connect_redis(environment.require("LENTA_REDIS_URL", home)) as client:
         try:
@@ -65,14 +66,14 @@ def play(
             coming = schedule(chosen, begin, days, requests_per_user, truth.spec, rng)
             try:
                 tally = asyncio.run(
-                    _play(*door_settings, pace, minds, coming, label_of(experiment, pace), rng, on_progress, at_once)
+                    _play(*door_settings, pace, minds, coming, label_of(running, pace), rng, on_progress, at_once)
                 )
                 end = pace.now()
             finally:
                 _as_usual(pace)
         except redis.RedisError as error:
             raise LentaError(f"Redis does not answer: {error}; see `lenta status`") from error
-    return Played(tally, begin, end, experiment)
+    return Played(tally, begin, end, running)
 
 
 def _as_usual(pace: Pace) -> None:
@@ -97,23 +98,25 @@ async def _play(
         return await Player(Door(http, api_key), pace, minds, coming, label, rng, on_progress, at_once).play()
 
 
-def running_experiment(home: Home) -> Experiment | None:
-    """The one that decides what is seen, else one in the shadow; None where none runs."""
+def running_experiments(home: Home) -> list[Experiment]:
     with experiments(home) as calls:
         names = [line.name for line in calls.lines() if line.state == "running"]
         found = [calls.page(name).experiment for name in names]
-    return max(found, key=lambda experiment: experiment.plan.is_seen, default=None)
+    return sorted(found, key=lambda experiment: (not experiment.plan.is_seen, experiment.name))
 
 
-def label_of(experiment: Experiment | None, pace: Pace) -> Label:
-    """The group to which a user was assigned. Who is not enrolled, or sees a draft of both rankers, is named so."""
+def label_of(running: Sequence[Experiment], pace: Pace) -> Label:
+    """The group to which a user was assigned, with the experiment where several decide what is seen. Who is not
+    enrolled, or sees a draft of both rankers, is named so."""
+    seen = [experiment for experiment in running if experiment.plan.is_seen]
 
     def label(user: int, slate: Slate) -> str:
-        if experiment is None:
-            return slate.group
-        assigned = experiment.assign(user, pace.now())
-        if not assigned.enrolled:
-            return "not enrolled"
-        return "interleaved" if experiment.plan.mode == "interleave" else assigned.group
+        now = pace.now()
+        for experiment in seen:
+            assigned = experiment.assign(user, now)
+            if assigned.enrolled:
+                group = "interleaved" if experiment.plan.mode == "interleave" else assigned.group
+                return f"{experiment.name}: {group}" if len(seen) > 1 else group
+        return "not enrolled" if seen else slate.group
 
     return label
