@@ -195,6 +195,8 @@ def _guardrail_in_words(rule: GuardrailReading) -> str:
         "holds": "within",
     }
     slower = f" slower than {rule.over_ms:g} ms" if rule.over_ms else ""
+    if rule.state == "breached" and rule.test is not None and rule.test.low <= rule.limit:
+        return f"{rule.metric}{slower} was past its limit of {100 * rule.limit:g} % for a while (the history says when); over all: {test}"
     return f"{rule.metric}{slower}: {test}, {past[rule.state]} the limit of {100 * rule.limit:g} %"
 
 
