@@ -94,7 +94,7 @@ def toy_artefact(
         schema_length=len(SCHEMA),
         schema_id=schema_id(),
         encoder_columns=["likeness"],
-        base=["post_rate"],
+        base={"post_rate": 1.0},
         topics=TOPICS,
         vocabulary=Vocabulary(os=[3], source=[], country=[], city=[4]),
         train_from=datetime(2021, 10, 1, tzinfo=UTC),

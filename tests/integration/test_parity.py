@@ -91,6 +91,6 @@ def test_what_moves_a_trained_models_score_adds_up_to_it(world: World) -> None:
             users, posts = np.repeat(np.arange(200, 200 + USERS), 5), np.tile(np.arange(1, 6), USERS)
             history.ask(Requests(users, posts, np.full(len(users), microseconds(CUT))))
             matrix = np.vstack([part for _, part in matrices(history, scorer)])
-            trees, base = scorer.contributions(matrix).sum(axis=1), matrix[:, scorer.base].sum(axis=1, dtype=np.float64)
+            trees, base = scorer.contributions(matrix).sum(axis=1), scorer.baseline.log_odds(matrix)
             np.testing.assert_allclose(trees + base, scorer.scores(np.asfortranarray(matrix)), atol=1e-6)
             assert np.ptp(trees) > 0

@@ -61,6 +61,11 @@ def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, 
 
     views = sorted((row for row in own if row.action == "view"), key=lambda row: (row.seconds, row.post))
 
+    firsts = [
+        min(epoch + row.seconds for row in same if row.action == "view" and row.post == post)
+        for post in {row.post for row in same if row.action == "view"}
+    ]
+
     def count(some: list[Row], action: str) -> float:
         return float(sum(row.action == action for row in some))
 
@@ -78,6 +83,8 @@ def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, 
         "topic": float(ALPHABETIC.index(topic)) if topic else -1.0,
         "topic_views": count(same, "view"),
         "topic_likes": count(same, "like"),
+        "topic_posts": float(len(firsts)),
+        "topic_first_views": float(sum(firsts)),
         "total_views": count(past, "view"),
         "total_likes": count(past, "like"),
         "post_views": count(this, "view"),

@@ -69,6 +69,8 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
         topic=np.array([own_topic(str(catalogue.topics[topic])) for topic in catalogue.topic]),
         topic_views=by_topic(catalogue.topic_views),
         topic_likes=by_topic(catalogue.topic_likes),
+        topic_posts=by_topic(catalogue.topic_posts),
+        topic_first_views=by_topic(catalogue.topic_first_views),
         total_views=one(catalogue.views.sum()),
         total_likes=one(catalogue.likes.sum()),
         post_views=catalogue.views.astype(np.float64),

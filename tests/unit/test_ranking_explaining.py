@@ -70,7 +70,7 @@ def test_the_base_counts_as_far_as_it_tells_a_post_from_the_others(bound: BoundS
     (one,) = explain(plain, rows(bound)[0], NOW, [17], most=1)
     column = matrix[:, SCHEMA.index("post_rate")].astype(np.float64)
     place = int(bound.catalogue.index_of(np.array([17]))[0])
-    assert manifest.base == ["post_rate"]
+    assert manifest.base == {"post_rate": 1.0}
     assert one.reasons[0].feature == "post_rate"
     assert one.reasons[0].contribution == pytest.approx(column[place] - column.mean(), abs=1e-9)
     assert one.bias == pytest.approx(column.mean(), abs=1e-6)

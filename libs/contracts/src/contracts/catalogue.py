@@ -110,6 +110,16 @@ class Catalogue:
     def topic_likes(self) -> Totals:
         return np.asarray(self.segment_topic_likes.sum(axis=1))
 
+    @cached_property
+    def topic_posts(self) -> Totals:
+        """How many posts of each topic anybody has seen."""
+        return np.bincount(self.topic, self.first_view_at > 0, len(self.topics)).astype(np.int64)
+
+    @cached_property
+    def topic_first_views(self) -> Totals:
+        """The sum of their times of first view."""
+        return np.bincount(self.topic, self.first_view_at, len(self.topics)).astype(np.int64)
+
     def _by_topic(self, counts: npt.NDArray[np.uint32]) -> Totals:
         sums = np.zeros((len(self.topics), counts.shape[1]), np.int64)
         np.add.at(sums, self.topic, counts)

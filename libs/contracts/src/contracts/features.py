@@ -30,7 +30,7 @@ POST_SMOOTHING = 300.0
 SEGMENT_TOPIC_SMOOTHING = 1_000.0
 SEGMENT_POST_SMOOTHING = 300.0
 USER_TOPIC_SMOOTHING = 30.0
-LEAST_EXPOSURE_DAYS = 0.5
+EXPOSURE_SMOOTHING = 10.0
 RECENCY_LIMIT_DAYS = 14.0
 AGE_LIMIT_DAYS = 45.0
 """Beyond these, time makes no difference: serving stays within what training saw."""
@@ -62,6 +62,9 @@ class Pairs:
     topic: Array
     topic_views: Array
     topic_likes: Array
+    topic_posts: Array
+    """The topic's posts that anybody has seen, and the sum of the times when they first were."""
+    topic_first_views: Array
     total_views: Array
     total_likes: Array
     post_views: Array
@@ -76,7 +79,7 @@ class Pairs:
     """Up to when posts, topics and segments were counted."""
     now: Array
     spread: npt.NDArray[np.intp] | None = None
-    """If given, the six fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
+    """If given, the eight fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
     and a topic give is then computed once a topic, not once a post."""
 
 
@@ -95,9 +98,14 @@ def _days_since(time: Array, now: Array, limit: float) -> Array:
 
 
 def _exposure(p: Pairs) -> Array:
-    """Logarithm of the post's views a day; NaN for one that nobody has seen. A feed that favours good posts tells them by it."""
-    days = np.maximum((p.tick - p.first_view_at) / DAY, LEAST_EXPOSURE_DAYS)
-    return np.where(p.first_view_at > 0, np.log(np.maximum(p.post_views, 1.0) / days), np.nan)
+    """Logarithm of the post's views by those that the topic's posts had in the mean in as much time since they were first seen.
+
+    A feed that favours good posts tells them by it; 0 for one that nobody has seen.
+    """
+    topic_seconds = np.maximum(p.topic_posts * p.tick - p.topic_first_views, 1.0)
+    seconds = np.where(p.first_view_at > 0, p.tick - p.first_view_at, 0.0)
+    expected = seconds * _of_row(p, p.topic_views / topic_seconds)
+    return np.log((p.post_views + EXPOSURE_SMOOTHING) / (expected + EXPOSURE_SMOOTHING))
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,8 @@ class Manifest(_Part):
     schema_id: str
     """Of that prefix."""
     encoder_columns: list[str]
-    base: list[str]
-    """Columns whose sum the trees start from."""
+    base: dict[str, float]
+    """Weights of the columns whose sum the trees start from."""
     topics: list[str]
     """The catalogue's topics while training; a topic's index is its place here."""
     vocabulary: Vocabulary

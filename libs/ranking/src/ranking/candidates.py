@@ -25,6 +25,8 @@ class PostInputs:
     """Index in the model's topics, -1 for one that it never saw."""
     topic_views: Array
     topic_likes: Array
+    topic_posts: Array
+    topic_first_views: Array
     total_views: Array
     total_likes: Array
     post_views: Array
@@ -45,6 +47,8 @@ class PostInputs:
             topic=to_model[live],
             topic_views=catalogue.topic_views.astype(np.float64),
             topic_likes=catalogue.topic_likes.astype(np.float64),
+            topic_posts=catalogue.topic_posts.astype(np.float64),
+            topic_first_views=catalogue.topic_first_views.astype(np.float64),
             total_views=np.array([float(catalogue.views.sum())]),
             total_likes=np.array([float(catalogue.likes.sum())]),
             post_views=catalogue.views.astype(np.float64),
@@ -141,6 +145,8 @@ class Candidates:
             topic=posts.topic.astype(np.float64),
             topic_views=posts.topic_views,
             topic_likes=posts.topic_likes,
+            topic_posts=posts.topic_posts,
+            topic_first_views=posts.topic_first_views,
             total_views=posts.total_views,
             total_likes=posts.total_likes,
             post_views=posts.post_views,

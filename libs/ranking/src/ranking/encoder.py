@@ -43,7 +43,7 @@ class Encoder(Protocol):
 
     @property
     def base(self) -> tuple[str, ...]:
-        """Columns, of the schema's or its own, whose sum is log-odds of a like already: what the trees start from."""
+        """Columns, of the schema's or its own, whose sum is log-odds of a like already: the trees start from them."""
         ...
 
     @property

@@ -40,10 +40,10 @@ def explain(bound: BoundScorer, row: UserRow, now: int, posts: Sequence[int], mo
     scorer, matrix = bound.scorer, bound.candidates.matrix(row, now)
     chosen = matrix[places]
     parts, bias = scorer.contributions(chosen), 0.0
-    for base in scorer.base:
-        mean = float(matrix[:, base].mean(dtype=np.float64))
-        parts[:, base] += chosen[:, base].astype(np.float64) - mean
-        bias += mean
+    for place, weight in zip(scorer.baseline.places, scorer.baseline.weights, strict=True):
+        mean = float(matrix[:, place].mean(dtype=np.float64))
+        parts[:, place] += weight * (chosen[:, place].astype(np.float64) - mean)
+        bias += float(weight) * mean
     scores, ids = scorer.scores(np.asfortranarray(chosen)), bound.catalogue.post_id[places]
     return [
         _explanation(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 
 from ranking.artefact import MANIFEST, ArtefactError, Manifest
+from ranking.baseline import Baseline
 from ranking.candidates import Candidates
 from ranking.encoder import Encoder, Matrix
 from ranking.retrieval import KEPT, Retrieval
@@ -27,7 +28,7 @@ class Scorer:
 
     def __init__(self, model: CatBoost, encoder: Encoder, vectors: PostVectors, manifest: Manifest) -> None:
         self._model, self.encoder, self.vectors, self.manifest = model, encoder, vectors, manifest
-        self.base = base_places(manifest.base, manifest.columns)
+        self.baseline = Baseline.of(manifest.base, manifest.columns)
         self.retrieval = Retrieval.of(manifest.retrieval, manifest.fill)
 
     @classmethod
@@ -51,7 +52,7 @@ class Scorer:
         if not len(matrix):
             return np.zeros(0)
         raw = self._model.predict(matrix.view(), prediction_type="RawFormulaVal", thread_count=1)
-        return np.asarray(raw, np.float64) + base_of(matrix, self.base)
+        return np.asarray(raw, np.float64) + self.baseline.log_odds(matrix)
 
     def contributions(self, matrix: Matrix) -> Scores:
         """What the trees add to the base, by column (SHAP values), and behind them their mean: shape (n, columns + 1)."""
@@ -68,18 +69,6 @@ class Scorer:
         """vectors: where more posts are known than the model's own."""
         rows = (vectors or self.vectors).rows(catalogue.post_id)
         return BoundScorer(self, Candidates(catalogue, rows, self.manifest, self.encoder))
-
-
-def base_places(base: Sequence[str], columns: Sequence[str]) -> list[int]:
-    """Where the columns stand whose sum the trees start from. Raises ArtefactError for a column that is none."""
-    if missing := set(base) - set(columns):
-        raise ArtefactError(f"the model starts from {', '.join(sorted(missing))}, which it has no column for")
-    return [columns.index(name) for name in base]
-
-
-def base_of(matrix: Matrix, places: list[int]) -> Scores:
-    """Log-odds before any tree, shape (n,)."""
-    return np.asarray(matrix[:, places].sum(axis=1, dtype=np.float64))
 
 
 class BoundScorer:

@@ -161,8 +161,20 @@ class History:
             FROM feed GROUP BY post_id, topic, {_tick("instant")}
             """,
         )
+        self.engine.keep(
+            "first_ticks",
+            f"""
+            SELECT topic, {_tick("first_view")} AS tick, CAST(count(*) AS DOUBLE) AS posts,
+                CAST(sum({_second("first_view")}) AS DOUBLE) AS first_views
+            FROM (SELECT post_id, topic, min(first_view) AS first_view FROM ticks GROUP BY post_id, topic)
+            WHERE first_view IS NOT NULL GROUP BY topic, {_tick("first_view")}
+            """,
+        )
         for name, key in (("post", "post_id"), ("topic", "topic"), ("everything", "everything")):
-            self.engine.keep(f"known_by_{name}", _before_ticks(key, "ticks"))
+            self.engine.keep(
+                f"known_by_{name}", _before_ticks(key, "ticks", views="sum", likes="sum", first_view="min")
+            )
+        self.engine.keep("known_by_first", _before_ticks("topic", "first_ticks", posts="sum", first_views="sum"))
 
     def _sum_segments(self) -> None:
         """`known_by_segment_topic`, `known_by_segment_post`: as of each tick that is asked for.
@@ -178,11 +190,13 @@ class History:
             "segment_ticks",
             f"""
             SELECT topic, segment, tick, CAST(count(*) FILTER (WHERE NOT is_like) AS DOUBLE) AS views,
-                CAST(count(*) FILTER (WHERE is_like) AS DOUBLE) AS likes, CAST(NULL AS BIGINT) AS first_view
+                CAST(count(*) FILTER (WHERE is_like) AS DOUBLE) AS likes
             FROM {audience} GROUP BY topic, segment, tick
             """,
         )
-        self.engine.keep("known_by_segment_topic", _before_ticks("topic, segment", "segment_ticks"))
+        self.engine.keep(
+            "known_by_segment_topic", _before_ticks("topic, segment", "segment_ticks", views="sum", likes="sum")
+        )
         self.engine.keep("post_ticks", "SELECT DISTINCT post_id, segment, tick FROM request_ticks")
         self.engine.keep(
             "known_by_segment_post",
@@ -230,6 +244,7 @@ class History:
                 {count("k.last_like", "last_like")}, CAST(coalesce(k.liked, 0) AS BIGINT) AS liked,
                 {count("p.views", "post_views")}, {count("p.likes", "post_likes")}, {count("p.first_view", "first_view")},
                 {count("t.views", "live_topic_views")}, {count("t.likes", "live_topic_likes")},
+                {count("fi.posts", "topic_posts")}, {count("fi.first_views", "topic_first_views")},
                 {count("e.views", "total_views")}, {count("e.likes", "total_likes")},
                 {count("st.views", "segment_topic_views")}, {count("st.likes", "segment_topic_likes")},
                 CAST(CASE WHEN seen.row IS NULL THEN 0 ELSE 1 END AS DOUBLE) AS seen,
@@ -238,6 +253,7 @@ class History:
             LEFT JOIN known AS k ON k.user_id = a.user_id AND k.instant = a.instant
             LEFT JOIN known_by_post AS p ON p.post_id = a.post_id AND p.tick = a.tick
             LEFT JOIN known_by_topic AS t ON t.topic = a.topic AND t.tick = a.tick
+            LEFT JOIN known_by_first AS fi ON fi.topic = a.topic AND fi.tick = a.tick
             LEFT JOIN known_by_everything AS e ON e.tick = a.tick
             LEFT JOIN known_by_segment_topic AS st ON st.topic = a.topic AND st.segment = a.segment AND st.tick = a.tick
             LEFT JOIN known_by_segment_post AS sp ON sp.post_id = a.post_id AND sp.segment = a.segment AND sp.tick = a.tick
@@ -285,6 +301,8 @@ class History:
             topic=self._to_model[live].astype(np.float64),
             topic_views=found["live_topic_views"].astype(np.float64),
             topic_likes=found["live_topic_likes"].astype(np.float64),
+            topic_posts=found["topic_posts"].astype(np.float64),
+            topic_first_views=_seconds(found["topic_first_views"]),
             total_views=found["total_views"].astype(np.float64),
             total_likes=found["total_likes"].astype(np.float64),
             post_views=found["post_views"].astype(np.float64),
@@ -327,16 +345,18 @@ def _before_moments(events: str, moments: str, *columns: str, key: str = "user_i
     """
 
 
-def _before_ticks(key: str, ticks: str) -> str:
-    """SQL: for each value of `key` and each tick that is asked for, the sums over what happened in earlier ticks."""
+def _before_ticks(key: str, ticks: str, **columns: str) -> str:
+    """SQL: for each value of `key` and each tick that is asked for, columns of `ticks` summed, or so, over what lies in earlier ticks."""
+    names = ", ".join(columns)
+    in_tick = ", ".join(f"{how}({name}) AS {name}" for name, how in columns.items())
+    so_far = ", ".join(f"{how}({name}) OVER so_far AS {name}" for name, how in columns.items())
+    nothing = ", ".join("NULL" for _ in columns)
     return f"""
-        SELECT {key}, tick, views, likes, first_view FROM (
-            SELECT {key}, tick, is_event, sum(views) OVER so_far AS views, sum(likes) OVER so_far AS likes,
-                min(first_view) OVER so_far AS first_view
+        SELECT {key}, tick, {names} FROM (
+            SELECT {key}, tick, is_event, {so_far}
             FROM (
-                SELECT {key}, tick, sum(views) AS views, sum(likes) AS likes, min(first_view) AS first_view, 1 AS is_event
-                FROM {ticks} GROUP BY {key}, tick
-                UNION ALL SELECT DISTINCT {key}, tick, 0, 0, CAST(NULL AS BIGINT), 0 FROM request_ticks
+                SELECT {key}, tick, {in_tick}, 1 AS is_event FROM {ticks} GROUP BY {key}, tick
+                UNION ALL SELECT DISTINCT {key}, tick, {nothing}, 0 FROM request_ticks
             )
             WINDOW so_far AS (PARTITION BY {key} ORDER BY tick, is_event ROWS UNBOUNDED PRECEDING)
         ) WHERE is_event = 0

@@ -14,12 +14,13 @@ from contracts.catalogue import Catalogue
 from contracts.features import SCHEMA, schema_id
 from contracts.records import UserRow
 from ranking.artefact import Manifest
+from ranking.baseline import Baseline
 from ranking.candidates import Candidates
 from ranking.encoder import Encoder, Matrix
 from ranking.examples import Examples
 from ranking.golden import excerpt, make_golden, save_golden
 from ranking.retrieval import fit_retrieval
-from ranking.scorer import MODEL, Scorer, base_of, base_places
+from ranking.scorer import MODEL, Scorer
 from ranking.taste import Floats
 from ranking.vectors import PostVectors
 
@@ -28,6 +29,7 @@ from pipeline.dataset.history import History
 from pipeline.dataset.sampling import learn_from, training_requests
 from pipeline.dataset.serving import catalogue_at, rows_at
 from pipeline.dataset.tables import OnProgress, silent
+from pipeline.training.line import fit_baseline
 from pipeline.training.measures import area_under_curve, log_loss, sigmoid
 from pipeline.training.models import Model
 from pipeline.training.progress import share_of
@@ -80,11 +82,13 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
     vectors = encode_posts(encoder, examples)
     columns = [*SCHEMA, *encoder.columns]
-    base = base_places(encoder.base, columns)
-    parts: list[Rows] = []
-    for rows in split.both:
-        matrix = matrix_of(features, encoder, vectors, examples, rows)
-        parts.append(Rows(matrix, clicked[rows], base_of(matrix, base)))
+    matrices = [matrix_of(features, encoder, vectors, examples, rows) for rows in split.both]
+    base = fit_baseline(encoder, columns, matrices[0], clicked[split.trees])
+    baseline = Baseline.of(base, columns)
+    parts = [
+        Rows(matrix, clicked[rows], baseline.log_odds(matrix))
+        for matrix, rows in zip(matrices, split.both, strict=True)
+    ]
     trees = train_trees(columns, parts[0], parts[1] if split.stops else None, seed, share_of(on_progress, 45, 75))
     metrics = {
         f"{part}_{name}": measure(_probability(trees, rows), rows.clicked)
@@ -94,7 +98,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     if model.learns_from_likes:  # the trees know what its columns are worth on new rows; now it may learn from all
         encoder = model.train_encoder(examples, seed, share_of(on_progress, 75, 95))
         vectors = encode_posts(encoder, examples)
-    manifest = _manifest(model.name, history, encoder, len(clicked), metrics, now)
+    manifest = _manifest(model.name, history, encoder, base, len(clicked), metrics, now)
     fitted = _finish(trees, Scorer(trees, encoder, PostVectors.of(feed.posts.ids, vectors), manifest), feed, seed)
     on_progress(100, 100)
     return fitted
@@ -149,7 +153,13 @@ def matrix_of(features: Matrix, encoder: Encoder, vectors: Matrix, examples: Exa
 
 
 def _manifest(
-    name: str, history: History, encoder: Encoder, rows: int, metrics: dict[str, float], now: datetime
+    name: str,
+    history: History,
+    encoder: Encoder,
+    base: dict[str, float],
+    rows: int,
+    metrics: dict[str, float],
+    now: datetime,
 ) -> Manifest:
     """Without first stage and golden requests, which need it."""
     feed = history.feed
@@ -162,7 +172,7 @@ def _manifest(
         schema_length=len(SCHEMA),
         schema_id=schema_id(),
         encoder_columns=list(encoder.columns),
-        base=list(encoder.base),
+        base=base,
         topics=history.topics,
         vocabulary=history.vocabulary,
         train_from=feed.first,
