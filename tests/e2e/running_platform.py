@@ -23,7 +23,12 @@ from pipeline.stack.servers import HOST, free_port
 
 LENTA = Path(sys.executable).with_name("lenta")
 OURS = ("LENTA_", "GATEWAY_", "FEATURES_", "RANKER_", "CONSOLE_")
-PATIENCE = {"GATEWAY_DEADLINE_MS": "3000", "GATEWAY_FEATURES_MS": "1000", "GATEWAY_RANKER_MS": "1500"}
+PATIENCE = {
+    "GATEWAY_DEADLINE_MS": "3000",
+    "GATEWAY_FEATURES_MS": "1000",
+    "GATEWAY_RANKER_MS": "1500",
+    "CONSOLE_PREVIEW_TIMEOUT_SECONDS": "4",
+}
 """These tests ask what is answered, not how soon: a busy machine must not make an answer a fallback."""
 
 

@@ -43,6 +43,24 @@ def test_each_model_can_be_asked_by_name(platform: RunningPlatform, group: str) 
     assert posts[0].keys() == {"id", "text", "topic"}
 
 
+def test_the_console_reads_every_service_and_the_experiment(platform: RunningPlatform) -> None:
+    console = platform.url("console")
+
+    def all_ready() -> bool:
+        system = platform.http.get(f"{console}/console/system.json").json()
+        return [row["status"] for row in system["rows"]] == ["Ready"] * 5 and all(
+            row["version"] != "–" for row in system["rows"]
+        )
+
+    within(UP_AGAIN_SECONDS, all_ready)
+    found = platform.http.get(f"{console}/console/experiments/models.json").json()
+    assert found["report"]["experiment"]["name"] == "models"
+    demo = platform.http.get(f"{console}/console/demo.json", params={"user": FIRST_USER}).json()
+    assert demo["live"].startswith("Live split would give this user: ")
+    assert [len(column["cards"]) for column in demo["columns"]] == [5, 5]
+    assert all(card["reasons"] for column in demo["columns"] for card in column["cards"])
+
+
 def test_a_liked_post_never_comes_back_in_the_very_next_request(platform: RunningPlatform) -> None:
     user_id, liked = FIRST_USER + 1, set[int]()
     for _ in range(10):
