@@ -49,7 +49,9 @@ SELECT 'bench', user_id, 0, (ARRAY['control', 'test'])[1 + user_id % 2],
 _DAYS = """
 INSERT INTO exposure_days SELECT user_id, served_at::date, count(*), count(*) FILTER (WHERE likes > 0), sum(likes),
   count(degraded), count(degraded) FILTER (WHERE likes > 0), coalesce(sum(likes) FILTER (WHERE degraded IS NOT NULL), 0),
-  weight_period, experiment FROM exposures WHERE experiment = 'bench' GROUP BY experiment, user_id, served_at::date,
+  count(*) FILTER (WHERE degraded LIKE '%ranker\\_%'), count(*) FILTER (WHERE model_version = ''),
+  count(*) FILTER (WHERE took_ms > 200), weight_period, min(exp_group), experiment
+FROM exposures WHERE experiment = 'bench' GROUP BY experiment, user_id, served_at::date,
   weight_period ORDER BY 2
 """
 

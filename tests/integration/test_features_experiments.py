@@ -147,6 +147,11 @@ def test_what_the_decision_stands_on_is_locked_after_the_start(
         ({"enrolment": 2}, "plan.enrolment", "less than or equal to 1"),
         ({"forced": {"5": "blue"}}, "plan.forced.5", "control"),
         ({"rules": {"min_days": 30}}, "plan.rules", "min_days 30"),
+        (
+            {"guardrails": [{"metric": "error_share"}, {"metric": "error_share"}]},
+            "plan.guardrails",
+            "stands there twice",
+        ),
         ({"colour": "red"}, "plan.colour", "Extra"),
         ({"group_salt": "models.group"}, "plan.group_salt", "used by models"),
         ({"group_salt": "models.enrolment"}, "plan.group_salt", "enrolment salt of models"),

@@ -45,14 +45,21 @@ def assert_days_are_sums(platform: FeaturePlatform) -> None:
     summed = (
         "SELECT experiment, user_id, served_at::date, weight_period, count(*), count(*) FILTER (WHERE likes > 0), "
         "sum(likes), count(degraded), count(degraded) FILTER (WHERE likes > 0), "
-        "coalesce(sum(likes) FILTER (WHERE degraded IS NOT NULL), 0) FROM exposures GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        "coalesce(sum(likes) FILTER (WHERE degraded IS NOT NULL), 0), "
+        "count(*) FILTER (WHERE degraded LIKE '%ranker\\_%'), count(*) FILTER (WHERE model_version = ''), "
+        "count(*) FILTER (WHERE took_ms > 200), min(exp_group) FROM exposures GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
     kept = (
-        "SELECT experiment, user_id, day, weight_period, exposures, hits, likes, degraded, degraded_hits, degraded_likes "
+        "SELECT experiment, user_id, day, weight_period, exposures, hits, likes, degraded, degraded_hits, degraded_likes, "
+        "failed, fallbacks, slow, exp_group "
         "FROM exposure_days ORDER BY 1, 2, 3, 4"
     )
     with platform.engine.connect() as connection:
         assert connection.execute(text(kept)).all() == connection.execute(text(summed)).all()
+        models = "SELECT experiment, exp_group, model, model_version, {} FROM {} ORDER BY 1, 2, 3, 4"
+        counted = models.format("count(*)", "exposures GROUP BY 1, 2, 3, 4")
+        told = connection.execute(text(models.format("exposures", "exposure_models"))).all()
+        assert told == connection.execute(text(counted)).all()
 
 
 def _unattributed(platform: FeaturePlatform) -> dict[tuple[str, str], int]:
@@ -66,7 +73,17 @@ def _unattributed(platform: FeaturePlatform) -> dict[tuple[str, str], int]:
 def test_every_like_goes_where_the_rules_say(platform: FeaturePlatform) -> None:
     _show(platform, "first", 200, [1, 2, 3], SERVED)
     _show(platform, "second", 200, [3, 4], SERVED + HOUR)
-    _show(platform, "other", 201, [5, 6], SERVED, degraded="ranker_timeout")
+    _show(
+        platform,
+        "other",
+        201,
+        [5, 6],
+        SERVED,
+        degraded="ranker_timeout",
+        took_ms=250,
+        model="popular",
+        model_version="",
+    )
     _like(platform, 200, 1, SERVED + MINUTE)  # by user and post
     _like(platform, 200, 3, SERVED + 2 * HOUR)  # the latest exposure that holds it
     _like(platform, 200, 3, SERVED + 2 * HOUR + MINUTE, "first")  # the one that it names

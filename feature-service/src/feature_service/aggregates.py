@@ -11,7 +11,7 @@ over users is what a day adds to their squares. A like counts on the day of its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
@@ -79,17 +79,16 @@ class Aggregates:
     assigned: dict[Place, int]
     """Users by the period of their very first assignment."""
     groups: list[Row]
-    """By group, model and version: exposures, degraded, likes, failed, fallbacks, and `slow_<i>` by guardrail."""
+    """By group: exposures, degraded, likes, failed, fallbacks, slow."""
+    models: list[Row]
+    """By group, model and version: exposures, the most first. Forced users' are among them."""
     unattributed: dict[str, int]
     votes: Row | None
     shadow: Row | None
 
 
-def aggregate(engine: Engine, connection: Connection, experiment: Experiment, slow_over: Sequence[float]) -> Aggregates:
-    """Of one moment. connection: in a transaction of isolation level REPEATABLE READ; the engine has PARTS more to give.
-
-    slow_over: milliseconds, one a guardrail of that kind.
-    """
+def aggregate(engine: Engine, connection: Connection, experiment: Experiment) -> Aggregates:
+    """Of one moment. connection: in a transaction of isolation level REPEATABLE READ; the engine has PARTS more to give."""
     forced = _forced(connection, experiment.name)
     values = {"name": experiment.name, "forced": forced, "periods": _compared(experiment), "parts": PARTS}
     people, stays = _people(experiment, bool(forced))
@@ -103,11 +102,10 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment, sl
             opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # we are parallel already
             return _rows(opened, statement, {**values, **(more or {})})
 
-    slow = {f"over_{place}": limit for place, limit in enumerate(slow_over)}
     with ThreadPoolExecutor(PARTS) as pool:
-        groups = pool.submit(ask, _groups(len(slow_over), bool(forced)), slow)
         course = [pool.submit(ask, people + _COURSE, {"part": part}) for part in range(PARTS)]
         totals = pool.submit(ask, people + _TOTALS)
+        groups, models = pool.submit(ask, _GROUPS), pool.submit(ask, _MODELS)
         arrivals = pool.submit(ask, people + _ARRIVALS)
         assigned = pool.submit(ask, _ASSIGNED)
         unattributed = pool.submit(ask, _UNATTRIBUTED)
@@ -120,6 +118,7 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment, sl
             days=_by_day([*arrivals.result(), *(row for part in course for row in part.result())]),
             assigned={(row["weight_period"], row["exp_group"]): row["users"] for row in assigned.result()},
             groups=groups.result(),
+            models=models.result(),
             unattributed={row["reason"]: int(row["likes"]) for row in unattributed.result()},
             votes=votes.result()[0] if votes else None,
             shadow=shadow.result()[0] if shadow else None,
@@ -217,6 +216,15 @@ SELECT weight_period, exp_group, count(*) AS users FROM (
   SELECT DISTINCT ON (user_id) weight_period, exp_group FROM assignments
   WHERE experiment = :name AND user_id <> ALL (:forced) ORDER BY user_id, weight_period) firsts GROUP BY 1, 2
 """
+_GROUPS = """
+SELECT exp_group, sum(exposures) AS exposures, sum(degraded) AS degraded, sum(likes) AS likes, sum(failed) AS failed,
+  sum(fallbacks) AS fallbacks, sum(slow) AS slow
+FROM exposure_days WHERE experiment = :name AND user_id <> ALL (:forced) GROUP BY 1
+"""
+_MODELS = """
+SELECT exp_group, model, model_version FROM exposure_models WHERE experiment = :name
+ORDER BY exposures DESC, model, model_version
+"""
 _UNATTRIBUTED = "SELECT reason, sum(likes) AS likes FROM unattributed_likes WHERE experiment = :name GROUP BY reason"
 _VOTES = """
 WITH votes AS (
@@ -251,16 +259,6 @@ SELECT count(*) AS asked, count(failed) AS failed,
     FROM by_user WHERE taus > 0) AS correlation
 FROM asked
 """
-
-
-def _groups(limits: int, forced: bool) -> str:
-    slow = "".join(f", count(*) FILTER (WHERE took_ms > :over_{place}) AS slow_{place}" for place in range(limits))
-    return (
-        "SELECT exp_group, model, model_version, count(*) AS exposures, count(degraded) AS degraded, sum(likes) AS likes, "
-        "count(*) FILTER (WHERE degraded LIKE '%ranker\\_%') AS failed, "
-        f"count(*) FILTER (WHERE model_version = '') AS fallbacks{slow} FROM exposures WHERE experiment = :name "
-        f"{'AND user_id <> ALL (:forced) ' if forced else ''}GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
-    )
 
 
 def _rows(connection: Connection, statement: str, values: Mapping[str, object]) -> list[Row]:

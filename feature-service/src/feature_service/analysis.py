@@ -30,8 +30,7 @@ def analyse(engine: Engine, name: str, now: datetime, lag_seconds: float | None 
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         found = read_experiment(connection, name)
         changes = history(connection, name)
-        slow = [rule.over_ms for rule in found.plan.guardrails if rule.over_ms is not None]
-        sums = aggregate(engine, connection, found, slow)
+        sums = aggregate(engine, connection, found)
     at = min(now, found.stopped_at) if found.stopped_at else now
     return _Analysis(found, sums, at).report().model_copy(update={"history": changes, "lag_seconds": lag_seconds})
 
@@ -94,7 +93,8 @@ class _Analysis:
                 ranker=self._plan.rankers.get(group, group),
                 models=[
                     f"{row['model']}@{row['model_version']}" if row["model_version"] else row["model"]
-                    for row in sorted(self._rows(group), key=lambda row: -int(row["exposures"]))
+                    for row in self._sums.models
+                    if row["exp_group"] == group
                 ],
                 assigned=sum(users for (_, name), users in assigned.items() if name == group),
                 exposures=self._sum(group, "exposures"),
@@ -105,11 +105,10 @@ class _Analysis:
         ]
 
     def _guardrails(self) -> list[GuardrailReading]:
-        found, slow = [], 0
+        found = []
         breached = breach_of(self._experiment)
         for rule in self._plan.guardrails:
-            column = {"slow_share": f"slow_{slow}", "error_share": "failed", "fallback_share": "fallbacks"}[rule.metric]
-            slow += rule.metric == "slow_share"
+            column = {"slow_share": "slow", "error_share": "failed", "fallback_share": "fallbacks"}[rule.metric]
             counts: dict[Group, tuple[int, int]] = {
                 group: (self._sum(group, column), self._sum(group, "exposures")) for group in GROUPS
             }
@@ -120,11 +119,8 @@ class _Analysis:
             found.append(readings.guardrail(rule, counts, breached == rule.metric))
         return found
 
-    def _rows(self, group: str) -> list[Row]:
-        return [row for row in self._sums.groups if row["exp_group"] == group]
-
     def _sum(self, group: str, column: str) -> int:
-        return sum(int(row[column]) for row in self._rows(group))
+        return sum(int(row[column]) for row in self._sums.groups if row["exp_group"] == group)
 
     def _verdict(
         self,

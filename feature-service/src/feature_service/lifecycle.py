@@ -31,6 +31,7 @@ def created(name: str, edit: Edit, others: Iterable[Experiment], now: datetime) 
     if edit.decision is not None or edit.state not in (None, "draft", "running"):
         raise Conflict("a new experiment can only be a draft or running", field="state")
     others = list(others)
+    refuse_double_guardrails(edit.plan)
     draft = Experiment(name=name, plan=edit.plan)
     refuse_salts(draft, others)
     words = [f"created: {describe(edit.plan)}"]
@@ -87,6 +88,12 @@ def rolled_back(experiment: Experiment, now: datetime, reason: str) -> Experimen
 def is_rolled_back(experiment: Experiment, now: datetime) -> bool:
     """Whether test gets nobody at this time."""
     return experiment.periods[experiment.period(now)].weights.get("test", 0.0) == 0
+
+
+def refuse_double_guardrails(plan: Plan) -> None:
+    metrics = [rule.metric for rule in plan.guardrails]
+    if double := next((metric for metric in metrics if metrics.count(metric) > 1), None):
+        raise InvalidParameter(f"plan.guardrails: {double} stands there twice", field="plan.guardrails")
 
 
 def refuse_salts(new: Experiment, others: Iterable[Experiment]) -> None:
@@ -150,6 +157,7 @@ def _planned(
         raise Conflict(f"{current.name} is {current.state}: its plan is frozen", field=f"plan.{names[0]}")
     new = current.model_copy(update={"plan": plan})
     if current.state == "draft":
+        refuse_double_guardrails(plan)
         refuse_salts(new, others)
         return new, f"{', '.join(names)}: {describe(plan)}"
     for name in names:

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from contracts.experiments import Plan
 from contracts.wire import Assigned, Exposure, Shadowed
 from sqlalchemy import Connection, text
 
@@ -20,14 +21,24 @@ _EXPOSURES = text(
     "FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS t(served_at timestamptz, asked_for timestamptz, user_id int, "
     'took_ms real, weight_period int, experiment text, "group" text, ranker text, mode text, degraded text, '
     "model text, model_version text, teams text, key text, posts int[], scores float8[], propensities float8[]) "
-    "ON CONFLICT DO NOTHING RETURNING experiment, user_id, weight_period, served_at, degraded) "
+    "ON CONFLICT DO NOTHING RETURNING *), "
+    "models AS (INSERT INTO exposure_models AS m (experiment, exp_group, model, model_version, exposures) "
+    "SELECT experiment, exp_group, model, model_version, count(*) FROM new GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4 "
+    "ON CONFLICT (experiment, exp_group, model, model_version) DO UPDATE SET exposures = m.exposures + excluded.exposures) "
     "INSERT INTO exposure_days AS d (user_id, day, exposures, hits, likes, degraded, degraded_hits, degraded_likes, "
-    "weight_period, experiment) "
-    "SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0, weight_period, experiment "
-    "FROM new GROUP BY experiment, user_id, served_at::date, weight_period "
+    "failed, fallbacks, slow, weight_period, exp_group, experiment) "
+    "SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0, "
+    "count(*) FILTER (WHERE degraded LIKE '%ranker\\_%'), count(*) FILTER (WHERE model_version = ''), "
+    "count(*) FILTER (WHERE took_ms > over_ms), weight_period, min(exp_group), experiment "
+    "FROM new LEFT JOIN (SELECT x.name AS experiment, (rule ->> 'over_ms')::real AS over_ms FROM experiments x, "
+    "  jsonb_array_elements(coalesce(x.definition -> 'plan' -> 'guardrails', CAST(:rules AS jsonb))) rule "
+    "  WHERE rule ->> 'metric' = 'slow_share') limits USING (experiment) "
+    "GROUP BY experiment, user_id, served_at::date, weight_period "
     "ON CONFLICT (experiment, user_id, day, weight_period) DO UPDATE "
-    "SET exposures = d.exposures + excluded.exposures, degraded = d.degraded + excluded.degraded"
+    "SET exposures = d.exposures + excluded.exposures, degraded = d.degraded + excluded.degraded, "
+    "failed = d.failed + excluded.failed, fallbacks = d.fallbacks + excluded.fallbacks, slow = d.slow + excluded.slow"
 )
+_DEFAULT_RULES = json.dumps([rule.model_dump() for rule in Plan().guardrails])
 # Only rows that are new look their users' past up: by the index on (user_id, timestamp), month by month.
 _ASSIGNMENTS = text(
     "WITH new AS ("
@@ -53,7 +64,8 @@ _SHADOWS = text(
 
 def record_exposures(connection: Connection, exposures: Sequence[Exposure]) -> None:
     if exposures:
-        connection.execute(_EXPOSURES, _rows(exposure.model_dump(mode="json") for exposure in exposures))
+        rows = _rows(exposure.model_dump(mode="json") for exposure in exposures)
+        connection.execute(_EXPOSURES, rows | {"rules": _DEFAULT_RULES})
 
 
 def record_assignments(connection: Connection, assigned: Sequence[Assigned], exposures: Sequence[Exposure]) -> None:

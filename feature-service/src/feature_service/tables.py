@@ -126,8 +126,26 @@ class ExposureDay(Table):
     """Of the exposures; so too the next two."""
     degraded_hits: Mapped[int] = mapped_column(Integer)
     degraded_likes: Mapped[int] = mapped_column(Integer)
+    failed: Mapped[int] = mapped_column(Integer)
+    """Exposures whose ranker failed."""
+    fallbacks: Mapped[int] = mapped_column(Integer)
+    slow: Mapped[int] = mapped_column(Integer)
+    """Slower than the experiment's guardrail of that kind."""
     weight_period: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    exp_group: Mapped[str] = mapped_column(Text)
     experiment: Mapped[str] = mapped_column(Text, primary_key=True)
+
+
+class ExposureModel(Table):
+    """Which models answered a group, and how often. A fallback has no version."""
+
+    __tablename__ = "exposure_models"
+
+    experiment: Mapped[str] = mapped_column(Text, primary_key=True)
+    exp_group: Mapped[str] = mapped_column(Text, primary_key=True)
+    model: Mapped[str] = mapped_column(Text, primary_key=True)
+    model_version: Mapped[str] = mapped_column(Text, primary_key=True)
+    exposures: Mapped[int] = mapped_column(BigInteger)
 
 
 class AssignmentRecord(Table):

@@ -143,14 +143,32 @@ def _exposure_days() -> None:
         sa.Column("degraded", sa.Integer, nullable=False),
         sa.Column("degraded_hits", sa.Integer, nullable=False),
         sa.Column("degraded_likes", sa.Integer, nullable=False),
+        sa.Column("failed", sa.Integer, nullable=False),
+        sa.Column("fallbacks", sa.Integer, nullable=False),
+        sa.Column("slow", sa.Integer, nullable=False),
         sa.Column("weight_period", sa.SmallInteger, nullable=False),
+        sa.Column("exp_group", sa.Text, nullable=False),
         sa.Column("experiment", sa.Text, nullable=False),
         sa.PrimaryKeyConstraint("experiment", "user_id", "day", "weight_period"),
     )
     op.execute("ALTER TABLE exposure_days SET (fillfactor = 80)")
     op.execute(
-        "INSERT INTO exposure_days SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0, weight_period, "
-        "experiment FROM exposures GROUP BY experiment, user_id, served_at::date, weight_period"
+        "INSERT INTO exposure_days SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0, "
+        "count(*) FILTER (WHERE degraded LIKE '%ranker\\_%'), count(*) FILTER (WHERE model_version = ''), 0, "
+        "weight_period, min(exp_group), experiment FROM exposures "
+        "GROUP BY experiment, user_id, served_at::date, weight_period"
+    )
+    op.create_table(
+        "exposure_models",
+        sa.Column("experiment", sa.Text, primary_key=True),
+        sa.Column("exp_group", sa.Text, primary_key=True),
+        sa.Column("model", sa.Text, primary_key=True),
+        sa.Column("model_version", sa.Text, primary_key=True),
+        sa.Column("exposures", sa.BigInteger, nullable=False),
+    )
+    op.execute(
+        "INSERT INTO exposure_models SELECT experiment, exp_group, model, model_version, count(*) FROM exposures "
+        "GROUP BY 1, 2, 3, 4"
     )
 
 
