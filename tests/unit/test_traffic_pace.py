@@ -7,7 +7,14 @@ from datetime import UTC, datetime, timedelta
 from contracts.clock import REAL, Clock
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.traffic.pace import BETWEEN_SECONDS, HEARD_SECONDS, LATE_SECONDS, REST_SECONDS, Pace
+from pipeline.traffic.pace import (
+    BETWEEN_SECONDS,
+    HEARD_SECONDS,
+    LATE_SECONDS,
+    PATIENCE_SECONDS,
+    REST_SECONDS,
+    Pace,
+)
 
 START = datetime(2026, 11, 9, 10, 0, tzinfo=UTC)
 
@@ -75,6 +82,23 @@ def test_a_change_is_given_time_before_the_next_one() -> None:
     assert not pace.slow()
     watch.passes(0.2)
     assert pace.slow()
+
+
+def test_what_went_well_for_long_enough_is_tried_faster_again_and_each_time_later() -> None:
+    watch = Watch()
+    pace = watch.pace()
+    pace.run(2_000)
+    watch.passes(HEARD_SECONDS + REST_SECONDS + 60)
+    assert not pace.speed_up(), "it runs as fast as is wanted"
+    for patience in (2 * PATIENCE_SECONDS, 4 * PATIENCE_SECONDS, 8 * PATIENCE_SECONDS, 8 * PATIENCE_SECONDS):
+        assert pace.slow()
+        assert pace.speed == 1_400
+        watch.passes(HEARD_SECONDS + REST_SECONDS + patience - 1)
+        assert not pace.speed_up()
+        watch.passes(1)
+        assert pace.speed_up()
+        assert pace.speed == 2_000
+        watch.passes(HEARD_SECONDS + REST_SECONDS + BETWEEN_SECONDS)
 
 
 def test_real_time_is_the_slowest_there_is() -> None:

@@ -54,16 +54,16 @@ def simulate_traffic(
     steps.say(f"{days:g} days at {speed:,.0f} times the speed: about {minutes:.1f} minutes. Stop it with Ctrl-C.")
     with steps.step(f"{users:,} users") as on_progress:
         played = play(home, folder, users, days, speed, requests_per_user, at_once, seed, on_progress)
-    _tell(played, steps)
+    _tell(played, speed, steps)
 
 
-def _tell(played: Played, steps: Steps) -> None:
+def _tell(played: Played, speed: float, steps: Steps) -> None:
     tally = played.tally
     steps.say(f"The platform's clock went from {played.begin:%Y-%m-%d %H:%M} to {played.end:%Y-%m-%d %H:%M} UTC.")
-    for speed in tally.slowed[-1:]:
+    if tally.slowest < speed:
         steps.say(
-            f"[yellow]This machine could not keep up: the clock was slowed, step by step, to {speed:,.0f} times real time. "
-            "Nothing was skipped.[/yellow]"
+            f"[yellow]This machine could not always keep up: the clock was slowed, to {tally.slowest:,.0f} times real time at "
+            "worst. Nothing was skipped.[/yellow]"
         )
     steps.console.print(_table(tally))
     if found := tally.true_difference:
@@ -77,6 +77,8 @@ def _tell(played: Played, steps: Steps) -> None:
         steps.say(f"[yellow]{tally.turned_away:,} calls were turned away (503)[/yellow]")
     if not played.experiments:
         raise LentaError("no experiment is running, so none of this was an exposure; see `lenta experiment list`")
+    if played.stopped:
+        raise LentaError("stopped by hand; what was played is in the log, and the clock runs on as usual")
     steps.say(f"Next: [bold]lenta experiment report {played.experiments[0].name}[/bold]")
 
 

@@ -21,6 +21,8 @@ LATE_SECONDS = 0.5
 BETWEEN_SECONDS = 5.0
 """From the end of one change to the next one, at least."""
 SLOWER = 0.7
+PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 20.0, 160.0
+"""For which all must have gone well before it is tried faster again; twice as long after each time that it was too fast."""
 
 Now = Callable[[], datetime]
 
@@ -35,6 +37,7 @@ class Pace:
     def __init__(self, clock: Clock, write: Callable[[Clock], None], now: Now = _real) -> None:
         self._clock, self._write, self._real = clock, write, now
         self._before, self._heard = clock, now()
+        self._wanted, self._patience = clock.speed, PATIENCE_SECONDS
 
     @property
     def speed(self) -> float:
@@ -59,7 +62,11 @@ class Pace:
         return starts + (moment - self._clock.at(real)).total_seconds() / self.speed
 
     def run(self, speed: float, *, from_hour: bool = False) -> None:
-        """from_hour: not before the next full hour. Raises what `write` raises."""
+        """At the speed that is wanted. from_hour: not before the next full hour. Raises what `write` raises."""
+        self._wanted = speed
+        self._change(speed, from_hour=from_hour)
+
+    def _change(self, speed: float, *, from_hour: bool = False) -> None:
         heard = self._real() + timedelta(seconds=HEARD_SECONDS)
         stands = self._at(heard)
         if from_hour:
@@ -74,10 +81,22 @@ class Pace:
 
     def slow(self) -> bool:
         """False where there was no time yet to see what the last change brought, or where it runs at real time already."""
-        if self.speed <= 1 or self._real() < self._clock.since + timedelta(seconds=BETWEEN_SECONDS):
+        if self.speed <= 1 or self._since() < BETWEEN_SECONDS:
             return False
-        self.run(max(self.speed * SLOWER, 1.0))
+        self._patience = min(2 * self._patience, MOST_PATIENCE_SECONDS)
+        self._change(max(self.speed * SLOWER, 1.0))
         return True
+
+    def speed_up(self) -> bool:
+        """Towards the speed that is wanted, once it went well for long enough. False where it is not time."""
+        if self.speed >= self._wanted or self._since() < self._patience:
+            return False
+        self._change(min(self.speed / SLOWER, self._wanted))
+        return True
+
+    def _since(self) -> float:
+        """Real seconds for which the clock has gone as it goes."""
+        return (self._real() - self._clock.since).total_seconds()
 
     def rest(self) -> float:
         """Real seconds until the clock goes on."""

@@ -38,6 +38,8 @@ class Played:
     end: datetime
     experiments: list[Experiment]
     """What was running when it began; those that decide what is seen first."""
+    stopped: bool
+    """By hand, before its end."""
 
 
 def play(
@@ -57,23 +59,26 @@ def play(
     minds = Minds(truth, rng)
     chosen = [int(user) for user in rng.choice(minds.users, min(users, len(minds.users)), replace=False)]
     running = running_experiments(home)
-    door_settings = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
+    door = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
     with connect_redis(environment.require("LENTA_REDIS_URL", home)) as client:
         try:
             pace = Pace(read_clock(client), lambda clock: set_clock(client, clock))
             pace.run(speed)
             begin = pace.begins
             coming = schedule(chosen, begin, days, requests_per_user, truth.spec, rng)
+            tally, stopped = Tally(), False
             try:
-                tally = asyncio.run(
-                    _play(*door_settings, pace, minds, coming, label_of(running, pace), rng, on_progress, at_once)
+                asyncio.run(
+                    _play(*door, pace, minds, coming, label_of(running, pace), rng, on_progress, tally, at_once)
                 )
-                end = pace.now()
+            except KeyboardInterrupt:
+                stopped = True
             finally:
+                end = pace.now()
                 _as_usual(pace)
         except redis.RedisError as error:
             raise LentaError(f"Redis does not answer: {error}; see `lenta status`") from error
-    return Played(tally, begin, end, running)
+    return Played(tally, begin, end, running, stopped)
 
 
 def _as_usual(pace: Pace) -> None:
@@ -92,10 +97,11 @@ async def _play(
     label: Label,
     rng: np.random.Generator,
     on_progress: OnProgress,
+    tally: Tally,
     at_once: int,
-) -> Tally:
+) -> None:
     async with http_client(gateway, timeout=CALL_SECONDS) as http:
-        return await Player(Door(http, api_key), pace, minds, coming, label, rng, on_progress, at_once).play()
+        await Player(Door(http, api_key), pace, minds, coming, label, rng, on_progress, tally, at_once).play()
 
 
 def running_experiments(home: Home) -> list[Experiment]:

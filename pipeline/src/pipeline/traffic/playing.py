@@ -54,6 +54,7 @@ class Player:
         label: Label,
         rng: np.random.Generator,
         on_progress: OnProgress,
+        tally: Tally,
         at_once: int = 8,
     ) -> None:
         self._door, self._pace, self._minds, self._coming, self._label, self._rng = (
@@ -74,10 +75,10 @@ class Player:
         self._sent = asyncio.Condition()
         self._asked = 0
         self._latest: deque[bool] = deque(maxlen=LATEST)
-        self.tally = Tally()
+        self.tally = tally
 
-    async def play(self) -> Tally:
-        """Until the last event is taken. Raises LentaError when the gateway is gone or refuses."""
+    async def play(self) -> None:
+        """Until the last event is taken; what happened is in the tally. Raises LentaError when the gateway is gone or refuses."""
         for user in self._coming:
             self._next_session(user)
         asking: set[asyncio.Task[None]] = set()
@@ -89,7 +90,6 @@ class Player:
                     await asyncio.sleep(STEP_SECONDS)
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from errors
-        return self.tally
 
     async def _start_due(self, group: asyncio.TaskGroup, asking: set[asyncio.Task[None]]) -> None:
         while self._heap and self._pace.until(self._heap[0][0]) <= 0:
@@ -99,8 +99,7 @@ class Player:
                 continue
             self._send_due(group)
             await self._free.acquire()
-            if self._pace.is_late(due) or self._strained:
-                self._slow()
+            self._keep_pace(due)
             task = group.create_task(self._ask(what))
             asking.add(task)
             task.add_done_callback(asking.discard)
@@ -110,10 +109,14 @@ class Player:
         """Whether too many of the latest answers were degraded: then it is the platform that cannot keep up."""
         return len(self._latest) == LATEST and sum(self._latest) > LATEST * STRAINED
 
-    def _slow(self) -> None:
-        if self._pace.slow():
-            self.tally.slowed.append(self._pace.speed)
-            self._latest.clear()
+    def _keep_pace(self, due: datetime) -> None:
+        """due: when the request should have been made that is made now."""
+        if self._pace.is_late(due) or self._strained:
+            if self._pace.slow():
+                self._latest.clear()
+        else:
+            self._pace.speed_up()
+        self.tally.slowest = min(self.tally.slowest, self._pace.speed)
 
     async def _ask(self, ask: Ask) -> None:
         try:

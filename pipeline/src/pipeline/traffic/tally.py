@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 import numpy as np
 import numpy.typing as npt
@@ -32,8 +33,8 @@ class Tally:
     shown_again: int = 0
     """Posts in answers that the user had liked before."""
     events: int = 0
-    slowed: list[float] = field(default_factory=list)
-    """The speeds to which the clock came down."""
+    slowest: float = inf
+    """Speed of the clock."""
 
     @property
     def requests(self) -> int:
