@@ -46,14 +46,15 @@ def simulate_traffic(
 
     Example: lenta simulate-traffic --users 1000 --days 14 --speed 2000
     """
-    from pipeline.traffic.platform import play
+    from pipeline.traffic.platform import Traffic, play
 
     home, steps = Home.find(), Steps(Console())
     folder = Path(environment.require("LENTA_DATA", home))
     minutes = timedelta(days=days) / speed / timedelta(minutes=1)
     steps.say(f"{days:g} days at {speed:,.0f} times the speed: about {minutes:.1f} minutes. Stop it with Ctrl-C.")
     with steps.step(f"{users:,} users") as on_progress:
-        played = play(home, folder, users, days, speed, requests_per_user, at_once, seed, on_progress)
+        traffic = Traffic(users, days, speed, requests_per_user, at_once, seed)
+        played = play(home, folder, traffic, on_progress)
     _tell(played, speed, steps)
 
 

@@ -24,7 +24,7 @@ from pipeline.traffic.door import Door, Slate
 from pipeline.traffic.minds import Minds
 from pipeline.traffic.pace import Pace
 from pipeline.traffic.playing import Label, OnProgress, Player
-from pipeline.traffic.schedule import Coming, schedule
+from pipeline.traffic.schedule import schedule
 from pipeline.traffic.tally import Tally
 from pipeline.world.truth import Truth
 
@@ -42,35 +42,43 @@ class Played:
     """By hand, before its end."""
 
 
-def play(
-    home: Home,
-    folder: Path,
-    users: int,
-    days: float,
-    speed: float,
-    requests_per_user: float,
-    at_once: int,
-    seed: int,
-    on_progress: OnProgress,
-) -> Played:
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What is to be played. at_once: requests in flight at most."""
+
+    users: int
+    days: float
+    speed: float
+    requests_per_user: float
+    at_once: int
+    seed: int
+
+
+def play(home: Home, folder: Path, traffic: Traffic, on_progress: OnProgress) -> Played:
     """folder: of the loaded world. Raises LentaError where it has no truth, or the platform is not up."""
     truth = Truth.load(folder)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(traffic.seed)
     minds = Minds(truth, rng)
-    chosen = [int(user) for user in rng.choice(minds.users, min(users, len(minds.users)), replace=False)]
+    chosen = [int(user) for user in rng.choice(minds.users, min(traffic.users, len(minds.users)), replace=False)]
     running = running_experiments(home)
-    door = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
+    gateway, api_key = environment.require("LENTA_GATEWAY_URL", home), environment.require("LENTA_API_KEY", home)
     with connect_redis(environment.require("LENTA_REDIS_URL", home)) as client:
         try:
             pace = Pace(read_clock(client), lambda clock: set_clock(client, clock))
-            pace.run(speed)
+            pace.run(traffic.speed)
             begin = pace.begins
-            coming = schedule(chosen, begin, days, requests_per_user, truth.spec, rng)
+            coming = schedule(chosen, begin, traffic.days, traffic.requests_per_user, truth.spec, rng)
             tally, stopped = Tally(), False
+            label = label_of(running, pace)
+
+            async def played() -> None:
+                async with http_client(gateway, timeout=CALL_SECONDS) as http:
+                    door = Door(http, api_key)
+                    at_once = traffic.at_once
+                    await Player(door, pace, minds, coming, label, rng, on_progress, tally, at_once).play()
+
             try:
-                asyncio.run(
-                    _play(*door, pace, minds, coming, label_of(running, pace), rng, on_progress, tally, at_once)
-                )
+                asyncio.run(played())
             except KeyboardInterrupt:
                 stopped = True
             finally:
@@ -86,22 +94,6 @@ def _as_usual(pace: Pace) -> None:
     pace.run(1.0)
     time.sleep(pace.rest())
     pace.run(1.0, from_hour=True)
-
-
-async def _play(
-    gateway: str,
-    api_key: str,
-    pace: Pace,
-    minds: Minds,
-    coming: Coming,
-    label: Label,
-    rng: np.random.Generator,
-    on_progress: OnProgress,
-    tally: Tally,
-    at_once: int,
-) -> None:
-    async with http_client(gateway, timeout=CALL_SECONDS) as http:
-        await Player(Door(http, api_key), pace, minds, coming, label, rng, on_progress, tally, at_once).play()
 
 
 def running_experiments(home: Home) -> list[Experiment]:

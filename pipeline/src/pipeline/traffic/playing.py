@@ -57,18 +57,12 @@ class Player:
         tally: Tally,
         at_once: int = 8,
     ) -> None:
-        self._door, self._pace, self._minds, self._coming, self._label, self._rng = (
-            door,
-            pace,
-            minds,
-            coming,
-            label,
-            rng,
-        )
-        self._on_progress, self._free = on_progress, asyncio.Semaphore(at_once)
+        self._door, self._pace, self._minds, self._coming = door, pace, minds, coming
+        self._label, self._rng, self._on_progress = label, rng, on_progress
+        self._free = asyncio.Semaphore(at_once)
         self._total = sum(session.requests for sessions in coming.values() for session in sessions)
         self._heap: list[tuple[datetime, int, Ask | Event]] = []
-        self._numbers = count()
+        self._numbers, self._requests = count(), count()
         self._due: list[Event] = []
         self._sending: asyncio.Task[None] | None = None
         self._unsent: dict[int, int] = {}
@@ -132,8 +126,7 @@ class Player:
             self._on_progress(self._asked, self._total)
 
     async def _ask_now(self, ask: Ask) -> None:
-        number = next(self._numbers)
-        pair = await self._pair(ask) if number % PAIRED == 0 else None
+        pair = await self._pair(ask) if next(self._requests) % PAIRED == 0 else None
         slate = await self._door.ask(ask.user)
         at = self._pace.now()
         if pair:
@@ -144,8 +137,7 @@ class Player:
         expected = hit_chance(self._minds.chances(ask.user, slate.posts, at, ask.place))
         liked = self._minds.views(ask.user, slate.posts, at, ask.place)
         self.tally.answered(self._label(ask.user, slate), ask.user, slate.degraded, expected, int(liked.sum()))
-        seen = at
-        last = at
+        seen = last = at
         for post, likes in zip(slate.posts, liked, strict=True):
             seen += timedelta(seconds=int(self._rng.integers(GAP_SECONDS[0], GAP_SECONDS[1] + 1)))
             self._later(_event(slate, ask.user, post, "view", seen))
