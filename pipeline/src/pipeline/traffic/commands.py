@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import LentaError
@@ -76,6 +77,8 @@ def _tell(played: Played, speed: float, steps: Steps) -> None:
     steps.say(f"{tally.events:,} events sent; {tally.shown_again:,} posts shown to who had liked them before")
     if tally.turned_away:
         steps.say(f"[yellow]{tally.turned_away:,} calls were turned away (503)[/yellow]")
+    for name, change in played.changes:
+        steps.say(f"[yellow]Meanwhile {name} was changed: {escape(change.what)} ({escape(change.reason)})[/yellow]")
     if not played.experiments:
         raise LentaError("no experiment is running, so none of this was an exposure; see `lenta experiment list`")
     if played.stopped:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import redis
 from chassis.clients import http_client
-from contracts.experiments import Experiment
+from contracts.experiments import Change, Experiment
 from feature_service.client import connect_redis
 from feature_service.clock import read_clock, set_clock
 
@@ -38,6 +38,8 @@ class Played:
     end: datetime
     experiments: list[Experiment]
     """What was running when it began; those that decide what is seen first."""
+    changes: list[tuple[str, Change]]
+    """What became of these experiments meanwhile: a breached guardrail takes a group's traffic back."""
     stopped: bool
     """By hand, before its end."""
 
@@ -86,7 +88,7 @@ def play(home: Home, folder: Path, traffic: Traffic, on_progress: OnProgress) ->
                 _as_usual(pace)
         except redis.RedisError as error:
             raise LentaError(f"Redis does not answer: {error}; see `lenta status`") from error
-    return Played(tally, begin, end, running, stopped)
+    return Played(tally, begin, end, running, _changes(home, running), stopped)
 
 
 def _as_usual(pace: Pace) -> None:
@@ -101,6 +103,16 @@ def running_experiments(home: Home) -> list[Experiment]:
         names = [line.name for line in calls.lines() if line.state == "running"]
         found = [calls.page(name).experiment for name in names]
     return sorted(found, key=lambda experiment: (not experiment.plan.is_seen, experiment.name))
+
+
+def _changes(home: Home, before: Sequence[Experiment]) -> list[tuple[str, Change]]:
+    with experiments(home) as calls:
+        return [
+            (experiment.name, change)
+            for experiment in before
+            for change in calls.page(experiment.name).history
+            if change.revision > experiment.revision
+        ]
 
 
 def label_of(running: Sequence[Experiment], pace: Pace) -> Label:
