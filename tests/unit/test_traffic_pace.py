@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pipeline.traffic.pace import (
     BETWEEN_SECONDS,
+    CATCHING_UP,
     HEARD_SECONDS,
     LATE_SECONDS,
     PATIENCE_SECONDS,
@@ -68,20 +69,28 @@ def test_what_is_late_slows_the_clock_and_leaves_its_time_alone() -> None:
     before = pace.now()
     assert pace.is_late(before - timedelta(seconds=2_000 * (LATE_SECONDS + 0.1)))
     assert not pace.is_late(before - timedelta(seconds=2_000 * (LATE_SECONDS - 0.1)))
-    assert pace.slow()
+    assert pace.slow(pace.now())
     assert pace.speed == 1_400
     assert pace.now() >= before
+
+
+def test_what_is_late_is_given_time_to_catch_up() -> None:
+    watch = Watch()
+    pace = watch.pace(Clock(since=START, then=START, speed=2_000))
+    watch.passes(60)
+    assert pace.slow(pace.now() - timedelta(seconds=2_000 * 3))
+    assert pace.rest() == HEARD_SECONDS + REST_SECONDS + CATCHING_UP * (3 + HEARD_SECONDS)
 
 
 def test_a_change_is_given_time_before_the_next_one() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=2_000))
     watch.passes(60)
-    assert pace.slow()
+    assert pace.slow(pace.now())
     watch.passes(HEARD_SECONDS + REST_SECONDS + BETWEEN_SECONDS - 0.1)
-    assert not pace.slow()
+    assert not pace.slow(pace.now())
     watch.passes(0.2)
-    assert pace.slow()
+    assert pace.slow(pace.now())
 
 
 def test_what_went_well_for_long_enough_is_tried_faster_again_and_each_time_later() -> None:
@@ -91,7 +100,7 @@ def test_what_went_well_for_long_enough_is_tried_faster_again_and_each_time_late
     watch.passes(HEARD_SECONDS + REST_SECONDS + 60)
     assert not pace.speed_up(), "it runs as fast as is wanted"
     for patience in (2 * PATIENCE_SECONDS, 4 * PATIENCE_SECONDS, 8 * PATIENCE_SECONDS, 8 * PATIENCE_SECONDS):
-        assert pace.slow()
+        assert pace.slow(pace.now())
         assert pace.speed == 1_400
         watch.passes(HEARD_SECONDS + REST_SECONDS + patience - 1)
         assert not pace.speed_up()
@@ -105,7 +114,7 @@ def test_real_time_is_the_slowest_there_is() -> None:
     watch = Watch()
     pace = watch.pace(Clock(since=START, then=START, speed=1))
     watch.passes(60)
-    assert not pace.slow()
+    assert not pace.slow(pace.now())
     assert watch.written == []
 
 

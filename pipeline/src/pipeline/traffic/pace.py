@@ -15,8 +15,10 @@ from contracts.clock import Clock
 HEARD_SECONDS = 2.5
 """Services ask for the clock once a second, the gateway asks one of them."""
 REST_SECONDS = 1.5
-"""And then it stands still for as long: what is late catches up."""
-LATE_SECONDS = 0.5
+"""And then it stands still for as long, and longer where something is late, so that it catches up."""
+CATCHING_UP = 2.0
+"""Seconds of rest for each second that was late, or will be until everybody has heard."""
+LATE_SECONDS = 1.0
 """Real time behind the clock that is borne with."""
 BETWEEN_SECONDS = 5.0
 """From the end of one change to the next one, at least."""
@@ -66,12 +68,12 @@ class Pace:
         self._wanted = speed
         self._change(speed, from_hour=from_hour)
 
-    def _change(self, speed: float, *, from_hour: bool = False) -> None:
+    def _change(self, speed: float, rest: float = REST_SECONDS, *, from_hour: bool = False) -> None:
         heard = self._real() + timedelta(seconds=HEARD_SECONDS)
         stands = self._at(heard)
         if from_hour:
             stands = stands.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
-        new = Clock(since=heard + timedelta(seconds=REST_SECONDS), then=stands, speed=speed)
+        new = Clock(since=heard + timedelta(seconds=rest), then=stands, speed=speed)
         self._write(new)
         self._before, self._heard, self._clock = self._clock, heard, new
 
@@ -79,12 +81,14 @@ class Pace:
         """due: when something should have happened that happens now."""
         return self.until(due) < -LATE_SECONDS
 
-    def slow(self) -> bool:
-        """False where there was no time yet to see what the last change brought, or where it runs at real time already."""
+    def slow(self, due: datetime) -> bool:
+        """due: of what happens now. False where there was no time yet to see what the last change brought, or where it
+        runs at real time already."""
         if self.speed <= 1 or self._since() < BETWEEN_SECONDS:
             return False
         self._patience = min(2 * self._patience, MOST_PATIENCE_SECONDS)
-        self._change(max(self.speed * SLOWER, 1.0))
+        catching_up = CATCHING_UP * (HEARD_SECONDS - self.until(due)) if self.is_late(due) else 0.0
+        self._change(max(self.speed * SLOWER, 1.0), REST_SECONDS + catching_up)
         return True
 
     def speed_up(self) -> bool:

@@ -106,7 +106,7 @@ class Player:
     def _keep_pace(self, due: datetime) -> None:
         """due: when the request should have been made that is made now."""
         if self._pace.is_late(due) or self._strained:
-            if self._pace.slow():
+            if self._pace.slow(due):
                 self._latest.clear()
         else:
             self._pace.speed_up()
