@@ -55,10 +55,7 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
         f"[dim]{experiment.name} ({experiment.plan.mode}), {_state(experiment)}; up to {_time(report.at)} UTC, "
         f"{report.days:.1f} days; {stored}{lag}[/dim]",
     )
-    _section(console, "Metrics: intent to treat, all assigned users", _metrics(report.metrics))
-    for reading in report.metrics:
-        if reading.why:
-            _line(console, f"[dim]{words.METRICS[reading.metric]}: {escape(reading.why)}[/dim]")
+    _section_of_metrics(report.metrics, console)
     if any(reading.difference for reading in report.metrics):
         _section(
             console, "The same at a fixed horizon: to be read once, at the planned end", _at_the_end(report.metrics)
@@ -82,6 +79,18 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
             table.add_row(str(run.run), _time(run.at), words.VERDICTS[run.verdict])
         _section(console, "Earlier: lenta experiment report --run N", table)
     _line(console, f"\nNext: {escape(words.after(verdict.kind, experiment))}")
+
+
+def _section_of_metrics(readings: Sequence[MetricReading], console: Console) -> None:
+    """Where none can be told for one reason, that reason alone."""
+    reasons = {reading.why for reading in readings}
+    if len(reasons) == 1 and (why := readings[0].why):
+        _line(console, f"\n[bold]Metrics[/bold]: {escape(why)}")
+        return
+    _section(console, "Metrics: intent to treat, all assigned users", _metrics(readings))
+    for reading in readings:
+        if reading.why:
+            _line(console, f"[dim]{words.METRICS[reading.metric]}: {escape(reading.why)}[/dim]")
 
 
 def _state(experiment: Experiment) -> str:
