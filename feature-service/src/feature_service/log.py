@@ -16,6 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from feature_service.client import Client
 from feature_service.layout import BEGINNING, DEAD_LETTERS, log_key
+from feature_service.scripts import READ_LOG
 
 
 class FeedEvent(Message):
@@ -92,8 +93,7 @@ class StreamLog:
         place, last = (shard, after), self._last
         if up_to is not None and last is not None and last[0] == place and order(last[1][-1].position) >= order(up_to):
             return [entry for entry in last[1][:count] if order(entry.position) <= order(up_to)]
-        found = self._client.xrange(log_key(shard), min=f"({after}", max=up_to or "+", count=count)
-        entries = [parse(position.decode(), fields.get(b"e", b"")) for position, fields in found]
+        entries = _entries(*self._client.eval(READ_LOG, 1, log_key(shard), f"({after}", up_to or "+", count))
         if entries:
             self._last = place, entries
         return entries
@@ -121,6 +121,14 @@ class StreamLog:
             oldest = sorted(names, key=lambda name: order(name.split(":")[1]))[:many]
             for first in range(0, len(oldest), 1_000):
                 self._client.hdel(DEAD_LETTERS, *oldest[first : first + 1_000])
+
+
+def _entries(positions: bytes, lengths: bytes, bodies: bytes) -> list[Entry]:
+    entries, start = list[Entry](), 0
+    for position, length in zip(positions.decode().split(), map(int, lengths.split()), strict=True):
+        entries.append(parse(position, bodies[start : start + length]))
+        start += length
+    return entries
 
 
 def letter(shard: int, entry: Entry, reason: str) -> tuple[str, bytes]:
