@@ -1,4 +1,5 @@
-"""One running platform for all end-to-end tests. A test that breaks a part of it mends it before it ends."""
+"""One running platform for all end-to-end tests, and one browser for a module's pages. A test that breaks a part of the platform
+mends it before it ends."""
 
 from __future__ import annotations
 
@@ -6,10 +7,26 @@ from collections.abc import Iterator
 
 import pytest
 from e2e.running_platform import RunningPlatform, brought_up
+from fakes.browsing import Opener, launched
 from pipeline.stack.home import Home
+from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     with brought_up(Home(tmp_path_factory.mktemp("platform") / "home"), "--world", "tiny") as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launched() as running:
+        yield running
+
+
+@pytest.fixture
+def opened(browser: Browser, address: str) -> Iterator[Opener]:
+    """address: of the console, by the module."""
+    opener = Opener(browser, address)
+    yield opener
+    opener.close()

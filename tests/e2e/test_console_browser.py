@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from console.app import create
 from console.asking import get_now
 from console.settings import ConsoleSettings
-from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, ground, launched
+from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, ground
 from fakes.gateway import CYRILLIC, FALLBACK, NOW, READ_KEY, READER, SHORT, SLOW, STRANGER, served, with_every_state
 from playwright.sync_api import Browser
 
@@ -39,19 +39,6 @@ def address() -> Iterator[str]:
         app.dependency_overrides[get_now] = lambda: NOW
         with served(app) as url:
             yield url
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as running:
-        yield running
-
-
-@pytest.fixture
-def opened(browser: Browser, address: str) -> Iterator[Opener]:
-    opener = Opener(browser, address)
-    yield opener
-    opener.close()
 
 
 @pytest.mark.parametrize("state", STATES)

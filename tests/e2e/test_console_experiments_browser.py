@@ -16,7 +16,7 @@ from console.app import create
 from console.asking import get_now, get_watch
 from console.settings import ConsoleSettings
 from contracts.reports import Report
-from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, Seen, ground, launched
+from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, Seen, ground
 from fakes.gateway import ADMIN_KEY, NOW, READ_KEY, FakeGateway, served, with_every_state
 from fakes.reports import LONG_NAME, STATES
 from fakes.services import watched
@@ -51,19 +51,6 @@ def address(gateway: FakeGateway) -> Iterator[str]:
         app.dependency_overrides |= {get_now: lambda: NOW, get_watch: lambda: watch}
         with served(app) as at:
             yield at
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launched() as running:
-        yield running
-
-
-@pytest.fixture
-def opened(browser: Browser, address: str) -> Iterator[Opener]:
-    opener = Opener(browser, address)
-    yield opener
-    opener.close()
 
 
 @pytest.fixture(scope="module", params=PAGES)
