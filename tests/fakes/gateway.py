@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import uvicorn
-from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan
+from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, Running
 from contracts.headers import API_KEY
 from contracts.reports import Report
 from fakes.reports import RUNS, STATES
@@ -124,6 +124,7 @@ class FakeGateway:
                 Route("/post/{id:int}", self.one_post),
                 Route("/{group}/post/recommendations/", self.preview),
                 Route("/{group}/post/explanations/", self.explanations),
+                Route("/running", self.running),
                 Route("/experiments", self.experiments),
                 Route("/experiments/{name}", self.experiment, methods=["GET", "PUT"]),
                 Route("/experiments/{name}/report", self.report),
@@ -185,6 +186,12 @@ class FakeGateway:
             return _problem(404, "not_found", "no such page")
         ids = _slate(request.path_params["group"], int(request.query_params["limit"]))
         return JSONResponse([_explanation(post_id) for place, post_id in enumerate(ids) if place != 2])
+
+    async def running(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        found = [one.experiment for one in self.reports.values() if one.experiment.state == "running"]
+        return Response(Running(experiments=found).model_dump_json())
 
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):

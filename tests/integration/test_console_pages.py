@@ -229,7 +229,7 @@ def test_an_absent_page_is_a_page(console: httpx.Client) -> None:
 def test_only_public_previews_are_asked_and_never_the_live_call(console: httpx.Client, gateway: FakeGateway) -> None:
     gateway.asked.clear()
     page(console, COLD, 4)
-    assert sorted(path for path in gateway.asked if not path.startswith("/experiments")) == [
+    assert sorted(path for path in gateway.asked if path != "/running") == [
         f"/control/post/explanations/?id={COLD}&limit=4",
         f"/control/post/recommendations/?id={COLD}&limit=4",
         f"/test/post/explanations/?id={COLD}&limit=4",

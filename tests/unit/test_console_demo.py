@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.errors import InvalidParameter
 from console.demo import LIKED_SHOWN, Demo, Found, Query, assemble, liked_lately
 from console.gateway import GatewayError, GatewayUnavailable, Preview
+from contracts.clock import Clock
+from contracts.experiments import Experiment, Plan, Running, Step
 from contracts.wire import FeedRow, Post, User
 
 NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
@@ -139,3 +142,18 @@ def test_a_liked_post_that_cannot_be_read_is_counted_as_missing() -> None:
     assert demo.likes is not None
     assert [liked.post_id for liked in demo.likes.posts] == [6]
     assert demo.likes.note == "1 liked post could not be read."
+
+
+def test_the_live_split_goes_by_the_platforms_clock() -> None:
+    steps = [Step(at=NOW + timedelta(days=1), weights={"control": 0, "test": 1})]
+    plan = Plan(mode="ramp", weights={"control": 1, "test": 0}, ramp=steps)
+    running = Running(experiments=[Experiment.started("slow", plan, NOW - timedelta(days=1))])
+    ahead = running.model_copy(update={"clock": Clock(since=NOW, then=NOW + timedelta(days=2))})
+    asked = found(preview(1), preview(2))
+    assert shown(replace(asked, running=running)).live == "Live split would give this user: control (experiment slow)"
+    assert shown(replace(asked, running=ahead)).live == "Live split would give this user: test (experiment slow)"
+
+
+def test_whoever_is_in_no_experiment_gets_what_was_decided_last() -> None:
+    said = shown(replace(found(preview(1), preview(2)), running=Running(otherwise="test"))).live
+    assert said == "Live split: this user is in no running experiment, and gets test."

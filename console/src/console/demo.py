@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from chassis.errors import InvalidParameter
 from contracts.assignment import GROUPS, Group
-from contracts.experiments import Experiment
+from contracts.experiments import Running
 from contracts.wire import USER_ID_MAX, Explanation, FeedRow, Post, User
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -124,8 +124,8 @@ class Found:
     previews: Mapping[Group, Preview | GatewayError]
     reasons: Mapping[Group, Sequence[Explanation]] = field(default_factory=dict)
     """Empty where a model gave none."""
-    running: Sequence[Experiment] | None = None
-    """That split users; None where it could not be read."""
+    running: Running | None = None
+    """By what users are split; None where it could not be read."""
 
     @property
     def nothing(self) -> bool:
@@ -210,15 +210,17 @@ def _liked(row: FeedRow, post: Post, now: datetime) -> Liked:
     return Liked(post_id=post.id, topic=post.topic, lede=lede, at=row.timestamp, when=when)
 
 
-def _live(user_id: int, running: Sequence[Experiment] | None, now: datetime) -> str | None:
+def _live(user_id: int, running: Running | None, now: datetime) -> str | None:
+    """now: real time; experiments go by the platform's."""
     if running is None:
         return None
-    for experiment in running:
+    now = running.clock.at(now)
+    for experiment in (one for one in running.experiments if one.plan.is_seen):
         assignment = experiment.assign(user_id, now)
         if experiment.is_on(now) and assignment.enrolled:
             mode = experiment.plan.mode
             return words.live_split("both, mixed" if mode == "interleave" else assignment.group, experiment.name)
-    return words.live_split(None, None)
+    return words.live_split(running.otherwise, None)
 
 
 def _column(

@@ -19,7 +19,7 @@ from typing import TypeVar
 import httpx
 import structlog
 from contracts.assignment import Group
-from contracts.experiments import Edit, ExperimentPage
+from contracts.experiments import Edit, ExperimentPage, Running
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
 from contracts.reports import ExperimentLine, Report, RunLine
 from contracts.wire import Explanation, FeedRow, Post, Problem, User
@@ -37,6 +37,7 @@ _USER, _POST = TypeAdapter(User), TypeAdapter(Post)
 _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
 _EXPLANATIONS = TypeAdapter(list[Explanation])
 _LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
+_RUNNING = TypeAdapter(Running)
 _REPORT, _EXPERIMENT = TypeAdapter(Report), TypeAdapter(ExperimentPage)
 
 
@@ -126,6 +127,10 @@ class Gateway:
             path = f"/{group}/post/explanations/"
             response = await self._get(path, {"id": user_id, "limit": k}, self._preview_timeout)
         return [] if response.status_code == 404 else _read(response, _EXPLANATIONS)
+
+    async def running(self) -> Running:
+        """By what users are split now, and the platform's clock."""
+        return _read(await self._get("/running", {}, self._read_timeout), _RUNNING)
 
     async def experiments(self) -> list[ExperimentLine]:
         return _read(await self._get("/experiments", {}, self._read_timeout), _LINES)

@@ -6,13 +6,10 @@ import asyncio
 from datetime import datetime
 
 from contracts.assignment import GROUPS
-from contracts.experiments import Experiment
 from contracts.wire import Post
 
 from console.demo import Demo, Found, Query, assemble, liked_lately
 from console.gateway import Gateway, GatewayError, or_error
-
-MOST_RUNNING = 5
 
 
 async def read_demo(gateway: Gateway, query: Query, now: datetime) -> Demo:
@@ -28,7 +25,7 @@ async def _find(gateway: Gateway, user_id: int, k: int) -> Found:
         history = group.create_task(or_error(gateway.history(user_id)))
         previews = {name: group.create_task(or_error(gateway.preview(name, user_id, k))) for name in GROUPS}
         reasons = {name: group.create_task(or_error(gateway.explanations(name, user_id, k))) for name in GROUPS}
-        split = group.create_task(or_error(_split(gateway)))
+        split = group.create_task(or_error(gateway.running()))
         rows = await history
         liked = [] if isinstance(rows, GatewayError) else liked_lately(rows)
         posts = {row.post_id: group.create_task(or_error(gateway.post(row.post_id))) for row in liked}
@@ -43,10 +40,3 @@ async def _find(gateway: Gateway, user_id: int, k: int) -> Found:
         reasons={name: [] if isinstance(one, GatewayError) else one for name, one in given.items()},
         running=None if isinstance(running, GatewayError) else running,
     )
-
-
-async def _split(gateway: Gateway) -> list[Experiment]:
-    """The running experiments that decide what users see."""
-    lines = [line for line in await gateway.experiments() if line.state == "running" and line.mode != "shadow"]
-    pages = [await gateway.experiment(line.name) for line in lines[:MOST_RUNNING]]
-    return [found.experiment for found in pages if found is not None]

@@ -110,8 +110,8 @@ def unknown_user(user_id: int) -> str:
     return f"Nobody here has the id {user_id}. Both models answer from a cold start, as for a newcomer."
 
 
-def live_split(group: str | None, experiment: str | None) -> str:
-    """group: None for whoever takes part in no experiment."""
-    if group is None:
-        return "Live split: this user is in no running experiment."
+def live_split(group: str, experiment: str | None) -> str:
+    """experiment: None for whoever takes part in none."""
+    if experiment is None:
+        return f"Live split: this user is in no running experiment, and gets {group}."
     return f"Live split would give this user: {group} (experiment {experiment})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from contracts.experiments import Edit, ExperimentPage, Name
+from contracts.experiments import Edit, ExperimentPage, Name, Running
 from contracts.reports import ExperimentLine, Report, RunLine
 from contracts.wire import Exposure
 from fastapi import APIRouter, Depends, Path, Query
@@ -25,6 +25,12 @@ read = APIRouter(dependencies=[Depends(require_key)])
 Named = Annotated[Name, Path(description="The experiment's name.", examples=["models"])]
 Run = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="A stored analysis run; the newest if missing.")]
 ExposureKey = Annotated[str, Path(pattern=r"^[\w-]{1,64}$", description="`X-Request-ID` of the answer.")]
+
+
+@read.get("/running", response_model=Running, responses=OURS)
+async def running(request: Request) -> Response:
+    """By what every gateway splits users: the running experiments, whose ranker serves the others, and the platform's clock."""
+    return await _handed(request, "/running")
 
 
 @read.get("/experiments", response_model=list[ExperimentLine], responses=OURS)
