@@ -18,8 +18,10 @@ from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
 from feature_service.app import create
 from feature_service.client import REQUIRED, WrongRedisSettings
 from feature_service.layout import BUILDING, GENERATION
+from feature_service.loading import CHUNK, in_chunks
 from feature_service.settings import Settings
 from feature_service.warm import WarmError, warm
+from sqlalchemy import text
 
 
 @pytest.fixture
@@ -186,3 +188,9 @@ def test_a_full_redis_refuses_events_and_serves_on(platform: FeaturePlatform) ->
     assert 25 not in platform.row(200).hidden
     platform.client.config_set("maxmemory", "0")
     assert platform.send(event("a", 200, 25, "like")).status_code == 202
+
+
+def test_no_more_rows_than_a_chunk_are_held_at_once(platform: FeaturePlatform) -> None:
+    with platform.engine.connect() as connection:
+        found = in_chunks(connection, text(f"SELECT generate_series(1, {2 * CHUNK + 7})"))
+        assert [len(rows) for rows in found] == [CHUNK, CHUNK, 7]
