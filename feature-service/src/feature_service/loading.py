@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -69,22 +70,36 @@ _ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid 
 
 
 class Loader:
-    """Fills the keys of one generation from what the connection's snapshot shows."""
+    """Fills the keys of one generation from what the connection's snapshot shows.
 
-    def __init__(self, client: Client, connection: Connection, keys: Keys, tick: int, progress: Progress) -> None:
-        self._client, self._connection, self._keys = client, connection, keys
+    beside: another connection with the same snapshot, for what is read at the same time.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        connection: Connection,
+        beside: Connection,
+        keys: Keys,
+        tick: int,
+        progress: Progress,
+    ) -> None:
+        self._client, self._connection, self._beside, self._keys = client, connection, beside, keys
         self._tick, self._progress = tick, progress
 
     def load(self, shards: int) -> tuple[int, int]:
         """Everything, and the shards' offsets in the same snapshot. How many users and posts."""
-        self._connection.execute(_TO_THE_END)
+        for connection in (self._connection, self._beside):
+            connection.execute(_TO_THE_END)
         for shard in all_shards(shards):
             self._client.set(self._keys.offset(shard), _position(self._connection, shard))
         users = self._profiles()
         topics, places = self._posts()
         liked = self._post_counts(places)
-        self._counts(topics)
-        self._hidden()
+        with ThreadPoolExecutor(1) as thread:
+            hidden = thread.submit(self._hidden)
+            self._counts(topics)
+            hidden.result()
         self._popular(liked)
         publish_snapshot(self._client, self._keys)
         return users, len(places)
@@ -171,7 +186,7 @@ class Loader:
 
     def _hidden(self) -> None:
         done = 0
-        users = groupby((row for rows in in_chunks(self._connection, _LIKES) for row in rows), attrgetter("user_id"))
+        users = groupby((row for rows in in_chunks(self._beside, _LIKES) for row in rows), attrgetter("user_id"))
         for chunk in _chunks(users, lambda pair: (pair[0], [row.post_id for row in pair[1]])):
             with self._client.pipeline(transaction=False) as pipe:
                 for user_id, posts in chunk:

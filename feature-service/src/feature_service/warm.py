@@ -13,7 +13,7 @@ from datetime import datetime
 
 from chassis.settings import SettingsError
 from contracts.catalogue import tick_of
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
 from feature_service.applying import Applier
 from feature_service.client import Client, connect_redis, wrong_settings
@@ -93,8 +93,13 @@ class _Warm:
                     time.sleep(0.05)
 
     def _load(self, keys: Keys) -> tuple[int, int]:
-        with self._engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-            return Loader(self._client, connection, keys, self._tick, self._progress).load(self._shards)
+        with self._snapshot() as connection, self._snapshot() as beside:
+            shared = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
+            beside.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{shared}'")
+            return Loader(self._client, connection, beside, keys, self._tick, self._progress).load(self._shards)
+
+    def _snapshot(self) -> Connection:
+        return self._engine.connect().execution_options(isolation_level="REPEATABLE READ")
 
     def _catch_up_and_flip(self, keys: Keys, generation: int) -> None:
         while True:
