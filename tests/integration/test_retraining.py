@@ -14,10 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from catboost import CatBoost, Pool
-from pipeline.cli import app
+from commands import Commands
 from pipeline.dataset import History, Requests, Tables, opened
 from pipeline.dataset.feed import microseconds
-from pipeline.errors import LentaError
 from pipeline.importing.loading import import_tables
 from pipeline.training.fitting import Fitted, fit
 from pipeline.training.models import model_of
@@ -25,7 +24,6 @@ from pipeline.training.scoring import matrices
 from ranking.artefact import ModelStore
 from ranking.scorer import MODEL
 from small_feed import START, lively, write_tables
-from typer.testing import CliRunner, Result
 
 CUT = START + timedelta(days=14)
 USERS, POSTS = 40, 40
@@ -45,7 +43,7 @@ def good(folder: Path) -> Fitted:
 
 
 @dataclass
-class Place:
+class Place(Commands):
     store: ModelStore
     root: Path
     good: Fitted
@@ -71,20 +69,6 @@ class Place:
         contrary = CatBoost({"iterations": 60, "depth": 6, "learning_rate": 0.3, "allow_writing_files": False})
         contrary.fit(Pool(matrix, -4 * scorer.scores(np.asfortranarray(matrix))), silent=True)
         return contrary
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(app, arguments)
-
-    def ok(self, *arguments: str) -> str:
-        result = self.run(*arguments)
-        if result.exception:
-            raise result.exception
-        return result.output
-
-    def refuses(self, *arguments: str) -> str:
-        result = self.run(*arguments)
-        assert isinstance(result.exception, LentaError), result.output
-        return str(result.exception)
 
     @property
     def serving(self) -> str:

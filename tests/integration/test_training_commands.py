@@ -11,43 +11,27 @@ import numpy as np
 import psycopg2
 import pyarrow as pa
 import pytest
-from pipeline.cli import app
+from commands import Commands
 from pipeline.dataset import Tables, export, opened
-from pipeline.errors import LentaError
 from pipeline.importing.loading import import_tables
 from pipeline.stack.home import Home
 from pipeline.training import train
 from pyarrow.parquet import read_table, write_table
 from ranking.artefact import ModelStore
 from small_feed import START, lively, write_tables
-from typer.testing import CliRunner, Result
 
 CUT = START + timedelta(days=16)
 UNTIL = f"{CUT:%Y-%m-%dT%H:%M:%S}"
 
 
 @dataclass
-class Place:
+class Place(Commands):
     """A database with all twenty days, a store, and the folder that was loaded."""
 
     postgres_url: str
     folder: Path
     store: ModelStore
     root: Path
-
-    def run(self, *arguments: str) -> Result:
-        return CliRunner().invoke(app, arguments)
-
-    def ok(self, *arguments: str) -> str:
-        result = self.run(*arguments)
-        if result.exception:
-            raise result.exception
-        return result.output
-
-    def refuses(self, *arguments: str) -> str:
-        result = self.run(*arguments)
-        assert isinstance(result.exception, LentaError), result.output
-        return str(result.exception)
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from feature_service.clock import read_clock
 from feature_service.database import naive
 from feature_service.layout import BEGINNING, all_shards
 from feature_service.log import EventLog, order
+from feature_service.writing import offsets as offsets_in
 
 KEPT = 200
 """Of the newest; of the others each day's last one."""
@@ -49,7 +50,6 @@ _DUE = text(
     "SELECT name, state FROM experiments e WHERE state = 'running' OR (state IN ('stopped', 'archived') "
     "AND NOT EXISTS (SELECT FROM analysis_runs r WHERE r.experiment = e.name AND r.final)) ORDER BY name"
 )
-_OFFSETS = text("SELECT shard, position FROM shard_offsets")
 _ALONE = text("SELECT pg_try_advisory_xact_lock(8003)")
 """Of several ingest processes one analyses."""
 
@@ -114,7 +114,7 @@ class Analyst:
         clock, real = read_clock(self._client), time.time()
         now = clock.at(datetime.fromtimestamp(real, UTC))
         with self._engine.connect() as connection:
-            offsets = {row.shard: row.position for row in connection.execute(_OFFSETS)}
+            offsets = offsets_in(connection)
         if final and not self._is_drained(name, offsets):
             return False
         state = (offsets, now.date())

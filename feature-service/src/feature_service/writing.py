@@ -92,11 +92,11 @@ class Writer:
     def offsets(self) -> dict[int, str]:
         """How far each shard has been written; a shard that never was is not in it."""
         with self._engine.connect() as connection:
-            return {row.shard: row.position for row in connection.execute(_OFFSETS)}
+            return offsets(connection)
 
     def offset(self, shard: int) -> str:
         with self._engine.connect() as connection:
-            return _offset(connection, shard)
+            return offset(connection, shard)
 
     def write(self, shard: int) -> int:
         """One batch; the number of entries that were written, or put aside."""
@@ -197,7 +197,12 @@ def _known(connection: Connection, events: Sequence[Event]) -> set[int]:
     return set(connection.execute(_KNOWN_POSTS, {"ids": sorted({event.post_id for event in events})}).scalars())
 
 
-def _offset(connection: Connection, shard: int) -> str:
+def offsets(connection: Connection) -> dict[int, str]:
+    """How far each shard has been written; a shard that never was is not in it."""
+    return {row.shard: row.position for row in connection.execute(_OFFSETS)}
+
+
+def offset(connection: Connection, shard: int) -> str:
     found: str | None = connection.execute(_OFFSET, {"shard": shard}).scalar_one_or_none()
     return found or BEGINNING
 
