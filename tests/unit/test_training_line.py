@@ -42,6 +42,12 @@ def test_a_few_views_hardly_move_it_and_equal_columns_do_no_harm() -> None:
     assert all(abs(weights[name] - (name == "post_rate")) < 0.2 for name in COLUMNS)
 
 
+def test_views_that_are_liked_far_more_often_than_the_encoder_says_do_not_throw_it_off() -> None:
+    matrix = np.full((20, len(COLUMNS)), -3.0, np.float32)
+    weights = fit_baseline(LengthEncoder(), COLUMNS, matrix, np.tile([0.0, 0.0, 1.0, 1.0, 1.0], 4))
+    assert all(abs(weights[name] - (name == "post_rate")) < 0.2 for name in COLUMNS)
+
+
 def test_a_baseline_is_the_weighted_sum_of_its_columns() -> None:
     matrix = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], np.float32)
     found = Baseline.of({"c": 2.0, "a": -1.0}, ["a", "b", "c"])

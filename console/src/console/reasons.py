@@ -64,7 +64,6 @@ WORDS = {
     "post_exposure": "how widely the post was shown",
     "seen": "times that the user has seen the post",
     "text_taste": "its text is like what the user liked",
-    "text_cosine": "its words are those of posts that the user liked",
     "topic_taste": "the user’s taste within the topic",
     "tower": "the network’s match of user and post",
     "shared_topic_taste": "what readers of like taste chose within the topic",

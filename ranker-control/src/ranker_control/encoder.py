@@ -1,7 +1,7 @@
-"""How ranker-control sees posts: tf-idf folded onto a few directions, and how near a post is to what the user liked.
+"""How ranker-control sees posts: tf-idf folded onto the few directions along which tastes differ, and the user's taste along each.
 
 A post's vector holds its coordinates within its topic (`ranking.taste`), so that the sum over the posts that a user liked is
-already what the taste needs. Last stands the coordinates' length, which no request has to compute again.
+already what the taste needs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from ranking.taste import Floats, Space, independent_taste
 from ranking.text import TfidfProjection
 
 FILE = "taste.npz"
-LEAST_NORM = 1e-6
 
 
 @dataclass(frozen=True)
@@ -32,21 +31,18 @@ class TextEncoder:
     variance: Floats
     topics: list[str]
 
-    columns = ("text_taste", "text_cosine")
+    columns = ("text_taste",)
     base = ("user_topic_by_post", "text_taste")
 
     @property
     def dimensions(self) -> int:
-        return self.space.rank + 1
+        return self.space.rank
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
-        own = self.space.coordinates(self.projection.vectors(texts), topic_places(self.topics, topics))
-        return np.hstack([own, np.linalg.norm(own, axis=1, keepdims=True)])
+        return self.space.coordinates(self.projection.vectors(texts), topic_places(self.topics, topics))
 
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
-        liked, posts = user.liked_sum[:, :-1], vectors[:, :-1]
-        out[:, 0] = dots(independent_taste(liked, user.liked, self.variance), posts)
-        out[:, 1] = dots(liked, posts) / np.maximum(np.linalg.norm(liked, axis=1) * vectors[:, -1], LEAST_NORM)
+        out[:, 0] = dots(independent_taste(user.liked_sum, user.liked, self.variance), vectors)
 
     def save(self, folder: Path) -> None:
         self.projection.save(folder)

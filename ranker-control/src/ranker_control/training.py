@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ranking.examples import Examples
-from ranking.taste import standard_space, taste_variances
+from ranking.taste import taste_space, taste_variances
 from ranking.text_fitting import fit_projection
 
 from ranker_control.encoder import TextEncoder
 
 DIMENSIONS = 64
-LEARNS_FROM_LIKES = False
-"""Only texts, and how much users differ along their directions: nothing that could give a training row away to itself."""
+"""Of the text, before likes tell which directions matter."""
+RANK = 16
 
 
 def train_encoder(examples: Examples, seed: int, on_progress: Callable[[int, int], None]) -> TextEncoder:
@@ -20,7 +20,7 @@ def train_encoder(examples: Examples, seed: int, on_progress: Callable[[int, int
     projection = fit_projection(posts.texts, DIMENSIONS, seed)
     on_progress(1, 2)
     vectors = projection.vectors(posts.texts)
-    space = standard_space(vectors, examples)
+    space = taste_space(vectors, examples, RANK)
     variance = taste_variances(space.coordinates(vectors, posts.topic), examples)
     on_progress(2, 2)
     return TextEncoder(projection, space, variance, posts.topics)

@@ -21,7 +21,7 @@ from ranking.examples import Index, topic_places
 from ranking.leaning import Leaning
 from ranking.profiles import profile_inputs
 from ranking.taste import Space
-from ranking.text import TfidfProjection
+from ranking.text import WordShares
 
 from ranker_test import minilm
 from ranker_test.minilm import MiniLM
@@ -31,7 +31,7 @@ FILE = "towers.npz"
 
 
 class TextVectors(Protocol):
-    """What turns texts into vectors: tf-idf folded, or a transformer."""
+    """What turns texts into vectors: shares of words, folded, or a transformer."""
 
     @property
     def dimensions(self) -> int: ...
@@ -45,7 +45,7 @@ class TextVectors(Protocol):
 
 def load_texts(folder: Path) -> TextVectors:
     """Raises ArtefactError for a folder without its files."""
-    return MiniLM.load(folder) if (folder / minilm.TURN).exists() else TfidfProjection.load(folder)
+    return MiniLM.load(folder) if (folder / minilm.TURN).exists() else WordShares.load(folder)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ MODEL, TOKENIZER, TURN = "model.onnx", "tokenizer.json", "minilm.npz"
 LONGEST = 256
 """Tokens of a text that are read, as the model was trained."""
 AT_ONCE = 32
+DIMENSIONS = 128
+"""Of the posts' strongest, that are kept."""
 OnProgress = Callable[[int, int], None]
 
 
@@ -38,12 +40,12 @@ class MiniLM:
         return int(self.turn.shape[1])
 
     @classmethod
-    def fit(cls, folder: Path, texts: Sequence[str], dimensions: int, on_progress: OnProgress) -> MiniLM:
+    def fit(cls, folder: Path, texts: Sequence[str], on_progress: OnProgress) -> MiniLM:
         """Weights of a folder, folded for these texts. Raises ArtefactError where a file or a package is missing."""
         transformer = Transformer.open(folder)
         whole = np.vstack(list(transformer.chunks(texts, on_progress)))
         _, axes = np.linalg.eigh(np.cov(whole, rowvar=False))
-        turn = axes[:, ::-1][:, :dimensions].astype(np.float32)
+        turn = axes[:, ::-1][:, :DIMENSIONS].astype(np.float32)
         return cls(transformer, turn, dict(zip(texts, whole @ turn, strict=True)))
 
     def vectors(self, texts: Sequence[str]) -> Matrix:

@@ -17,14 +17,12 @@ from ranking.examples import Examples
 from ranking.leaning import Leaning, fit_leaning
 from ranking.profiles import profile_inputs
 from ranking.taste import Floats, taste_space
-from ranking.text_fitting import fit_projection
+from ranking.text_fitting import fit_shares
 
 from ranker_test.encoder import TextVectors, TowerEncoder
 from ranker_test.minilm import MiniLM
 from ranker_test.towers import Towers, user_inputs
 
-LEARNS_FROM_LIKES = True
-"""Rows that the encoder learned from look better to it than new ones do: trees must learn from others."""
 CHUNK = 50_000
 OnProgress = Callable[[int, int], None]
 Weights = dict[str, jax.Array]
@@ -34,7 +32,7 @@ Weights = dict[str, jax.Array]
 class Plan:
     """What was chosen on tuning worlds; see docs/models.md."""
 
-    text_dimensions: int = 128
+    text_dimensions: int = 64
     text_rank: int = 16
     extra_dimensions: int = 8
     """Of the towers, beyond those of the text."""
@@ -53,9 +51,9 @@ class Plan:
 def train_encoder(
     examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan(), texts: TextVectors | None = None
 ) -> TowerEncoder:
-    """texts: fitted on the posts; None for tf-idf."""
+    """texts: fitted on the posts; None for shares of words."""
     posts = examples.posts
-    texts = texts or fit_projection(posts.texts, plan.text_dimensions, seed)
+    texts = texts or fit_shares(posts.texts, plan.text_dimensions, seed)
     embedded = texts.vectors(posts.texts)
     text = taste_space(embedded, examples, plan.text_rank)
     coordinates = text.coordinates(embedded, posts.topic)
@@ -76,10 +74,9 @@ class WithMiniLM:
     _texts: MiniLM | None = None
 
     def __call__(self, examples: Examples, seed: int, on_progress: OnProgress) -> TowerEncoder:
-        plan = Plan()
         if self._texts is None:
-            self._texts = MiniLM.fit(self.folder, examples.posts.texts, plan.text_dimensions, on_progress)
-        return train_encoder(examples, seed, on_progress, plan, self._texts)
+            self._texts = MiniLM.fit(self.folder, examples.posts.texts, on_progress)
+        return train_encoder(examples, seed, on_progress, texts=self._texts)
 
 
 def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Matrix, Floats]:

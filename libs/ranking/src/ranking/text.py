@@ -1,4 +1,4 @@
-"""Text as a short vector: tf-idf folded onto its strongest directions (latent semantic analysis), in pure numpy.
+"""Text as a short vector: weighted words folded onto their strongest directions (latent semantic analysis), in pure numpy.
 
 Fitted by scikit-learn while training (`ranking.text_fitting`) and equal to it; serving needs no scikit-learn. Nothing here
 is ever posts x vocabulary: a text's few words meet their rows of the projection.
@@ -7,11 +7,13 @@ is ever posts x vocabulary: a text's few words meet their rows of the projection
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +22,13 @@ from ranking.artefact import ArtefactError
 from ranking.encoder import Matrix
 
 FILE = "text.npz"
+Floats = npt.NDArray[np.float64]
 TOKEN = re.compile(r"(?u)\b\w\w+\b")
 """Words of two characters and more, in any script; as scikit-learn's default."""
 
 
 @dataclass(frozen=True)
-class TfidfProjection:
+class FoldedWords(ABC):
     """words: shape (w,); idf: shape (w,); projection: shape (w, dimensions)."""
 
     words: npt.NDArray[np.str_]
@@ -48,23 +51,44 @@ class TfidfProjection:
                 place for word in TOKEN.findall(text.lower()) if (place := self._place.get(word)) is not None
             )
             if counts:
-                out[row] = self._vector(counts)
+                places = np.fromiter(counts.keys(), np.intp)
+                weights = self.weights(np.fromiter(counts.values(), np.float64), self.idf[places])
+                out[row] = weights @ self.projection[places]
         return out
 
-    def _vector(self, counts: Counter[int]) -> npt.NDArray[np.float64]:
-        places = np.fromiter(counts.keys(), np.intp)
-        weights = (1.0 + np.log(np.fromiter(counts.values(), np.float64))) * self.idf[places]
-        folded: npt.NDArray[np.float64] = (weights / np.linalg.norm(weights)) @ self.projection[places]
-        return folded
+    @staticmethod
+    @abstractmethod
+    def weights(counts: Floats, idf: Floats) -> Floats:
+        """Of a text's known words, by how often each stands in it; shapes (words,)."""
 
     def save(self, folder: Path) -> None:
         np.savez(folder / FILE, words=self.words, idf=self.idf, projection=self.projection.astype(np.float32))
 
     @classmethod
-    def load(cls, folder: Path) -> TfidfProjection:
+    def load(cls, folder: Path) -> Self:
         """Raises ArtefactError for a file that is not one."""
         try:
             with np.load(folder / FILE, allow_pickle=False) as arrays:
                 return cls(arrays["words"], arrays["idf"], arrays["projection"].astype(np.float64))
         except (OSError, ValueError, KeyError) as error:
             raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error
+
+
+class TfidfProjection(FoldedWords):
+    """tf-idf as scikit-learn has it: a logarithm of the count, a smoothed idf that is never 0, length 1."""
+
+    @staticmethod
+    def weights(counts: Floats, idf: Floats) -> Floats:
+        weights = (1.0 + np.log(counts)) * idf
+        return np.asarray(weights / np.linalg.norm(weights))
+
+
+class WordShares(FoldedWords):
+    """tf-idf as first written down: a word's share of the text times log(posts / posts with the word) (Salton & Buckley 1988).
+
+    What a text says of each of its themes is then a straight line in its vector; length 1 bends it by how many different words it has.
+    """
+
+    @staticmethod
+    def weights(counts: Floats, idf: Floats) -> Floats:
+        return np.asarray(counts / counts.sum() * idf)

@@ -10,7 +10,7 @@ import pandas as pd
 from ranking.encoder import Matrix
 from ranking.examples import Examples, Index
 from ranking.taste import Floats, Space, standard_space, taste_space, taste_variances
-from ranking.text_fitting import fit_projection
+from ranking.text_fitting import fit_shares
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.manifold import TSNE
@@ -19,8 +19,8 @@ from pipeline.dataset.feed import Feed
 from pipeline.dataset.history import History
 from pipeline.dataset.sampling import learn_from, training_requests
 
-DIMENSIONS = 128
-"""As both models' texts."""
+DIMENSIONS = 64
+"""As ranker-test's texts."""
 THEMES = 6
 """Sub-themes that are looked for in each topic."""
 LEAST_POSTS = 12
@@ -42,8 +42,8 @@ class Themes:
 
 
 def text_vectors(feed: Feed, dimensions: int = DIMENSIONS, seed: int = 0) -> Matrix:
-    """tf-idf folded onto its strongest directions, shape (posts, dimensions)."""
-    return fit_projection(feed.posts.texts, dimensions, seed).vectors(feed.posts.texts)
+    """Shares of words, folded onto their strongest directions, shape (posts, dimensions): as ranker-test sees texts."""
+    return fit_shares(feed.posts.texts, dimensions, seed).vectors(feed.posts.texts)
 
 
 def within_topics(vectors: Matrix, topic: Index) -> Matrix:

@@ -38,12 +38,11 @@ from pipeline.training.trees import Rows, train_trees
 STOP_SHARE = 0.1
 """The latest views, by which the trees stop growing."""
 ENCODER_SHARE = 0.5
-"""The earliest views: what an encoder that learns from likes sees, while the trees learn from the rest."""
+"""The earliest views, which the encoder sees first. Rows that it learned from look better to it than new ones do: the trees learn
+from the others."""
 CHUNK = 100_000
-TREE_ROWS = 350_000
-"""Views that trees learn from: more gave nothing on tuning worlds."""
-LEARNING_ROWS = 600_000
-"""Views where an encoder learns too."""
+ROWS = 600_000
+"""Views to learn from: more gave nothing on tuning worlds."""
 RETRIEVAL_USERS = 60
 RETRIEVAL_POSTS = 1_000
 GOLDEN_USERS = 6
@@ -74,11 +73,11 @@ class Fitted:
 def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnProgress = silent) -> Fitted:
     """now: when it is trained, for its version. Raises LentaError for a feed that nothing can be learned from."""
     history = History(feed)
-    requests, clicked = training_requests(feed, seed, LEARNING_ROWS if model.learns_from_likes else TREE_ROWS)
+    requests, clicked = training_requests(feed, seed, ROWS)
     examples, features = learn_from(history, requests, clicked)
     feed.rest()
     on_progress(25, 100)
-    split = Split.of(examples, model.learns_from_likes)
+    split = Split.of(examples)
     encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
     vectors = encode_posts(encoder, examples)
     columns = [*SCHEMA, *encoder.columns]
@@ -95,9 +94,9 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
         for part, rows in zip(("train", "later"), parts, strict=True)
         for name, measure in (("log_loss", log_loss), ("auc", area_under_curve))
     }
-    if model.learns_from_likes:  # the trees know what its columns are worth on new rows; now it may learn from all
-        encoder = model.train_encoder(examples, seed, share_of(on_progress, 75, 95))
-        vectors = encode_posts(encoder, examples)
+    # the trees know what the encoder's columns are worth on new rows; now it may learn from all
+    encoder = model.train_encoder(examples, seed, share_of(on_progress, 75, 95))
+    vectors = encode_posts(encoder, examples)
     manifest = _manifest(model.name, history, encoder, base, len(clicked), metrics, now)
     fitted = _finish(trees, Scorer(trees, encoder, PostVectors.of(feed.posts.ids, vectors), manifest), feed, seed)
     on_progress(100, 100)
@@ -122,14 +121,14 @@ class Split:
         return self.trees, self.later
 
     @classmethod
-    def of(cls, examples: Examples, learns_from_likes: bool) -> Split:
+    def of(cls, examples: Examples) -> Split:
         """Where a part of the rows would be all liked or all not, the trees learn from all, and don't stop early."""
         rows = len(examples)
         later = int(rows * (1 - STOP_SHARE))
-        middle = int(rows * ENCODER_SHARE) if learns_from_likes else 0
+        middle = int(rows * ENCODER_SHARE)
         parts = slice(middle, later), slice(later, rows)
-        if all(0 < examples.clicked[part].mean() < 1 for part in parts if part.stop > part.start) and middle < later:
-            return cls(slice(0, middle or later), *parts, stops=later < rows)
+        if 0 < middle < later and all(0 < examples.clicked[part].mean() < 1 for part in parts):
+            return cls(slice(0, middle), *parts, stops=True)
         everything = slice(0, rows)
         return cls(everything, everything, everything, stops=False)
 

@@ -12,13 +12,13 @@ import numpy as np
 from ranking.baseline import Baseline
 from ranking.encoder import Encoder, Matrix
 from ranking.taste import Floats
+from scipy.optimize import minimize
 
 from pipeline.training.measures import sigmoid
 
 OF_POSTS = ("topic_rate", "post_rate", "post_exposure")
 PRIOR_PRECISION = 10.0
 """A weight differs from the encoder's own by a standard deviation of .3 before anything is known."""
-NEWTON_STEPS = 5
 
 
 def fit_baseline(encoder: Encoder, columns: Sequence[str], matrix: Matrix, clicked: Floats) -> dict[str, float]:
@@ -31,12 +31,20 @@ def fit_baseline(encoder: Encoder, columns: Sequence[str], matrix: Matrix, click
     moved = [*OF_POSTS, *encoder.columns]
     start = Baseline.of(weights, columns).log_odds(matrix)
     inputs = np.column_stack([matrix[:, [columns.index(name) for name in moved]], np.ones(len(matrix))])
-    precision = np.diag([PRIOR_PRECISION] * len(moved) + [0.0])
-    more = np.zeros(inputs.shape[1])
-    for _ in range(NEWTON_STEPS):
+    precision = np.array([PRIOR_PRECISION] * len(moved) + [0.0])
+
+    def loss(more: Floats) -> float:
+        odds = start + inputs @ more
+        return float((np.logaddexp(0.0, odds) - clicked * odds).sum() + precision @ more**2 / 2)
+
+    def slope(more: Floats) -> Floats:
+        return np.asarray(inputs.T @ (sigmoid(start + inputs @ more) - clicked) + precision * more)
+
+    def curvature(more: Floats) -> Floats:
         chance = sigmoid(start + inputs @ more)
-        slope = inputs.T @ (clicked - chance) - precision @ more
-        more += np.linalg.solve((inputs * (chance * (1 - chance))[:, None]).T @ inputs + precision, slope)
-    for name, change in zip(moved, more, strict=False):
+        return np.asarray((inputs * (chance * (1 - chance))[:, None]).T @ inputs + np.diag(precision))
+
+    found = minimize(loss, np.zeros(inputs.shape[1]), jac=slope, hess=curvature, method="trust-exact")
+    for name, change in zip(moved, found.x, strict=False):
         weights[name] = weights.get(name, 0.0) + float(change)
     return weights

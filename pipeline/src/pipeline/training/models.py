@@ -21,8 +21,6 @@ class Model:
     name: str
     train_encoder: TrainEncoder
     load_encoder: Callable[[Path], Encoder]
-    learns_from_likes: bool
-    """Then the trees learn from rows that the encoder has not seen."""
 
 
 def check_name(name: str) -> None:
@@ -49,11 +47,11 @@ def model_of(name: str, text_encoder: Path | None = None) -> Model:
     if name == "control":
         from ranker_control import training as control
 
-        return Model(name, control.train_encoder, loader(name), control.LEARNS_FROM_LIKES)
+        return Model(name, control.train_encoder, loader(name))
     from ranker_test import training as test
 
     train_encoder = test.WithMiniLM(text_encoder) if text_encoder else test.train_encoder
-    return Model(name, train_encoder, loader(name), test.LEARNS_FROM_LIKES)
+    return Model(name, train_encoder, loader(name))
 
 
 def text_encoder_of(encoder: Encoder) -> Path | None:
