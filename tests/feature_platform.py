@@ -96,6 +96,7 @@ class FeaturePlatform:
         rows = {user: self.row(user) for user in (*USERS, 990, 991)}
         existing = frozenset(catalogue.post_id.tolist())
         return {
+            "counted_until": catalogue.counted_until,
             "posts": sorted(zip(catalogue.post_id.tolist(), (catalogue.topics[catalogue.topic]).tolist(), strict=True)),
             "counts": {
                 int(post): values

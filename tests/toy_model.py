@@ -57,7 +57,7 @@ def toy_catalogue(posts: int, seed: int = 0, version: int = 1) -> Catalogue:
     views = by_segment.sum(axis=1)
     return Catalogue(
         version=version,
-        tick=NOW,
+        counted_until=NOW,
         topics=np.array(TOPICS, np.str_),
         post_id=rng.permutation(np.arange(1, posts + 1)),
         topic=rng.integers(0, len(TOPICS), posts).astype(np.int16),

@@ -105,7 +105,7 @@ def test_a_record_of_another_version_is_refused_by_number() -> None:
 def test_a_catalogue_survives_packing_and_finds_its_posts() -> None:
     catalogue = Catalogue(
         version=7,
-        tick=3_600,
+        counted_until=3_600,
         topics=np.array(["a", "б"], np.str_),
         post_id=np.array([5, 3, 900], np.int64),
         topic=np.array([0, 1, 1], np.int16),
@@ -114,7 +114,7 @@ def test_a_catalogue_survives_packing_and_finds_its_posts() -> None:
         segment_likes=np.array([[0, 0], [1, 0], [0, 1]], np.uint32),
     )
     back = Catalogue.unpack(catalogue.pack())
-    assert back.version == 7
+    assert (back.version, back.counted_until) == (7, 3_600)
     assert back.topics.tolist() == ["a", "б"]
     assert back.index_of(np.array([900, 4, 5])).tolist() == [2, -1, 0]
     assert back.views.tolist() == [1, 2, 3]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from contracts.catalogue import TICK_SECONDS, tick_of
 from contracts.wire import MAX_BATCH
 from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
 from feature_service.layout import DEAD_LETTERS, log_key, shard_of
@@ -125,6 +126,22 @@ def test_a_late_event_counts_in_the_catalogue_at_the_next_tick(platform: Feature
     assert after.version > before.version
     assert after.views[place] == before.views[place] + 1
     assert after.first_view_at[place] == datetime(2021, 12, 1, tzinfo=UTC).timestamp()
+    assert after.counted_until == before.counted_until
+
+
+def test_the_catalogues_clock_stands_still_while_nothing_happens_and_goes_to_the_end_of_the_hour_of_an_event(
+    platform: FeaturePlatform,
+) -> None:
+    now = datetime.now(UTC)
+    before = platform.catalogue().counted_until
+    platform.ingest.chores(now + timedelta(hours=30))
+    assert platform.catalogue().counted_until == before < now.timestamp()
+    platform.send(event("a", 200, 25, "view", now))
+    platform.settle()
+    platform.ingest.chores(now + timedelta(hours=31))
+    assert platform.catalogue().counted_until == tick_of(now) + TICK_SECONDS
+    platform.warm(now + timedelta(hours=31))
+    assert platform.catalogue().counted_until == tick_of(now) + TICK_SECONDS
 
 
 def test_an_event_of_the_open_hour_waits_for_the_tick(platform: FeaturePlatform) -> None:

@@ -75,7 +75,7 @@ class Stage:
         old = self.service.catalogue
         self.service.catalogue = Catalogue(
             version=old.version + 1,
-            tick=old.tick,
+            counted_until=old.counted_until,
             topics=old.topics,
             post_id=np.append(old.post_id, post),
             topic=np.append(old.topic, 1).astype(np.int16),

@@ -94,7 +94,7 @@ def counted(rows: list[Row], user: int, post: int, seconds: float) -> dict[str, 
         "segment_topic_likes": count(of_topic, "like"),
         "segment_post_views": count(of_post, "view"),
         "segment_post_likes": count(of_post, "like"),
-        "tick": float(tick_of(epoch + seconds)),
+        "counted_until": max((float(tick_of(epoch + row.seconds)) + TICK_SECONDS for row in past), default=0.0),
         "now": epoch + seconds,
     }
 

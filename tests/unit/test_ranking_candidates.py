@@ -80,7 +80,7 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
         segment_topic_likes=by_topic(catalogue.segment_topic_likes[:, segment]),
         segment_post_views=catalogue.segment_views[:, segment].astype(np.float64),
         segment_post_likes=catalogue.segment_likes[:, segment].astype(np.float64),
-        tick=one(catalogue.tick),
+        counted_until=one(catalogue.counted_until),
         now=one(now),
     )
     out = np.empty((posts, manifest.schema_length), np.float32, order="F")

@@ -92,7 +92,7 @@ class Applier:
         commands = self._post_commands(keys, entries) if shard == POSTS_SHARD else self._commands(keys, shard, entries)
         flat = [part for command in commands for part in command]
         end = entries[-1].position
-        names = (keys.offset(shard), keys.counts, keys.first_view, keys.tick, keys.hours)
+        names = (keys.offset(shard), keys.counts, keys.first_view, keys.tick, keys.hours, keys.counted_until)
         done = self._client.eval(APPLY, len(names), *names, start, end, *flat)
         if done and shard == POSTS_SHARD:
             publish_snapshot(self._client, keys)

@@ -12,6 +12,7 @@
 | `g<n>:topics` | list of topic names | ingest, warm |
 | `g<n>:segment_counts` | per post and segment two uint32, views and likes before the tick (`posts.counter_of`) | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
+| `g<n>:counted_until` | where the hour of the last event ends that these counts hold | ingest, warm |
 | `g<n>:hours` | hash: counts of the open hours, `<hour>:<counter>` | ingest, warm |
 | `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
@@ -76,6 +77,7 @@ class Keys:
         self.changes = f"{prefix}:changes"
         self.snapshot_of = f"{prefix}:snapshot_of"
         self.tick = f"{prefix}:tick"
+        self.counted_until = f"{prefix}:counted_until"
         self.hours = f"{prefix}:hours"
         self.popular = f"{prefix}:popular"
 

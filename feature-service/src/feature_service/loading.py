@@ -16,6 +16,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
+from contracts.catalogue import TICK_SECONDS, tick_of
 from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
 from contracts.wire import UserProfile
 from sqlalchemy import Connection, Row, text
@@ -42,6 +43,7 @@ _POST_COUNTS = text(
     f"SELECT post_id, {_SEGMENT} AS segment, count(*) FILTER (WHERE action = 'view' AND timestamp < :tick) AS views, "
     "count(*) FILTER (WHERE action = 'like' AND timestamp < :tick) AS likes, "
     "count(*) FILTER (WHERE action = 'like') AS all_likes, "
+    "max(timestamp) FILTER (WHERE timestamp < :tick) AS last, "
     "min(min(timestamp) FILTER (WHERE action = 'view')) OVER (PARTITION BY post_id) AS first_view "
     "FROM feed_data LEFT JOIN user_data USING (user_id) GROUP BY 1, 2"
 )
@@ -143,17 +145,17 @@ class Loader:
         """Segments, posts, and the likes of the one for the other."""
         liked: list[tuple[str, int, int]] = []
         counts = np.zeros((len(places), *COUNTERS), COUNTER)
-        first_view = np.zeros(len(places), COUNTER)
+        first_view, until = np.zeros(len(places), COUNTER), 0
         asked = {"tick": naive(datetime.fromtimestamp(self._tick, UTC)), "bands": list(AGE_BANDS)}
         for row in self._connection.execute(_POST_COUNTS, asked):
             if (place := places.get(row.post_id)) is not None:
                 counts[place, row.segment] = row.views, row.likes
                 first_view[place] = _seconds(row.first_view)
+                until = max(until, tick_of(_seconds(row.last)) + TICK_SECONDS) if row.last else until
                 liked.append((SEGMENTS[row.segment], row.post_id, row.all_likes))
         with self._client.pipeline() as pipe:
-            pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes()).set(
-                self._keys.tick, self._tick
-            )
+            pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes())
+            pipe.set(self._keys.tick, self._tick).set(self._keys.counted_until, until)
             for row in self._connection.execute(_OPEN_HOURS, asked):
                 if (place := places.get(row.post_id)) is not None:
                     counter = counter_of(place, row.segment, row.action == "like")

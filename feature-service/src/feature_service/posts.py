@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -52,9 +52,14 @@ class Posts:
 
 def publish_snapshot(client: Client, keys: Keys) -> None:
     """Makes the catalogue anew out of what the generation holds now."""
-    names = [keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view, keys.tick, keys.changes]
-    ids, topic, topics, counts, first_view, tick, version, of = client.eval(READ_POSTS, len(names), *names)
-    catalogue = _catalogue(ids, topic, [name.decode() for name in topics], counts, first_view, int(tick), int(version))
+    of_posts = [keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view]
+    names = [*of_posts, keys.tick, keys.changes, keys.counted_until]
+    ids, topic, topics, counts, first_view, tick, version, of, until = client.eval(READ_POSTS, len(names), *names)
+    catalogue = replace(
+        _catalogue(ids, topic, [name.decode() for name in topics], counts, first_view, int(tick)),
+        version=int(version),
+        counted_until=int(until),
+    )
     places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
     client.eval(PUT_SNAPSHOT, len(places), *places, version, catalogue.pack(), of)
 
@@ -67,14 +72,15 @@ def publish_missed_snapshot(client: Client, keys: Keys) -> None:
 
 
 def _catalogue(
-    ids: bytes, topic: bytes, topics: Sequence[str], counts: bytes, first_view: bytes, tick: int, version: int
+    ids: bytes, topic: bytes, topics: Sequence[str], counts: bytes, first_view: bytes, tick: int
 ) -> Catalogue:
+    """Without its version, and without the hour of its last event."""
     post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
     by_segment = _padded(counts, len(post_id) * math.prod(COUNTERS)).reshape(-1, *COUNTERS)
     first = _padded(first_view, len(post_id)).astype(np.int64)
     return Catalogue(
-        version=version,
-        tick=tick,
+        version=0,
+        counted_until=0,
         topics=np.array(topics, dtype=np.str_),
         post_id=post_id,
         topic=np.frombuffer(topic, TOPIC_INDEX).astype(np.int16),
@@ -95,7 +101,8 @@ def close_hours(client: Client, keys: Keys, tick: int) -> bool:
     at = int(client.get(keys.tick) or 0)
     if tick <= at:
         return False
-    if not client.eval(CLOSE_HOURS, 4, keys.tick, keys.counts, keys.hours, keys.changes, at, tick):
+    names = [keys.tick, keys.counts, keys.hours, keys.changes, keys.counted_until]
+    if not client.eval(CLOSE_HOURS, len(names), *names, at, tick):
         return False
     publish_snapshot(client, keys)
     return True

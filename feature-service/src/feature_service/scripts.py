@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contracts.catalogue import TICK_SECONDS
+
 # The row of a user out of the generation in service: a flip can never show the old one.
 READ_ROW = """
 local g = redis.call('GET', 'generation')
@@ -90,19 +92,22 @@ return replayed
 """
 
 # Applies a batch to a generation, if its offset is still the one that the batch starts from.
-# KEYS: offset, counts, first_view, tick, hours. ARGV: expected, new, then commands with their arguments.
+# KEYS: offset, counts, first_view, tick, hours, counted_until. ARGV: expected, new, then commands with their arguments.
 # `count` (a counter's place, time, its hour): what lies before the tick is closed, the rest waits for a later one.
 APPLY = """
 local at = redis.call('GET', KEYS[1]) or '0-0'
 if at ~= ARGV[1] then return 0 end
 local tick = tonumber(redis.call('GET', KEYS[4]) or '0')
+local counted = tonumber(redis.call('GET', KEYS[6]) or '0')
 local i = 3
 while i <= #ARGV do
   local what = ARGV[i]
   if what == 'set' then
     redis.call('SET', ARGV[i + 1], ARGV[i + 2]); i = i + 3
   elseif what == 'count' then
-    if tonumber(ARGV[i + 2]) < tick then redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. ARGV[i + 1], 1)
+    if tonumber(ARGV[i + 2]) < tick then
+      redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. ARGV[i + 1], 1)
+      counted = math.max(counted, tonumber(ARGV[i + 3]) + HOUR)
     else redis.call('HINCRBY', KEYS[5], ARGV[i + 3] .. ':' .. ARGV[i + 1], 1) end
     i = i + 4
   elseif what == 'first' then
@@ -125,27 +130,31 @@ while i <= #ARGV do
     return redis.error_reply('unknown command ' .. what)
   end
 end
+redis.call('SET', KEYS[6], string.format('%d', counted))
 redis.call('SET', KEYS[1], ARGV[2])
 return 1
-"""
+""".replace("HOUR", str(TICK_SECONDS))
 
 # Closes the hours before the new tick: their counts become part of the closed ones.
-# KEYS: tick, counts, hours, changes. ARGV: the expected tick, the new one.
+# KEYS: tick, counts, hours, changes, counted_until. ARGV: the expected tick, the new one.
 CLOSE_HOURS = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local fields = redis.call('HGETALL', KEYS[3])
+local counted = tonumber(redis.call('GET', KEYS[5]) or '0')
 for i = 1, #fields, 2 do
   local hour, place = string.match(fields[i], '(%d+):(%d+)')
   if tonumber(hour) < tonumber(ARGV[2]) then
     redis.call('BITFIELD', KEYS[2], 'INCRBY', 'u32', '#' .. place, fields[i + 1])
     redis.call('HDEL', KEYS[3], fields[i])
+    counted = math.max(counted, tonumber(hour) + HOUR)
   end
 end
+redis.call('SET', KEYS[5], string.format('%d', counted))
 redis.call('SET', KEYS[1], ARGV[2]); redis.call('INCR', KEYS[4])
 return 1
-"""
+""".replace("HOUR", str(TICK_SECONDS))
 
-# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick, changes.
+# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick, changes, counted_until.
 # Versions start from the clock, so that after a Redis that lost everything none comes a second time.
 READ_POSTS = """
 local last = tonumber(redis.call('GET', 'catalogue_versions') or '0')
@@ -153,7 +162,7 @@ local version = math.max(last + 1, tonumber(redis.call('TIME')[1]))
 redis.call('SET', 'catalogue_versions', string.format('%d', version))
 return {redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or '', redis.call('LRANGE', KEYS[3], 0, -1),
         redis.call('GET', KEYS[4]) or '', redis.call('GET', KEYS[5]) or '', redis.call('GET', KEYS[6]) or '0',
-        version, redis.call('GET', KEYS[7]) or '0'}
+        version, redis.call('GET', KEYS[7]) or '0', redis.call('GET', KEYS[8]) or '0'}
 """
 
 # Puts a snapshot into place unless a newer one is there.

@@ -32,11 +32,12 @@ def tick_of(time: datetime | float) -> int:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Arrays of shape (posts,), but `topics` (topics,) and the counts (posts, segments): views and likes before `tick`."""
+    """Arrays of shape (posts,), but `topics` (topics,) and the counts (posts, segments): views and likes before the last hourly tick."""
 
     version: int
     """Grows with every snapshot."""
-    tick: int
+    counted_until: int
+    """Where the hour of the last counted event ends, in seconds since the epoch; 0 before any. A feed at rest stops its posts' clock."""
     topics: npt.NDArray[np.str_]
     post_id: npt.NDArray[np.int64]
     topic: npt.NDArray[np.int16]
@@ -64,7 +65,7 @@ class Catalogue:
                 columns = {name.name: arrays[name.name] for name in fields(cls)}
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise BadRecordError(f"not a catalogue: {error}") from error
-        return cls(**{**columns, "version": int(columns["version"]), "tick": int(columns["tick"])})
+        return cls(**{**columns, "version": int(columns["version"]), "counted_until": int(columns["counted_until"])})
 
     def only(self, places: npt.NDArray[np.intp] | slice) -> Self:
         """The same catalogue with the posts at these places alone."""

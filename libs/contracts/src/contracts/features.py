@@ -75,8 +75,8 @@ class Pairs:
     segment_topic_likes: Array
     segment_post_views: Array
     segment_post_likes: Array
-    tick: Array
-    """Up to when posts, topics and segments were counted."""
+    counted_until: Array
+    """Where the hour of the last event ends that was counted of any post (`contracts.catalogue`)."""
     now: Array
     spread: npt.NDArray[np.intp] | None = None
     """If given, the eight fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
@@ -102,8 +102,8 @@ def _exposure(p: Pairs) -> Array:
 
     A feed that favours good posts tells them by it; 0 for one that nobody has seen.
     """
-    topic_seconds = np.maximum(p.topic_posts * p.tick - p.topic_first_views, 1.0)
-    seconds = np.where(p.first_view_at > 0, p.tick - p.first_view_at, 0.0)
+    topic_seconds = np.maximum(p.topic_posts * p.counted_until - p.topic_first_views, 1.0)
+    seconds = np.where(p.first_view_at > 0, p.counted_until - p.first_view_at, 0.0)
     expected = seconds * _of_row(p, p.topic_views / topic_seconds)
     return np.log((p.post_views + EXPOSURE_SMOOTHING) / (expected + EXPOSURE_SMOOTHING))
 

@@ -156,7 +156,7 @@ class Candidates:
             segment_topic_likes=posts.segment_topic_likes,
             segment_post_views=posts.segment_post_views,
             segment_post_likes=posts.segment_post_likes,
-            tick=np.array([float(self.catalogue.tick)]),
+            counted_until=np.array([float(self.catalogue.counted_until)]),
             now=np.array([float(now)]),
             spread=posts.live_topic,
         )

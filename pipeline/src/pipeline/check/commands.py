@@ -84,10 +84,11 @@ def _quality(loaded: Loaded | None, gateway: str, users: int, seed: int, steps: 
     if loaded is None:
         return []
     import numpy as np
+    from contracts.assignment import GROUPS
     from ranking.artefact import ModelStore
 
     from pipeline.check.quality import offline_viewed, platform_feed, served_truth
-    from pipeline.training.measures import bootstrap
+    from pipeline.training.measures import bootstrap, paired_bootstrap
 
     rng = np.random.default_rng(seed)
     figures: list[Figure] = []
@@ -107,6 +108,9 @@ def _quality(loaded: Loaded | None, gateway: str, users: int, seed: int, steps: 
             for name, hits in served.hits.items():
                 found = bootstrap(hits, rng)
                 figures.append(Figure(f"HitRate@5 served, truth: {name}", found.value, found.low, found.high))
+            for group in GROUPS:
+                found = paired_bootstrap(served.hits[group], served.hits["popular"], rng)
+                figures.append(Figure(f"served, truth: {group} less popular", found.value, found.low, found.high))
             for group, share in served.coverage.items():
                 figures.append(Figure(f"catalogue shown by {group}", share, share, share))
     return figures

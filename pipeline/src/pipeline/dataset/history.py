@@ -157,7 +157,7 @@ class History:
             SELECT post_id, topic, 0 AS everything, {_tick("instant")} AS tick,
                 CAST(count(*) FILTER (WHERE NOT is_like) AS DOUBLE) AS views,
                 CAST(count(*) FILTER (WHERE is_like) AS DOUBLE) AS likes,
-                min(instant) FILTER (WHERE NOT is_like) AS first_view
+                min(instant) FILTER (WHERE NOT is_like) AS first_view, {_tick("instant")} + {TICK} AS counted_until
             FROM feed GROUP BY post_id, topic, {_tick("instant")}
             """,
         )
@@ -170,10 +170,12 @@ class History:
             WHERE first_view IS NOT NULL GROUP BY topic, {_tick("first_view")}
             """,
         )
-        for name, key in (("post", "post_id"), ("topic", "topic"), ("everything", "everything")):
-            self.engine.keep(
-                f"known_by_{name}", _before_ticks(key, "ticks", views="sum", likes="sum", first_view="min")
-            )
+        for name, of_key, more in (
+            ("post", "post_id", {"first_view": "min"}),
+            ("topic", "topic", {}),
+            ("everything", "everything", {"counted_until": "max"}),
+        ):
+            self.engine.keep(f"known_by_{name}", _before_ticks(of_key, "ticks", views="sum", likes="sum", **more))
         self.engine.keep("known_by_first", _before_ticks("topic", "first_ticks", posts="sum", first_views="sum"))
 
     def _sum_segments(self) -> None:
@@ -240,12 +242,12 @@ class History:
         topics = "".join(f", coalesce(k.{name}, 0) AS {name}" for name in self._topic_columns)
         count = "CAST(coalesce({0}, 0) AS DOUBLE) AS {1}".format
         return f"""
-            SELECT a.user_id, a.post_id, a.instant, a.tick, a.topic, {count("k.last_view", "last_view")},
+            SELECT a.user_id, a.post_id, a.instant, a.topic, {count("k.last_view", "last_view")},
                 {count("k.last_like", "last_like")}, CAST(coalesce(k.liked, 0) AS BIGINT) AS liked,
                 {count("p.views", "post_views")}, {count("p.likes", "post_likes")}, {count("p.first_view", "first_view")},
                 {count("t.views", "live_topic_views")}, {count("t.likes", "live_topic_likes")},
                 {count("fi.posts", "topic_posts")}, {count("fi.first_views", "topic_first_views")},
-                {count("e.views", "total_views")}, {count("e.likes", "total_likes")},
+                {count("e.views", "total_views")}, {count("e.likes", "total_likes")}, {count("e.counted_until", "counted_until")},
                 {count("st.views", "segment_topic_views")}, {count("st.likes", "segment_topic_likes")},
                 CAST(CASE WHEN seen.row IS NULL THEN 0 ELSE 1 END AS DOUBLE) AS seen,
                 {count("sp.views", "segment_post_views")}, {count("sp.likes", "segment_post_likes")}{topics}
@@ -312,7 +314,7 @@ class History:
             segment_post_views=found["segment_post_views"].astype(np.float64),
             segment_post_likes=found["segment_post_likes"].astype(np.float64),
             first_view_at=_seconds(found["first_view"]),
-            tick=_seconds(found["tick"]),
+            counted_until=_seconds(found["counted_until"]),
             now=_seconds(found["instant"]),
         )
 

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from contracts.catalogue import Catalogue, tick_of
+from contracts.catalogue import TICK_SECONDS, Catalogue, tick_of
 from contracts.records import SEGMENTS, Counts, IntArray, Profile, latest, pack_row
 from contracts.vocabulary import CATEGORIES
 
@@ -24,7 +24,8 @@ def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
         feed.database,
         f"SELECT post_id, coalesce(segment, {len(SEGMENTS) - 1}) AS segment, count(*) FILTER (WHERE NOT is_like) AS views, "
         f"count(*) FILTER (WHERE is_like) AS likes, "
-        f"coalesce(min(instant) FILTER (WHERE NOT is_like) // {MICROSECONDS}, 0) AS first_view "
+        f"coalesce(min(instant) FILTER (WHERE NOT is_like) // {MICROSECONDS}, 0) AS first_view, "
+        f"max(instant) // {MICROSECONDS} AS last "
         f"FROM feed LEFT JOIN segments USING (user_id) WHERE instant < {tick * MICROSECONDS} GROUP BY ALL",
     )
     post = np.searchsorted(feed.posts.ids, found["post_id"])
@@ -33,7 +34,7 @@ def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
     np.minimum.at(first_view, post[seen], found["first_view"][seen])
     return Catalogue(
         version=0,
-        tick=tick,
+        counted_until=tick_of(int(found["last"].max())) + TICK_SECONDS if len(post) else 0,
         topics=np.array(feed.posts.topics, np.str_),
         post_id=feed.posts.ids,
         topic=feed.posts.topic.astype(np.int16),
