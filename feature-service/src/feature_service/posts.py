@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -52,16 +52,12 @@ class Posts:
 
 def publish_snapshot(client: Client, keys: Keys) -> None:
     """Makes the catalogue anew out of what the generation holds now."""
-    of_posts = [keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view]
-    names = [*of_posts, keys.tick, keys.changes, keys.counted_until]
-    ids, topic, topics, counts, first_view, tick, version, of, until = client.eval(READ_POSTS, len(names), *names)
-    catalogue = replace(
-        _catalogue(ids, topic, [name.decode() for name in topics], counts, first_view, int(tick)),
-        version=int(version),
-        counted_until=int(until),
-    )
+    of_posts = (keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view)
+    names = (*of_posts, keys.tick, keys.counted_until, keys.changes)
+    *found, of = client.eval(READ_POSTS, len(names), *names)
+    catalogue = _catalogue(*found)
     places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
-    client.eval(PUT_SNAPSHOT, len(places), *places, version, catalogue.pack(), of)
+    client.eval(PUT_SNAPSHOT, len(places), *places, catalogue.version, catalogue.pack(), of)
 
 
 def publish_missed_snapshot(client: Client, keys: Keys) -> None:
@@ -72,19 +68,26 @@ def publish_missed_snapshot(client: Client, keys: Keys) -> None:
 
 
 def _catalogue(
-    ids: bytes, topic: bytes, topics: Sequence[str], counts: bytes, first_view: bytes, tick: int
+    version: int,
+    ids: bytes,
+    topic: bytes,
+    topics: Sequence[bytes],
+    counts: bytes,
+    first_view: bytes,
+    tick: bytes,
+    until: bytes,
 ) -> Catalogue:
-    """Without its version, and without the hour of its last event."""
+    """As READ_POSTS answers."""
     post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
     by_segment = _padded(counts, len(post_id) * math.prod(COUNTERS)).reshape(-1, *COUNTERS)
     first = _padded(first_view, len(post_id)).astype(np.int64)
     return Catalogue(
-        version=0,
-        counted_until=0,
-        topics=np.array(topics, dtype=np.str_),
+        version=version,
+        counted_until=int(until),
+        topics=np.array([name.decode() for name in topics], dtype=np.str_),
         post_id=post_id,
         topic=np.frombuffer(topic, TOPIC_INDEX).astype(np.int16),
-        first_view_at=np.where(first < tick, first, 0),
+        first_view_at=np.where(first < int(tick), first, 0),
         segment_views=by_segment[:, :, 0],
         segment_likes=by_segment[:, :, 1],
     )

@@ -154,15 +154,15 @@ redis.call('SET', KEYS[1], ARGV[2]); redis.call('INCR', KEYS[4])
 return 1
 """.replace("HOUR", str(TICK_SECONDS))
 
-# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick, changes, counted_until.
+# What a snapshot is made of, at one moment. KEYS: posts, topic_of, topics, counts, first_view, tick, counted_until, changes.
 # Versions start from the clock, so that after a Redis that lost everything none comes a second time.
 READ_POSTS = """
 local last = tonumber(redis.call('GET', 'catalogue_versions') or '0')
 local version = math.max(last + 1, tonumber(redis.call('TIME')[1]))
 redis.call('SET', 'catalogue_versions', string.format('%d', version))
-return {redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or '', redis.call('LRANGE', KEYS[3], 0, -1),
+return {version, redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or '', redis.call('LRANGE', KEYS[3], 0, -1),
         redis.call('GET', KEYS[4]) or '', redis.call('GET', KEYS[5]) or '', redis.call('GET', KEYS[6]) or '0',
-        version, redis.call('GET', KEYS[7]) or '0', redis.call('GET', KEYS[8]) or '0'}
+        redis.call('GET', KEYS[7]) or '0', redis.call('GET', KEYS[8]) or '0'}
 """
 
 # Puts a snapshot into place unless a newer one is there.
