@@ -106,3 +106,5 @@ def test_a_saved_projection_gives_the_same_vectors(fitted: tuple[list[str], Tfid
 def test_a_folder_without_it_is_named(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"text\.npz"):
         TfidfProjection.load(tmp_path)
+    with pytest.raises(ArtefactError, match=r"shares\.npz"):
+        WordShares.load(tmp_path)

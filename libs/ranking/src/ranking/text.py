@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ import numpy.typing as npt
 from ranking.artefact import ArtefactError
 from ranking.encoder import Matrix
 
-FILE = "text.npz"
 Floats = npt.NDArray[np.float64]
 TOKEN = re.compile(r"(?u)\b\w\w+\b")
 """Words of two characters and more, in any script; as scikit-learn's default."""
@@ -34,6 +33,8 @@ class FoldedWords(ABC):
     words: npt.NDArray[np.str_]
     idf: npt.NDArray[np.float64]
     projection: npt.NDArray[np.float64]
+    file: ClassVar[str]
+    """Of the artefact; one a kind, so that none is read as the other."""
 
     @property
     def dimensions(self) -> int:
@@ -62,20 +63,22 @@ class FoldedWords(ABC):
         """Of a text's known words, by how often each stands in it; shapes (words,)."""
 
     def save(self, folder: Path) -> None:
-        np.savez(folder / FILE, words=self.words, idf=self.idf, projection=self.projection.astype(np.float32))
+        np.savez(folder / self.file, words=self.words, idf=self.idf, projection=self.projection.astype(np.float32))
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Raises ArtefactError for a file that is not one."""
         try:
-            with np.load(folder / FILE, allow_pickle=False) as arrays:
+            with np.load(folder / cls.file, allow_pickle=False) as arrays:
                 return cls(arrays["words"], arrays["idf"], arrays["projection"].astype(np.float64))
         except (OSError, ValueError, KeyError) as error:
-            raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error
+            raise ArtefactError(f"{cls.file} of the model cannot be read: {error}") from error
 
 
 class TfidfProjection(FoldedWords):
     """tf-idf as scikit-learn has it: a logarithm of the count, a smoothed idf that is never 0, length 1."""
+
+    file = "text.npz"
 
     @staticmethod
     def weights(counts: Floats, idf: Floats) -> Floats:
@@ -88,6 +91,8 @@ class WordShares(FoldedWords):
 
     What a text says of each of its themes is then a straight line in its vector; length 1 bends it by how many different words it has.
     """
+
+    file = "shares.npz"
 
     @staticmethod
     def weights(counts: Floats, idf: Floats) -> Floats:
