@@ -35,7 +35,7 @@ OF_USER = SCHEMA.index("topic")
 
 @dataclass(frozen=True)
 class WideEncoder:
-    """Of the two models' size: post vectors, some of their coordinates as they are, and the likeness to what was liked."""
+    """Wider than either model: post vectors, some of their coordinates as they are, and the likeness to what was liked."""
 
     columns: tuple[str, ...] = (*(f"text_{place}" for place in range(TEXT_COLUMNS)), "taste")
     base: tuple[str, ...] = ("post_rate",)
@@ -65,7 +65,7 @@ class Ranker:
 
 @pytest.fixture(scope="module")
 def ranker(tmp_path_factory: pytest.TempPathFactory) -> Ranker:
-    """300 trees of depth 6 over 40 columns, for 7,023 posts."""
+    """300 trees of depth 6 over 44 columns, for 7,023 posts."""
     catalogue, encoder = toy_catalogue(POSTS), WideEncoder()
     manifest = toy_artefact(tmp_path_factory.mktemp("toy"), toy_catalogue(80))
     vectors = PostVectors.of(catalogue.post_id, encoder.vectors(catalogue.post_id, [], []))

@@ -107,7 +107,7 @@ def _votes(world: SmallWorld, rng: np.random.Generator) -> dict[int, Votes]:
     }
 
 
-def test_the_rankers_are_as_good_as_the_trained_ones(found: list[Found]) -> None:
+def test_the_rankers_are_as_good_as_the_docs_say(found: list[Found]) -> None:
     control, test = np.mean([one.lifts for one in found], axis=0)
     gains = np.concatenate([one.gains for one in found])
     better, spread = (gains > 0).mean(), gains.std() / gains.mean()

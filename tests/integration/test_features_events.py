@@ -129,6 +129,15 @@ def test_a_late_event_counts_in_the_catalogue_at_the_next_tick(platform: Feature
     assert after.counted_until == before.counted_until
 
 
+def test_the_clock_of_a_generation_of_an_earlier_version_is_its_tick(platform: FeaturePlatform) -> None:
+    now = datetime.now(UTC)
+    platform.client.delete(platform.keys.counted_until)
+    platform.send(event("a", 200, 25, "view", datetime(2021, 12, 1, tzinfo=UTC)))
+    platform.settle()
+    platform.ingest.chores(now + timedelta(hours=1))
+    assert platform.catalogue().counted_until == tick_of(now)
+
+
 def test_the_catalogues_clock_stands_still_while_nothing_happens_and_goes_to_the_end_of_the_hour_of_an_event(
     platform: FeaturePlatform,
 ) -> None:

@@ -68,21 +68,9 @@ def test_recency_and_age_end_where_training_saw_them_end(folder: Path) -> None:
                 )
 
 
-def test_a_post_s_exposure_leaves_what_training_saw_for_few_posts_over_the_weeks_that_are_played(folder: Path) -> None:
-    """Its views a day since it was first seen, beside those of its topic's posts: where nobody comes, they fall fastest for
-    the posts that were born last before the loaded feed ended, below the least ever seen, until users come again."""
-    place = SCHEMA.index("post_exposure")
-    with opened(Tables.of_folder(folder), UNTIL) as feed:
-        seen = trained_on(feed)[:, place]
-        for days, share in ((0, 0.0), (15, 0.1), (29, 0.1)):
-            now = served_at(feed, UNTIL + timedelta(days=days))[:, place]
-            assert (now < np.nanmin(seen)).mean() <= share
-            assert np.nanmax(now) <= np.nanmax(seen)
-
-
 def test_the_other_features_do_not_go_by_the_clock(folder: Path) -> None:
     with opened(Tables.of_folder(folder), UNTIL) as feed:
         first, later = (served_at(feed, UNTIL + timedelta(days=days)) for days in (1, 30))
     for place, name in enumerate(SCHEMA):
-        if name not in {*CLOCKS, "post_exposure"}:
+        if name not in CLOCKS:
             np.testing.assert_array_equal(first[:, place], later[:, place], err_msg=name)

@@ -12,7 +12,7 @@
 | `g<n>:topics` | list of topic names | ingest, warm |
 | `g<n>:segment_counts` | per post and segment two uint32, views and likes before the tick (`posts.counter_of`) | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
-| `g<n>:counted_until` | where the hour of the last event ends that these counts hold | ingest, warm |
+| `g<n>:counted_until` | where the hour of their last event ends, 0 before any; absent in an older generation: the tick | ingest, warm |
 | `g<n>:hours` | hash: counts of the open hours, `<hour>:<counter>` | ingest, warm |
 | `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |

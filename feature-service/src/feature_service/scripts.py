@@ -98,7 +98,7 @@ APPLY = """
 local at = redis.call('GET', KEYS[1]) or '0-0'
 if at ~= ARGV[1] then return 0 end
 local tick = tonumber(redis.call('GET', KEYS[4]) or '0')
-local counted = tonumber(redis.call('GET', KEYS[6]) or '0')
+local counted = tonumber(redis.call('GET', KEYS[6]) or tick)
 local i = 3
 while i <= #ARGV do
   local what = ARGV[i]
@@ -140,7 +140,7 @@ return 1
 CLOSE_HOURS = """
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 local fields = redis.call('HGETALL', KEYS[3])
-local counted = tonumber(redis.call('GET', KEYS[5]) or '0')
+local counted = tonumber(redis.call('GET', KEYS[5]) or ARGV[1])
 for i = 1, #fields, 2 do
   local hour, place = string.match(fields[i], '(%d+):(%d+)')
   if tonumber(hour) < tonumber(ARGV[2]) then
@@ -162,7 +162,7 @@ local version = math.max(last + 1, tonumber(redis.call('TIME')[1]))
 redis.call('SET', 'catalogue_versions', string.format('%d', version))
 return {version, redis.call('GET', KEYS[1]) or '', redis.call('GET', KEYS[2]) or '', redis.call('LRANGE', KEYS[3], 0, -1),
         redis.call('GET', KEYS[4]) or '', redis.call('GET', KEYS[5]) or '', redis.call('GET', KEYS[6]) or '0',
-        redis.call('GET', KEYS[7]) or '0', redis.call('GET', KEYS[8]) or '0'}
+        redis.call('GET', KEYS[7]) or redis.call('GET', KEYS[6]) or '0', redis.call('GET', KEYS[8]) or '0'}
 """
 
 # Puts a snapshot into place unless a newer one is there.
