@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
-from contracts.catalogue import TICK_SECONDS, tick_of
+from contracts.catalogue import next_tick_after
 from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
 from contracts.wire import UserProfile
 from sqlalchemy import Connection, Row, text
@@ -151,7 +151,7 @@ class Loader:
             if (place := places.get(row.post_id)) is not None:
                 counts[place, row.segment] = row.views, row.likes
                 first_view[place] = _seconds(row.first_view)
-                until = max(until, tick_of(_seconds(row.last)) + TICK_SECONDS) if row.last else until
+                until = max(until, next_tick_after(_seconds(row.last))) if row.last else until
                 liked.append((SEGMENTS[row.segment], row.post_id, row.all_likes))
         with self._client.pipeline() as pipe:
             pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes())

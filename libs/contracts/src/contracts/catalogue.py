@@ -30,6 +30,11 @@ def tick_of(time: datetime | float) -> int:
     return int(seconds // TICK_SECONDS) * TICK_SECONDS
 
 
+def next_tick_after(time: float) -> int:
+    """The first tick at which what happened at `time` is counted, in seconds since the epoch: where its hour ends."""
+    return tick_of(time) + TICK_SECONDS
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """Arrays of shape (posts,), but `topics` (topics,) and the counts (posts, segments): views and likes before the last hourly tick."""

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
-from contracts.catalogue import TICK_SECONDS, Catalogue, tick_of
+from contracts.catalogue import Catalogue, next_tick_after, tick_of
 from contracts.records import SEGMENTS, Counts, IntArray, Profile, latest, pack_row
 from contracts.vocabulary import CATEGORIES
 
@@ -34,7 +34,7 @@ def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
     np.minimum.at(first_view, post[seen], found["first_view"][seen])
     return Catalogue(
         version=0,
-        counted_until=tick_of(int(found["last"].max())) + TICK_SECONDS if len(post) else 0,
+        counted_until=next_tick_after(int(found["last"].max())) if len(post) else 0,
         topics=np.array(feed.posts.topics, np.str_),
         post_id=feed.posts.ids,
         topic=feed.posts.topic.astype(np.int16),
