@@ -45,6 +45,7 @@ class Stage:
 
 @contextmanager
 def gateway_stage(features: Features | None = None, *, wait: bool = True, **settings: int | str) -> Iterator[Stage]:
+    """Its budgets are so long that a machine which pauses changes no answer. What is about slowness sets its own."""
     features = features or Features()
     control, test = Ranker("control", 100), Ranker("test", 200)
     with ExitStack() as stack:
@@ -59,12 +60,12 @@ def gateway_stage(features: Features | None = None, *, wait: bool = True, **sett
             test_url=urls["test"],
             api_keys=f"other,{KEY}",
             admin_keys=f"first-admin,{ADMIN}",
-            deadline_ms=600,
-            features_ms=250,
-            ranker_ms=250,
+            deadline_ms=20_000,
+            features_ms=10_000,
+            ranker_ms=10_000,
         ).model_copy(update=settings)
         url = stops["gateway"].enter_context(served(create(told)))
-        http = stack.enter_context(httpx.Client(base_url=url, timeout=10))
+        http = stack.enter_context(httpx.Client(base_url=url, timeout=30))
         if wait:
             until_ready(http)
         yield Stage(features, control, test, http, stops, told)
@@ -74,7 +75,7 @@ def until_ready(http: httpx.Client) -> None:
     until(lambda: http.get("/readyz").status_code == 200)
 
 
-def until(holds: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(holds: Callable[[], bool], seconds: float = 20.0) -> None:
     deadline = time.monotonic() + seconds
     while not holds():
         assert time.monotonic() < deadline, "it did not come to hold in time"

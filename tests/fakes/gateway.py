@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import uvicorn
+from chassis.gunicorn import keepalive
 from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, Running
 from contracts.headers import API_KEY
 from contracts.reports import Report
@@ -305,7 +306,14 @@ def _row(user_id: int, place: int) -> dict[str, object]:
 @contextmanager
 def served(app: ASGIApp) -> Iterator[str]:
     """The app's address, served from a thread of its own."""
-    config = uvicorn.Config(app, host="127.0.0.1", log_config=None, log_level="error", timeout_graceful_shutdown=1)
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        log_config=None,
+        log_level="error",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=keepalive,
+    )
     server = uvicorn.Server(config)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from contracts.experiments import EXPLORED, Plan
+from contracts.experiments import EXPLORED, Plan, Running
 from contracts.headers import DEGRADED, MODEL, REQUEST_ID
 from contracts.interleaving import team_draft
-from fakes.upstreams import IN_SEGMENT, started
+from fakes.upstreams import IN_SEGMENT, Features, started
 from gateway.shadows import AT_ONCE
 from gateway_stage import Stage, gateway_stage, until
 
 CONTROL, TEST = list(range(100, 105)), list(range(200, 205))
+SHADOW = started(Plan(mode="shadow"), "beside")
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def interleaving(stage: Stage) -> Stage:
 
 @pytest.fixture
 def shadowing(stage: Stage) -> Stage:
-    stage.features.run(started(Plan(mode="shadow"), "beside"))
+    stage.features.run(SHADOW)
     stage.await_poll()
     return stage
 
@@ -64,10 +65,12 @@ def test_an_interleaved_exposure_names_both_models_and_the_group_that_was_assign
 
 def test_both_rankers_are_asked_at_once(interleaving: Stage) -> None:
     interleaving.control.delay = interleaving.test.delay = 0.15
-    interleaving.recommend(200)
-    started_at = time.monotonic()
-    interleaving.recommend(200)
-    assert time.monotonic() - started_at < 0.28
+    took = []
+    for _ in range(5):
+        started_at = time.monotonic()
+        interleaving.recommend(200)
+        took.append(time.monotonic() - started_at)
+    assert min(took) < 0.28
 
 
 @pytest.mark.parametrize(("dead", "alive", "posts"), [("control", "test", TEST), ("test", "control", CONTROL)])
@@ -113,19 +116,20 @@ def test_a_shadow_is_asked_beside_and_nobody_sees_it(shadowing: Stage) -> None:
     assert (exposure.mode, exposure.ranker, exposure.posts) == ("shadow", "control", CONTROL)
 
 
-def test_a_slow_shadow_keeps_nobody_waiting_and_is_told_as_failed(shadowing: Stage) -> None:
-    shadowing.test.delay = 1.0
-    started_at = time.monotonic()
-    assert shadowing.recommend(200).status_code == 200
-    assert time.monotonic() - started_at < 0.2
-    until(lambda: len(shadowing.features.shadowed) == 1)
-    shadow = shadowing.features.shadowed[0]
+def test_a_slow_shadow_keeps_nobody_waiting_and_is_told_as_failed() -> None:
+    with gateway_stage(Features(running=Running(experiments=[SHADOW])), ranker_ms=1_500) as stage:
+        stage.test.delay = 5.0
+        started_at = time.monotonic()
+        assert stage.recommend(200).status_code == 200
+        assert time.monotonic() - started_at < 1.0
+        until(lambda: len(stage.features.shadowed) == 1)
+        shadow = stage.features.shadowed[0]
     assert (shadow.failed, shadow.posts, shadow.model) == ("ranker_timeout", [], "")
-    assert shadow.took_ms >= 240
+    assert shadow.took_ms >= 1_490
 
 
 def test_shadows_beyond_a_few_at_once_are_dropped_and_counted(shadowing: Stage) -> None:
-    shadowing.test.delay = 0.2
+    shadowing.test.delay = 1.0
     for user in range(200, 230):
         shadowing.recommend(user)
     until(lambda: shadowing.test.at_once == 0)
