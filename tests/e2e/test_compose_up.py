@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +14,12 @@ from uuid import uuid4
 
 import httpx
 import pytest
-from contracts.headers import API_KEY
+from contracts.headers import API_KEY, DEGRADED, MODEL
 from e2e.running_platform import within
 from pipeline.stack.servers import HOST, free_port
 
 ROOT = Path(__file__).parents[2]
+TRIES = 5
 MIB = 2**20
 LIMITS = {"gateway": 192, "feature-service": 192, "ranker-control": 384, "ranker-test": 384}
 ONE_SHOTS = {"load", "train", "warm"}
@@ -68,9 +70,18 @@ class Project:
         )
         return top.stdout.splitlines()[1:]
 
+    def answer(self, user_id: int) -> httpx.Response:
+        """Asked again while it is degraded: a busy machine may be late for the budgets of production."""
+        for _ in range(TRIES):
+            answer = httpx.get(f"{self.gateway}/post/recommendations/", params={"id": user_id}, timeout=5)
+            answer.raise_for_status()
+            if DEGRADED not in answer.headers:
+                return answer
+            time.sleep(1)
+        pytest.fail(f"user {user_id}: degraded ({answer.headers[DEGRADED]}) at each of {TRIES} tries")
+
     def recommend(self, user_id: int) -> dict[str, Any]:
-        answer = httpx.get(f"{self.gateway}/post/recommendations/", params={"id": user_id}, timeout=5)
-        body: dict[str, Any] = answer.raise_for_status().json()
+        body: dict[str, Any] = self.answer(user_id).json()
         return body
 
 
@@ -99,15 +110,14 @@ def test_everything_is_healthy_and_every_one_shot_has_succeeded(project: Project
 
 
 def test_both_groups_get_five_posts_of_their_own_model(project: Project) -> None:
-    groups = {}
+    groups = set()
     for user_id in range(200, 220):
-        answer = httpx.get(f"{project.gateway}/post/recommendations/", params={"id": user_id}, timeout=5)
-        body = answer.raise_for_status().json()
-        groups[body["exp_group"]] = answer
+        answer = project.answer(user_id)
+        body = answer.json()
+        groups.add(body["exp_group"])
         assert len({post["id"] for post in body["recommendations"]}) == 5
-        assert "x-degraded" not in answer.headers
-        assert answer.headers["x-model"].startswith(f"{body['exp_group']}@")
-    assert groups.keys() == {"control", "test"}
+        assert answer.headers[MODEL].startswith(f"{body['exp_group']}@")
+    assert groups == {"control", "test"}
 
 
 def test_a_like_is_taken_in_and_the_post_never_comes_back(project: Project) -> None:
