@@ -24,6 +24,9 @@ from typer.testing import CliRunner
 
 USERS, POSTS, STEPS = 6, 8, 60
 
+# pyspark starts its JVM by a fork, which JAX warns of where another test has imported it; the child becomes Java at once.
+pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
+
 
 @pytest.fixture(scope="module")
 def feed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Feed]:

@@ -12,7 +12,6 @@ from ranker_control.encoder import TextEncoder
 
 DIMENSIONS = 64
 """Of the text, before likes tell which directions matter."""
-RANK = 16
 
 
 def train_encoder(examples: Examples, seed: int, on_progress: Callable[[int, int], None]) -> TextEncoder:
@@ -20,7 +19,7 @@ def train_encoder(examples: Examples, seed: int, on_progress: Callable[[int, int
     projection = fit_projection(posts.texts, DIMENSIONS, seed)
     on_progress(1, 2)
     vectors = projection.vectors(posts.texts)
-    space = taste_space(vectors, examples, RANK)
+    space = taste_space(vectors, examples)
     variance = taste_variances(space.coordinates(vectors, posts.topic), examples)
     on_progress(2, 2)
     return TextEncoder(projection, space, variance, posts.topics)

@@ -33,10 +33,8 @@ class Plan:
     """What was chosen on tuning worlds; see docs/models.md."""
 
     text_dimensions: int = 64
-    text_rank: int = 16
     extra_dimensions: int = 8
     """Of the towers, beyond those of the text."""
-    shared_rank: int = 16
     hidden: int = 48
     epochs: int = 4
     batch: int = 4096
@@ -55,13 +53,13 @@ def train_encoder(
     posts = examples.posts
     texts = texts or fit_shares(posts.texts, plan.text_dimensions, seed)
     embedded = texts.vectors(posts.texts)
-    text = taste_space(embedded, examples, plan.text_rank)
+    text = taste_space(embedded, examples)
     coordinates = text.coordinates(embedded, posts.topic)
     leaning = fit_leaning(coordinates, examples)
     inputs, known = _seen(examples, coordinates, leaning)
     towers = _train_towers(examples, inputs, known, coordinates, seed, on_progress, plan)
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
-    shared = taste_space(learned, examples, plan.shared_rank)
+    shared = taste_space(learned, examples)
     shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)
     return TowerEncoder(texts, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
 

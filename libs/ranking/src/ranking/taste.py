@@ -17,6 +17,8 @@ from ranking.encoder import Column, Matrix
 from ranking.examples import Examples, Index
 
 Floats = npt.NDArray[np.float64]
+RANK = 16
+"""The most directions that are kept."""
 EPSILON = 1e-6
 """Directions whose variance is a smaller share than this of the largest are no directions."""
 LEAST = 1e-6
@@ -55,7 +57,7 @@ def standard_space(vectors: npt.NDArray[np.floating], examples: Examples) -> Spa
     return Space(means, np.diag(np.where(real, 1.0 / np.sqrt(np.where(real, variance, 1.0)), 0.0)))
 
 
-def taste_space(vectors: npt.NDArray[np.floating], examples: Examples, rank: int) -> Space:
+def taste_space(vectors: npt.NDArray[np.floating], examples: Examples, rank: int = RANK) -> Space:
     """At most `rank` directions, of those along which users differ by more than chance; at least one."""
     means, centred, weight = _centred(vectors, examples)
     white = _whitening((centred * weight[:, None]).T @ centred / weight.sum())

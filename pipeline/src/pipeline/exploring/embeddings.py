@@ -121,9 +121,9 @@ def direction_variances(vectors: Matrix, examples: Examples) -> pd.DataFrame:
     return found.sort_values("text", ascending=False, ignore_index=True)
 
 
-def directions_of_taste(vectors: Matrix, examples: Examples, rank: int = 16) -> tuple[Space, Matrix]:
+def directions_of_taste(vectors: Matrix, examples: Examples) -> tuple[Space, Matrix]:
     """The directions along which users differ by more than chance, and the posts' coordinates there, shape (posts, kept)."""
-    space = taste_space(vectors, examples, rank)
+    space = taste_space(vectors, examples)
     return space, space.coordinates(vectors, examples.posts.topic)
 
 
