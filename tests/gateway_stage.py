@@ -62,6 +62,7 @@ def gateway_stage(features: Features | None = None, *, wait: bool = True, **sett
             admin_keys=f"first-admin,{ADMIN}",
             deadline_ms=20_000,
             features_ms=10_000,
+            exposure_ms=10_000,
             ranker_ms=10_000,
         ).model_copy(update=settings)
         url = stops["gateway"].enter_context(served(create(told)))

@@ -78,6 +78,7 @@ def platform(postgres_url: str, redis_url: str) -> Iterator[Platform]:
             admin_keys=ADMIN,
             deadline_ms=3_000,
             features_ms=1_000,
+            exposure_ms=1_000,
             ranker_ms=1_000,
         )
         gateways = []

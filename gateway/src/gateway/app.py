@@ -80,7 +80,9 @@ def create(settings: Settings | None = None) -> FastAPI:
             for work in (Refresh(features, memory, experiments).run(), assignments.run()):
                 await stack.enter_async_context(_beside(work))
             yield State(
-                recommender=Recommender(features, rankers, memory, settings.features_ms / 1000),
+                recommender=Recommender(
+                    features, rankers, memory, settings.features_ms / 1000, settings.exposure_ms / 1000
+                ),
                 experiments=experiments,
                 assignments=assignments,
                 shadows=shadows,

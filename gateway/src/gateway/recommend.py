@@ -27,7 +27,6 @@ from gateway.upstream import Down, Refused, Upstream, in_a_word
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
 DEGRADED = Counter("gateway_degraded_total", "Answers that were not the model's own full answer.", ["group", "reason"])
 UNLOGGED = Counter("gateway_unlogged_exposures_total", "Exposures that could not be recorded.", ["group"])
-EXPOSURE_SECONDS = 0.08
 INTERLEAVED = "interleaved"
 """Where last slates of two rankers are kept, beside those of each."""
 
@@ -88,10 +87,12 @@ class Answer:
 
 
 class Recommender:
-    def __init__(self, features: Upstream, rankers: Rankers, memory: Memory, features_seconds: float) -> None:
-        """features_seconds: of the deadline that reading a row may take."""
+    def __init__(
+        self, features: Upstream, rankers: Rankers, memory: Memory, features_seconds: float, exposure_seconds: float
+    ) -> None:
+        """features_seconds, exposure_seconds: of the deadline that reading a row, and recording an exposure, may take."""
         self._features, self._rankers, self._memory = features, rankers, memory
-        self._features_seconds = features_seconds
+        self._features_seconds, self._exposure_seconds = features_seconds, exposure_seconds
 
     async def recommend(self, ask: Ask) -> Answer:
         """Raises Unavailable when there is neither a ranking nor anything to fall back on."""
@@ -141,7 +142,7 @@ class Recommender:
                 path,
                 content=body.encode(),
                 deadline=ask.deadline,
-                at_most=EXPOSURE_SECONDS,
+                at_most=self._exposure_seconds,
                 headers=ask.headers,
             )
             answer.posts = Posts.model_validate_json(response.content).posts

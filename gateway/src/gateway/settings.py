@@ -24,6 +24,8 @@ class Settings(ServiceSettings):
     """From arrival to answer."""
     features_ms: Positive = 50
     """At most this much of it for a user's row."""
+    exposure_ms: Positive = 80
+    """And for recording what is shown, which also brings its texts."""
     ranker_ms: Positive = 120
     max_concurrent: Positive = 100
     """Requests at once; more are shed with 503."""
