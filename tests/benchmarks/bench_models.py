@@ -19,7 +19,7 @@ END = date(2026, 11, 24)
 
 @pytest.fixture(scope="module")
 def all_users() -> Ladder:
-    found = pooled([judgement for _, judgement in judge_fresh("demo", SEEDS, END)]).ladder
+    found = pooled([judge_fresh("demo", seed, END) for seed in SEEDS]).ladder
     Console(width=140).print(as_table(found, f"demo worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}"))
     return found
 

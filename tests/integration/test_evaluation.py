@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -13,14 +13,15 @@ import pytest
 from contracts.features import SCHEMA
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS
-from pipeline.dataset.sampling import training_requests
+from pipeline.dataset.sampling import training_requests, viewed_in
+from pipeline.errors import LentaError
 from pipeline.evaluation import lists
 from pipeline.evaluation.alarm import ROWS, Alarm, Auc, training_rows
 from pipeline.evaluation.ceiling import posterior_mean
 from pipeline.evaluation.curves import LIFT_BINS, calibration_bins, lift_bins
 from pipeline.evaluation.judgement import Judgement, pooled
 from pipeline.evaluation.page import as_page
-from pipeline.training.evaluation import CEILING, ORACLE, POPULAR, WINDOW
+from pipeline.training.evaluation import CEILING, ORACLE, POPULAR, WINDOW, check_judged
 from pipeline.training.fitting import fit
 from pipeline.training.judging import judge
 from pipeline.training.measures import Ranking
@@ -34,6 +35,7 @@ from ranking.scorer import Scorer
 
 END = date(2026, 11, 24)
 CUT = datetime(END.year, END.month, END.day, tzinfo=UTC) - WINDOW
+SEED = 4
 
 
 @dataclass
@@ -49,7 +51,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("world")
     simulate(spec_of("tiny"), 3, END, folder)
     with opened(Tables.of_folder(folder), CUT) as feed:
-        scorer = fit(model_of("control"), feed, CUT).scorer
+        scorer = fit(model_of("control"), feed, CUT, SEED).scorer
         yield World(folder, feed, scorer, judge(folder, CUT, {"control": scorer}, 0))
 
 
@@ -114,10 +116,29 @@ def test_lift_ends_at_one_and_calibration_keeps_every_row() -> None:
     np.testing.assert_allclose(bins.predicted / bins.rows, bins.liked / bins.rows, atol=0.17)
 
 
+def test_days_in_which_nobody_liked_one_post_and_not_another_judge_nothing(world: World) -> None:
+    with opened(Tables.of_folder(world.folder), CUT + WINDOW) as whole:
+        viewed = viewed_in(whole, CUT, CUT + WINDOW)
+    check_judged(viewed)
+    for nothing_tells in (np.zeros_like(viewed.liked), np.ones_like(viewed.liked), viewed.user_id % 2 == 0):
+        with pytest.raises(LentaError, match="nobody liked some and not others"):
+            check_judged(replace(viewed, liked=nothing_tells))
+
+
 def test_an_honest_model_rings_no_alarm(world: World) -> None:
     (alarm,) = world.judgement.alarms
     assert not alarm.rings
     assert world.judgement.leaks == []
+
+
+def test_the_alarm_asks_for_rows_that_the_model_learned_from(world: World) -> None:
+    def triples(requests: Requests) -> set[tuple[int, ...]]:
+        return set(zip(requests.user_id.tolist(), requests.post_id.tolist(), requests.time.tolist(), strict=True))
+
+    learned, _ = training_requests(world.feed, SEED, 2 * ROWS)
+    asked, _ = training_rows(world.feed, world.scorer)
+    assert len(triples(asked)) > ROWS / 2
+    assert triples(asked) <= triples(learned)
 
 
 class Remembers(Scorer):
@@ -130,7 +151,7 @@ class Remembers(Scorer):
 
 
 def test_a_model_that_remembers_its_rows_rings_the_alarm(world: World) -> None:
-    requests, clicked = training_rows(world.feed, world.scorer, seed=0)
+    requests, clicked = training_rows(world.feed, world.scorer)
     history = History(world.feed)
     history.ask(requests)
     rows = np.vstack([matrix for _, matrix in matrices(history, world.scorer)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from io import StringIO
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_probabilities_that_are_all_too_high_give_the_same_hits() -> None:
     boastful = Slates(feed.slates.post_id, feed.slates.log_odds + 0.8)
     one, other = (value_of(logged, own, np.random.default_rng(0)).hits for own in (feed.slates, boastful))
     assert other.value == pytest.approx(one.value, abs=0.002)
+
+
+def test_where_nothing_was_liked_nobody_is_hit_and_where_everything_was_everybody() -> None:
+    feed = Feed(3)
+    for share in (0.0, 1.0):
+        logged = replace(feed.log(np.random.default_rng(3)), liked=np.full(USERS * VIEWS, bool(share)))
+        found = value_of(logged, feed.slates, np.random.default_rng(0))
+        for estimate in (found.replay, found.like_rate, found.hits):
+            assert (estimate.low, estimate.value, estimate.high) == pytest.approx((share, share, share), abs=1e-6)
 
 
 def test_a_policy_that_nothing_was_logged_of_is_refused() -> None:

@@ -84,6 +84,9 @@ def test_published_models_are_judged_on_the_withheld_days(place: Place) -> None:
     served = place.ok("evaluate", "--off-policy", "--json")
     assert list(json.loads(served[served.index("{\n") :])["values"]) == ["most popular", "control", "test"]
     assert "there is no folder" in place.refuses("evaluate", "--html", str(place.root / "nowhere" / "report.html"))
+    assert "is a folder" in place.refuses("evaluate", "--html", str(place.root))
+    assert "give both, or neither" in place.refuses("evaluate", "--world", "demo")
+    assert "leave out --force" in place.refuses("publish", "control", "--rollback", "--force")
 
 
 def test_models_that_only_know_the_days_that_they_were_trained_on_fail_the_command(place: Place) -> None:

@@ -6,6 +6,7 @@ import sys
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline import events, features, warm
 from pipeline.check import commands as check
@@ -17,6 +18,9 @@ from pipeline.stack import commands as stack
 from pipeline.traffic import commands as traffic
 from pipeline.training import commands as training
 from pipeline.world import commands as world
+
+INTERRUPTED = "Query interrupted"
+"""What DuckDB makes of Ctrl-C."""
 
 app = typer.Typer(
     name="lenta",
@@ -34,5 +38,9 @@ def main() -> None:
     try:
         app()
     except LentaError as error:
-        Console(stderr=True).print(f"[red]lenta:[/red] {error}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(f"[red]lenta:[/red] {escape(str(error))}", highlight=False, soft_wrap=True)
         sys.exit(1)
+    except RuntimeError as error:
+        if str(error) != INTERRUPTED:
+            raise
+        sys.exit(130)

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.errors import LentaError
 from pipeline.stack import environment
@@ -69,5 +70,5 @@ def features(
 
                 counts = stack.enter_context(local_spark(feed.database))
             write_features(History(feed, engine=counts), requests, clicked, out, on_progress)
-    steps.say(f"{len(clicked):,} views, {clicked.mean():.3f} of them liked, in {out}")
+    steps.say(f"{len(clicked):,} views, {clicked.mean():.3f} of them liked, in {escape(str(out))}")
     steps.say(f"Next: read it, as by pandas.read_parquet({str(out)!r})")

@@ -55,6 +55,8 @@ class Manifest(_Part):
     train_until: datetime
     """No feed row at or after this time was read."""
     train_rows: int
+    train_seed: int = 0
+    """Of the hash that drew them."""
     data_fingerprint: str
     metrics: dict[str, float]
     retrieval: list[float]

@@ -60,16 +60,16 @@ class Alarm:
         )
 
 
-def training_rows(feed: Feed, scorer: Scorer, seed: int) -> tuple[Requests, npt.NDArray[np.float64]]:
-    """Views drawn as training draws them, before the model's `train_until`, and whether a like followed."""
-    requests, clicked = training_requests(feed, seed, ROWS)
+def training_rows(feed: Feed, scorer: Scorer) -> tuple[Requests, npt.NDArray[np.float64]]:
+    """Some of the views that the model learned from, those before its `train_until`, and whether a like followed."""
+    requests, clicked = training_requests(feed, scorer.manifest.train_seed, ROWS)
     seen = requests.time < microseconds(scorer.manifest.train_until)
     return Requests(requests.user_id[seen], requests.post_id[seen], requests.time[seen]), clicked[seen]
 
 
-def training_auc(feed: Feed, scorer: Scorer, seed: int) -> Auc:
+def training_auc(feed: Feed, scorer: Scorer) -> Auc:
     """feed: until the cut or earlier."""
-    requests, clicked = training_rows(feed, scorer, seed)
+    requests, clicked = training_rows(feed, scorer)
     history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
     history.ask(requests)
     return Auc.of(scores_of(history, scorer), clicked)

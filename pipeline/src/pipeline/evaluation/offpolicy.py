@@ -30,8 +30,8 @@ from pipeline.training.measures import Estimate, Floats, K, percentiles, resampl
 
 MOST_USERS = 20_000
 """Of more a sample: each is ranked as a request is."""
-SHIFTS = np.linspace(-3.0, 3.0, 61)
-"""Of log-odds, among which the hit probability's constant is interpolated."""
+SHIFTS = np.hstack([-30.0, np.linspace(-3.0, 3.0, 61), 30.0])
+"""Of log-odds, among which the hit probability's constant is interpolated; at the ends nothing is liked, and everything."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +135,5 @@ def _figures(sums: Floats) -> Floats:
     """Replay, like rate, hit probability, shape (draws, 3). sums: shape (draws, columns), as `value_of` lays them out."""
     count, likes, weight, weighted = np.maximum(sums[:, :4], 1e-12).T
     said, views, hits = sums[:, 4 : 4 + len(SHIFTS)], sums[:, 4 + len(SHIFTS)], sums[:, 5 + len(SHIFTS) :]
-    shifts = [np.interp(got, row, SHIFTS) for got, row in zip(weighted, said, strict=True)]
-    at_shift = [np.interp(shift, SHIFTS, row) for shift, row in zip(shifts, hits, strict=True)]
-    return np.column_stack([likes / count, weighted / weight, np.array(at_shift) / views])
+    hit = [np.interp(got, *rows) for got, *rows in zip(weighted, said, hits, strict=True)]
+    return np.column_stack([likes / count, weighted / weight, np.array(hit) / views])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 OnProgress = Callable[[int, int], None]
@@ -22,7 +23,7 @@ class Steps:
     @contextmanager
     def step(self, title: str) -> Iterator[OnProgress]:
         started = time.monotonic()
-        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+        columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn())
         with Progress(
             *columns, TimeElapsedColumn(), console=self.console, transient=True, disable=not self.console.is_terminal
         ) as progress:
@@ -30,7 +31,8 @@ class Steps:
             yield lambda done, total: progress.update(task, completed=done, total=total)
         took = time.monotonic() - started
         seconds = f" [dim]{took:.1f} s[/dim]" if took >= WORTH_SAYING_SECONDS else ""
-        self.console.print(f"[green]✓[/green] {title}{seconds}", highlight=False)
+        self.console.print(f"[green]✓[/green] {escape(title)}{seconds}", highlight=False)
 
     def say(self, line: str) -> None:
+        """line: in rich's markup; escape what comes from outside."""
         self.console.print(line, highlight=False, soft_wrap=True)

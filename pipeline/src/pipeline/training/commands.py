@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from pipeline.errors import LentaError
 from pipeline.stack import environment
@@ -94,8 +95,11 @@ def publish(
     from pipeline.training.store import publish as put_into_service
     from pipeline.training.store import roll_back
 
-    if rollback and version:
-        raise LentaError("--rollback goes to the version before; to go to another name it without --rollback")
+    if rollback and (version or force):
+        raise LentaError(
+            "--rollback goes to the version before and compares nothing: leave out --force; to go to another version name it "
+            "without --rollback"
+        )
     store, steps = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI")), Steps(Console())
     if rollback:
         pointer = roll_back(store, model)
@@ -151,7 +155,7 @@ def evaluate(
     seeds: Annotated[
         str | None, typer.Option(help="Train and judge afresh on simulated worlds, as 8,9 or 8-12. No servers needed.")
     ] = None,
-    world: Annotated[str, typer.Option(help="The size of those worlds.")] = "demo",
+    world: Annotated[str | None, typer.Option(help="The size of those worlds; demo if not given.")] = None,
     data: Annotated[Path | None, typer.Option(envvar="LENTA_DATA", help="Folder of the three tables.")] = None,
     until: Annotated[str | None, typer.Option(envvar="LENTA_UNTIL", help="Where the test window begins.")] = None,
     model_uri: Store = None,
@@ -170,8 +174,12 @@ def evaluate(
     from pipeline.evaluation.judgement import pooled
     from pipeline.training.judging import judge_fresh, judge_published
 
+    if html and html.is_dir():
+        raise LentaError(f"--html {html} is a folder: name a file in it")
     if html and not html.absolute().parent.is_dir():
         raise LentaError(f"--html {html}: there is no folder {html.parent}")
+    if world and not seeds:
+        raise LentaError("--world tells which worlds --seeds draws: give both, or neither")
     console = Console(stderr=as_json)
     steps = Steps(console)
     if off_policy:
@@ -183,17 +191,17 @@ def evaluate(
         return
     if seeds:
         wanted = _seeds(seeds)
-        today = datetime.now(UTC).date()
-        found: dict[int, Judgement] = {}
+        world, today = world or "demo", datetime.now(UTC).date()
+        found: list[Judgement] = []
         for seed in wanted:
             with steps.step(f"Judging on world {world}, seed {seed}") as on_progress:
-                found |= dict(judge_fresh(world, [seed], today, lambda _: on_progress))
-        title, total = f"world {world}, seeds {seeds}", pooled(list(found.values()))
+                found.append(judge_fresh(world, seed, today, on_progress))
+        title, total = f"world {world}, seeds {seeds}", pooled(found)
     else:
         folder, moment, store = _withheld(data, until, model_uri)
         with steps.step("Judging the published models"):
             total = judge_published(folder, moment, store)
-        title = f"{folder.name}, 15 days from {moment:%Y-%m-%d}"
+        title = f"{folder.name}, {_days(moment)}"
     _tell(total, title, steps, as_json, html)
     if total.leaks:
         raise LentaError("; ".join(map(str, total.leaks)))
@@ -238,7 +246,7 @@ def score(
             tables = export(postgres, Path(folder), when, on_progress)
         with opened(tables, when) as feed, steps.step(f"Scoring with {model}") as on_progress:
             done = score_pairs(feed, scorer, pairs, when, out, on_progress)
-    steps.say(f"{done:,} scores by {model}@{scorer.manifest.version} in {out}")
+    steps.say(f"{done:,} scores by {model}@{scorer.manifest.version} in {escape(str(out))}")
     steps.say("Next: the higher the score the sooner a like; rank a user's posts by it")
 
 
@@ -247,8 +255,11 @@ def _tell(found: Judgement, title: str, steps: Steps, as_json: bool, html: Path 
     from pipeline.training import reporting
 
     if html:
-        html.write_text(as_page(found, title), "utf-8")
-        steps.say(f"[green]✓[/green] The report is in {html}: open it in a browser")
+        try:
+            html.write_text(as_page(found, title), "utf-8")
+        except OSError as error:
+            raise LentaError(f"--html {html} cannot be written: {error.strerror}") from error
+        steps.say(f"[green]✓[/green] The report is in {escape(str(html))}: open it in a browser")
     if as_json:
         typer.echo(json.dumps(reporting.as_json(found), indent=1))
         return
@@ -271,7 +282,7 @@ def _tell_off_policy(folder: Path, moment: datetime, store: ModelStore, steps: S
     if as_json:
         typer.echo(json.dumps(off_policy_json(found), indent=1))
         return
-    steps.console.print(off_policy_table(found, f"{folder.name}, 15 days from {moment:%Y-%m-%d}"))
+    steps.console.print(off_policy_table(found, f"{folder.name}, {_days(moment)}"))
     steps.say("Next: [bold]lenta publish[/bold] the better one, or let an experiment decide")
 
 
@@ -282,6 +293,10 @@ def _withheld(data: Path | None, until: str | None, model_uri: str | None) -> tu
     folder = data or Path(_or_setting(None, "LENTA_DATA"))
     moment = parse_time(until or _or_setting(None, "LENTA_UNTIL"), "--until")
     return folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
+
+
+def _days(moment: datetime) -> str:
+    return f"from {moment:%Y-%m-%d} on, 15 days at most"
 
 
 def _or_setting(given: str | None, name: str) -> str:
@@ -299,4 +314,4 @@ def _seeds(text: str) -> list[int]:
         raise LentaError(f"--seeds {text}: numbers are needed, as 8,9 or 8-12") from error
     if not found:
         raise LentaError(f"--seeds {text} names no seed")
-    return found
+    return sorted(set(found))

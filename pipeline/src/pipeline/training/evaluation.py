@@ -182,3 +182,9 @@ def check_judged(viewed: Viewed) -> None:
     """Raises LentaError when nobody can be judged."""
     if not len(viewed.user_id):
         raise LentaError("no user has six views in the test window: there is nobody to judge by")
+    _, user = np.unique(viewed.user_id, return_inverse=True)
+    views, likes = np.bincount(user), np.bincount(user, viewed.liked)
+    if not ((likes > 0) & (likes < views)).any():
+        raise LentaError(
+            "of the posts in the test window nobody liked some and not others: nothing tells good rankings from bad ones"
+        )

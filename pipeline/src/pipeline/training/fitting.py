@@ -97,7 +97,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     if split.stops:  # the trees know what the encoder's columns are worth on new rows; now it may learn from all
         encoder = model.train_encoder(examples, seed, share_of(on_progress, 75, 95))
         vectors = encode_posts(encoder, examples)
-    manifest = _manifest(model.name, history, encoder, base, len(clicked), metrics, now)
+    manifest = _manifest(model.name, history, encoder, base, len(clicked), seed, metrics, now)
     fitted = _finish(trees, Scorer(trees, encoder, PostVectors.of(feed.posts.ids, vectors), manifest), feed, seed)
     on_progress(100, 100)
     return fitted
@@ -157,6 +157,7 @@ def _manifest(
     encoder: Encoder,
     base: dict[str, float],
     rows: int,
+    seed: int,
     metrics: dict[str, float],
     now: datetime,
 ) -> Manifest:
@@ -177,6 +178,7 @@ def _manifest(
         train_from=feed.first,
         train_until=feed.until,
         train_rows=rows,
+        train_seed=seed,
         data_fingerprint=feed.fingerprint,
         metrics=metrics,
         retrieval=[0.0] * (width + 1),

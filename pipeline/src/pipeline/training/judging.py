@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -36,13 +36,6 @@ if TYPE_CHECKING:
 
 TRUTH = "truth"
 """The part of a simulated world's folder that only the oracle reads."""
-Watch = Callable[[str], OnProgress]
-"""Begins a step by its name and tells its progress."""
-
-
-def unwatched(step: str) -> OnProgress:
-    """Nobody watches."""
-    return silent
 
 
 def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Judgement:
@@ -78,7 +71,7 @@ def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int)
                 for name, scorer in scorers.items()
             },
             alarms=tuple(
-                Alarm(name, training_auc(feed, scorer, seed), Auc.of(scores[name], viewed.liked))
+                Alarm(name, training_auc(feed, scorer), Auc.of(scores[name], viewed.liked))
                 for name, scorer in scorers.items()
             ),
         )
@@ -102,11 +95,11 @@ def all_scores(
 
 
 def judge_fresh(
-    world: str, seeds: Sequence[int], end: date, watch: Watch = unwatched, names: Sequence[str] = GROUPS
-) -> Iterator[tuple[int, Judgement]]:
-    """For each seed: simulates a world that ends at `end`, trains without its last 15 days, judges on these.
+    world: str, seed: int, end: date, on_progress: OnProgress = silent, names: Sequence[str] = GROUPS
+) -> Judgement:
+    """Simulates a world that ends at `end`, in a temporary folder, trains without its last 15 days, judges on these.
 
-    Needs no servers. Worlds live in a temporary folder, one at a time.
+    Needs no servers. on_progress: of each step by itself.
     """
     from pipeline.training.fitting import fit
     from pipeline.training.models import model_of
@@ -115,17 +108,12 @@ def judge_fresh(
 
     last = datetime(end.year, end.month, end.day, tzinfo=UTC)
     cut = last - WINDOW
-    for seed in seeds:
-        with TemporaryDirectory(prefix="lenta-world-") as name:
-            folder = Path(name) / "world"
-            simulate(spec_of(world), seed, end, folder, watch(f"seed {seed}: simulating"))
-            with opened(Tables.of_folder(folder), cut) as feed:
-                fitted = {
-                    model: fit(model_of(model), feed, last, on_progress=watch(f"seed {seed}: training {model}"))
-                    for model in names
-                }
-            scorers = {model: found.scorer for model, found in fitted.items()}
-            yield seed, judge(folder, cut, scorers, seed)
+    with TemporaryDirectory(prefix="lenta-world-") as name:
+        folder = Path(name) / "world"
+        simulate(spec_of(world), seed, end, folder, on_progress)
+        with opened(Tables.of_folder(folder), cut) as feed:
+            fitted = {model: fit(model_of(model), feed, last, on_progress=on_progress) for model in names}
+        return judge(folder, cut, {model: found.scorer for model, found in fitted.items()}, seed)
 
 
 def true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:

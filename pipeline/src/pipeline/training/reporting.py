@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from contracts.assignment import GROUPS
 from rich.box import SIMPLE_HEAD
+from rich.markup import escape
 from rich.table import Table
 
 from pipeline.evaluation.judgement import HIT_RATE, Judgement
@@ -90,7 +91,7 @@ def segments_table(found: Judgement) -> Table:
         gain = next((gain for name, base, gain in differences(part) if (name, base) == PAIRS[-1]), None)
         table.add_row(
             segment.kind,
-            segment.name,
+            escape(segment.name),
             f"{users_of(part):,}",
             *(f"{part.hits[name].mean():.3f}" for name in names),
             with_half(gain, "+.3f") if gain else "",
@@ -161,6 +162,6 @@ def _plain(estimate: Estimate) -> dict[str, float]:
 
 
 def _table(title: str) -> Table:
-    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     return table
