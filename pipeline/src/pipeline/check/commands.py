@@ -33,7 +33,7 @@ Users = Annotated[int, typer.Option(help="Users asked for quality as served, eac
 Requests = Annotated[int, typer.Option(help="Requests timed. They are real: enrolled users' are exposures.")]
 Project = Annotated[str | None, typer.Option("--compose", help="Measure this compose project's containers' memory.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print figures as JSON.")]
-Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
 
 
 def register(app: typer.Typer) -> None:

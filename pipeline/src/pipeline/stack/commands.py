@@ -35,7 +35,7 @@ Until = Annotated[
 World = Annotated[
     str | None, typer.Option(help=f"A simulated world instead of --data; {WORLD} when nothing is loaded.")
 ]
-Seed = Annotated[int | None, typer.Option(help=f"Of the simulated world; {SEED} if not given.")]
+Seed = Annotated[int | None, typer.Option(min=0, help=f"Of the simulated world; {SEED} if not given.")]
 Clean = Annotated[bool, typer.Option("--clean", help="Remove the data, the models and the logs too.")]
 
 

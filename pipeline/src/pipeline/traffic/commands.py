@@ -25,7 +25,7 @@ Days = Annotated[float, typer.Option(min=0.01, help="Of the platform's time.")]
 Speed = Annotated[float, typer.Option(min=1, max=100_000, help="How many times as fast as real time they pass.")]
 Requests = Annotated[float, typer.Option("--requests-per-user", min=1, help="On average, over all the days.")]
 AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Requests in flight at most.")]
-Seed = Annotated[int, typer.Option(help="Of what is drawn.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
 
 
 def register(app: typer.Typer) -> None:

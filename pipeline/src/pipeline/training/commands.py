@@ -51,7 +51,7 @@ def train(
     until: Annotated[str | None, typer.Option(help="Read no feed row from this time on (UTC).")] = None,
     postgres_url: Postgres = None,
     model_uri: Store = None,
-    seed: Annotated[int, typer.Option(help="Of the sample and of everything drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the sample and of everything drawn.")] = 0,
     text_encoder: TextEncoder = None,
 ) -> None:
     """Train a model on what Postgres holds, and put it into the store. It serves nobody before `lenta publish`.

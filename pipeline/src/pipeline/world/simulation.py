@@ -28,11 +28,13 @@ from pipeline.world.people import People, make_people
 from pipeline.world.posts import Posts, make_posts
 from pipeline.world.spec import DAYS, FIRST_USER, WorldSpec
 from pipeline.world.tastes import make_tastes
-from pipeline.world.truth import save_truth
+from pipeline.world.truth import FILE, FOLDER, save_truth
 
 OnProgress = Callable[[int, int], None]
 CHUNK_USERS = 2_000
 PILOT_USERS = 2_000
+USERS_FILE, POSTS_FILE, FEED_FILE = "user_data.parquet", "post_text_df.parquet", "feed_data.parquet"
+FILES = (USERS_FILE, POSTS_FILE, FEED_FILE, f"{FOLDER}/{FILE}")
 FEED = pa.schema(
     [
         ("timestamp", pa.timestamp("s")),
@@ -70,7 +72,7 @@ def simulate(
     save_truth(out, spec, end, bias, posts, tastes)
     views = likes = 0
     start = (datetime(end.year, end.month, end.day) - datetime(1970, 1, 1)).days * DAY_SECONDS - DAYS * DAY_SECONDS  # noqa: DTZ001
-    with pq.ParquetWriter(out / "feed_data.parquet", FEED, compression="zstd") as writer:
+    with pq.ParquetWriter(out / FEED_FILE, FEED, compression="zstd") as writer:
         for low in range(0, spec.users, CHUNK_USERS):
             users = np.arange(low, min(low + CHUNK_USERS, spec.users))
             chunk = draw_views(users, shown, spec, rng)
@@ -90,6 +92,34 @@ def require_space(spec: WorldSpec, out: Path) -> None:
             f"the {spec.name} world needs about {spec.bytes_on_disk / 2**30:.1f} GiB and {there} has "
             f"{free / 2**30:.1f} GiB free; free some space or choose a smaller world. Nothing was written."
         )
+
+
+def make_room(out: Path, replace: bool) -> None:
+    """Leaves an empty folder. replace: a simulated world that is there is removed, and nothing else ever is.
+
+    Raises LentaError.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not any(out.iterdir()):
+            return
+        if not replace:
+            raise LentaError(f"{out} is not empty; choose another folder, or --force to replace a simulated world")
+        if not _is_world(out):
+            raise LentaError(
+                f"--force replaces a simulated world, and {out} holds something else; choose another folder"
+            )
+        for name in FILES:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise LentaError(f"--out {out} cannot be written: {error.strerror}; choose another folder") from error
+
+
+def _is_world(folder: Path) -> bool:
+    """Whether the truth is there, and nothing that `simulate` does not write."""
+    held = [*folder.iterdir(), *(folder / FOLDER).glob("*")]
+    names = {path.relative_to(folder).as_posix() for path in held}
+    return FILES[-1] in names <= {*FILES, FOLDER} and all(path.is_dir() == (path.name == FOLDER) for path in held)
 
 
 def _rows(views: Views, liked: npt.NDArray[np.bool_], posts: Posts, start: int, rng: np.random.Generator) -> pa.Table:
@@ -116,11 +146,9 @@ def _rows(views: Views, liked: npt.NDArray[np.bool_], posts: Posts, start: int, 
 
 def _write_users(people: People, out: Path) -> None:
     names = ("user_id", "age", "gender", "country", "city", "exp_group", "os", "source")
-    pq.write_table(
-        pa.table({name: pa.array(getattr(people, name).tolist()) for name in names}), out / "user_data.parquet"
-    )
+    pq.write_table(pa.table({name: pa.array(getattr(people, name).tolist()) for name in names}), out / USERS_FILE)
 
 
 def _write_posts(posts: Posts, out: Path) -> None:
     columns = {"id": pa.array(posts.post_id), "text": pa.array(posts.text), "topic": pa.array(posts.topic_names)}
-    pq.write_table(pa.table(columns), out / "post_text_df.parquet")
+    pq.write_table(pa.table(columns), out / POSTS_FILE)
