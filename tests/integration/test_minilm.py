@@ -73,6 +73,10 @@ def test_a_model_over_minilm_is_saved_replayed_and_sees_new_posts(minilm_weights
 def test_what_minilm_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ArtefactError, match=r"needs model.onnx in .*; it is not there"):
         MiniLM.fit(tmp_path, ["text"], lambda done, total: None)
+    for name in ("model.onnx", "tokenizer.json"):
+        (tmp_path / name).write_text("nonsense")
+    with pytest.raises(ArtefactError, match=r"MiniLM's model.onnx and tokenizer.json in .* cannot be read"):
+        Transformer.open(tmp_path)
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(ArtefactError, match=r"pip install lenta-ranker-test\[minilm\]"):
         Transformer.open(tmp_path)

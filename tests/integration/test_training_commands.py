@@ -13,6 +13,7 @@ import pyarrow as pa
 import pytest
 from commands import Commands
 from pipeline.dataset import Tables, export, opened
+from pipeline.errors import LentaError
 from pipeline.importing.loading import import_tables
 from pipeline.stack.home import Home
 from pipeline.training import train
@@ -156,6 +157,43 @@ def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
     assert "feed_data has no rows" in place.refuses("train", "control")
     elsewhere = "postgresql://nobody:x@127.0.0.1:1/none"
     assert "Postgres could not be read" in place.refuses("train", "control", "--postgres-url", elsewhere)
+
+
+def test_a_store_that_cannot_be_written_is_refused_before_the_feed_is_read(place: Place) -> None:
+    file = place.root / "file"
+    file.write_text("mine")
+    nowhere = ("--postgres-url", "postgresql://nobody:x@127.0.0.1:1/none", "--model-uri", str(file / "models"))
+    for command in ("train", "retrain"):
+        assert f"model control cannot be written under {file}/models: " in place.refuses(command, "control", *nowhere)
+    assert "no control has been trained" in place.refuses("publish", "control", "--model-uri", str(file / "models"))
+
+
+def test_a_store_that_fills_up_while_training_is_named(place: Place) -> None:
+    models = place.root / "models"
+
+    def take_away(done: int, total: int) -> None:
+        if done >= 90 and (models / "control").is_dir():
+            (models / "control").rmdir()
+            (models / "control").write_text("mine")
+
+    with pytest.raises(LentaError, match=f"model control cannot be written under {models}: "):
+        train("control", place.postgres_url, str(models), CUT, take_away)
+
+
+def test_a_text_encoder_that_cannot_be_used_is_refused_before_the_feed_is_read(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    empty = place.root / "empty"
+    empty.mkdir()
+    nowhere = ("--postgres-url", "postgresql://nobody:x@127.0.0.1:1/none")
+    for command in (("train", "test"), ("retrain", "test"), ("retrain",)):
+        reason = place.refuses(*command, *nowhere, "--text-encoder", str(empty))
+        assert reason == f"the text encoder cannot be used: MiniLM needs model.onnx in {empty}; it is not there"
+    for name in ("train", "retrain"):
+        assert "control makes no use of it" in place.refuses(name, "control", "--text-encoder", str(empty))
+    monkeypatch.setenv("LENTA_TEXT_ENCODER", str(empty))
+    assert "MiniLM needs model.onnx" in place.refuses("train", "test", *nowhere)
+    place.ok("train", "control")
 
 
 class _Dies(Exception):

@@ -78,6 +78,7 @@ class Transformer:
 
     @classmethod
     def open(cls, folder: Path) -> Transformer:
+        """Raises ArtefactError where a file or a package is missing, or a file cannot be read."""
         try:
             from onnxruntime import InferenceSession, SessionOptions
             from tokenizers import Tokenizer
@@ -90,10 +91,14 @@ class Transformer:
                 raise ArtefactError(f"MiniLM needs {name} in {folder}; it is not there")
         options = SessionOptions()
         options.intra_op_num_threads, options.enable_cpu_mem_arena = 1, False
-        tokens = Tokenizer.from_file(str(folder / TOKENIZER))
+        try:
+            tokens = Tokenizer.from_file(str(folder / TOKENIZER))
+            session = InferenceSession(str(folder / MODEL), options, ["CPUExecutionProvider"])
+        except Exception as error:  # both libraries raise it bare
+            raise ArtefactError(f"MiniLM's {MODEL} and {TOKENIZER} in {folder} cannot be read: {error}") from error
         tokens.enable_truncation(LONGEST)
         tokens.enable_padding()
-        return cls(folder, InferenceSession(str(folder / MODEL), options, ["CPUExecutionProvider"]), tokens)
+        return cls(folder, session, tokens)
 
     def chunks(self, texts: Sequence[str], on_progress: OnProgress = lambda done, total: None) -> Iterator[Matrix]:
         for low in range(0, len(texts), AT_ONCE):

@@ -6,7 +6,8 @@ which names the version in service and those before it. Publishing and rolling b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
@@ -93,17 +94,23 @@ class ModelStore:
     def __init__(self, uri: str) -> None:
         self._files, self._root = fsspec.core.url_to_fs(uri)
 
+    def prepare(self, name: str) -> None:
+        """Makes the place for a model's versions. Raises ArtefactError where that cannot be."""
+        with self._writing(name):
+            self._files.makedirs(f"{self._root}/{name}", exist_ok=True)
+
     def put(self, folder: Path, manifest: Manifest) -> None:
-        """Uploads a trained folder. It serves nobody before `publish`.
+        """Uploads a trained folder. It serves nobody before `publish`. Raises ArtefactError where it cannot be written.
 
         The manifest comes last and makes the version exist: whatever dies before leaves none.
         """
         target = self._path(manifest.name, manifest.version)
-        self._files.makedirs(target, exist_ok=True)
-        for file in folder.iterdir():
-            if file.name != MANIFEST:
-                self._files.put_file(str(file), f"{target}/{file.name}")
-        self._replace(f"{target}/{MANIFEST}", manifest.model_dump_json(indent=1))
+        with self._writing(manifest.name):
+            self._files.makedirs(target, exist_ok=True)
+            for file in folder.iterdir():
+                if file.name != MANIFEST:
+                    self._files.put_file(str(file), f"{target}/{file.name}")
+            self._replace(f"{target}/{MANIFEST}", manifest.model_dump_json(indent=1))
 
     def fetch(self, name: str, version: str, folder: Path) -> Manifest:
         """Downloads a version into `folder`."""
@@ -133,7 +140,7 @@ class ModelStore:
     def current(self, name: str) -> Pointer | None:
         try:
             return Pointer.model_validate_json(self._files.cat_file(self._path(name, POINTER)))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
     def publish(self, name: str, version: str) -> Pointer:
@@ -152,8 +159,18 @@ class ModelStore:
         return self._point(name, Pointer(version=before.previous[0], previous=before.previous[1:]))
 
     def _point(self, name: str, pointer: Pointer) -> Pointer:
-        self._replace(self._path(name, POINTER), pointer.model_dump_json())
+        with self._writing(name):
+            self._replace(self._path(name, POINTER), pointer.model_dump_json())
         return pointer
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ArtefactError(
+                f"model {name} cannot be written under {self._root}: {error.strerror or error}"
+            ) from error
 
     def _replace(self, path: str, text: str) -> None:
         """Written beside and moved into place: a reader sees what was there before or all of the new."""

@@ -25,16 +25,20 @@ def train(
     """Trains a model on what Postgres holds before `until` and puts it into the store, where it serves nobody yet.
 
     Nothing reaches the store before the model is whole. Raises LentaError for an unknown model, a Postgres that cannot be
-    read, and a feed that nothing can be learned from.
+    read, a feed that nothing can be learned from, a text encoder that ranker-test cannot read by, and a store that cannot be written.
     """
     from ranking.artefact import ModelStore
 
     from pipeline.dataset import export, opened
     from pipeline.training.fitting import fit
-    from pipeline.training.models import check_name, model_of
+    from pipeline.training.models import check_name, check_text_encoder, model_of
     from pipeline.training.progress import share_of
+    from pipeline.training.store import prepare, put
 
     check_name(name)
+    check_text_encoder(name, text_encoder)
+    store = ModelStore(model_uri)
+    prepare(store, name)
     with TemporaryDirectory(prefix="lenta-train-") as folder:
         tables = export(postgres_url, Path(folder) / "tables", until, share_of(on_progress, 0, 10))
         with opened(tables, until) as feed:
@@ -43,5 +47,5 @@ def train(
             )
         artefact = Path(folder) / "artefact"
         fitted.save(artefact)
-        ModelStore(model_uri).put(artefact, fitted.manifest)
+        put(store, artefact, fitted.manifest)
     return fitted.manifest

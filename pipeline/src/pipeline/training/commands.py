@@ -47,6 +47,7 @@ def register(app: typer.Typer) -> None:
 
 
 def train(
+    context: typer.Context,
     model: ModelName,
     until: Annotated[str | None, typer.Option(help="Read no feed row from this time on (UTC).")] = None,
     postgres_url: Postgres = None,
@@ -62,6 +63,7 @@ def train(
     from pipeline.training.models import check_name
 
     check_name(model)
+    _check_option(context, [model])
     moment = parse_time(until, "--until") if until else None
     postgres, uri = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
     steps = Steps(Console())
@@ -115,6 +117,7 @@ def publish(
 
 
 def retrain(
+    context: typer.Context,
     models: Annotated[
         list[str] | None, typer.Argument(help="control, test, or both if not given", metavar="MODEL")
     ] = None,
@@ -131,18 +134,29 @@ def retrain(
     from ranking.artefact import ModelStore
 
     from pipeline.stack.home import Home
-    from pipeline.training.models import check_name
+    from pipeline.training.models import check_name, check_text_encoder
     from pipeline.training.retraining import retrain as train_and_publish
 
     wanted = models or list(GROUPS)
     for model in wanted:
         check_name(model)
+        check_text_encoder(model, text_encoder)
+    _check_option(context, wanted)
     postgres, steps = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), Steps(Console())
     store = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
     for model in wanted:
         folder = Home.find().root / "retraining"
         pointer = train_and_publish(model, postgres, store, folder, steps, datetime.now(UTC), anew, text_encoder)
         _tell_published(model, pointer, steps)
+
+
+def _check_option(context: typer.Context, models: list[str]) -> None:
+    """Raises LentaError for a --text-encoder of which no model makes use; the variable may be set for all commands."""
+    source = context.get_parameter_source("text_encoder")
+    if source and source.name == "COMMANDLINE" and "test" not in models:
+        raise LentaError(
+            f"--text-encoder is for the model test, and {' and '.join(models)} makes no use of it; leave it out"
+        )
 
 
 def _tell_published(model: str, pointer: Pointer, steps: Steps) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.assignment import GROUPS
+from ranking.artefact import ArtefactError
 from ranking.encoder import Encoder
 from ranking.examples import Examples
 
@@ -27,6 +28,18 @@ def check_name(name: str) -> None:
     """Raises LentaError for a model that does not exist."""
     if name not in GROUPS:
         raise LentaError(f"there is no model {name}; there are {' and '.join(GROUPS)}")
+
+
+def check_text_encoder(name: str, folder: Path | None) -> None:
+    """Raises LentaError for a folder that ranker-test cannot read texts by; control reads none."""
+    if name == "control" or folder is None:
+        return
+    from ranker_test.minilm import Transformer
+
+    try:
+        Transformer.open(folder)
+    except ArtefactError as error:
+        raise LentaError(f"the text encoder cannot be used: {error}") from error
 
 
 def loader(name: str) -> Callable[[Path], Encoder]:

@@ -23,9 +23,9 @@ from pipeline.errors import LentaError
 from pipeline.stack.steps import Steps
 from pipeline.training.comparing import MINUTE, WorseModelError
 from pipeline.training.fitting import fit
-from pipeline.training.models import check_name, loader, model_of
+from pipeline.training.models import check_name, check_text_encoder, loader, model_of
 from pipeline.training.publishing import check_not_worse, days_to_compare, in_service
-from pipeline.training.store import publish
+from pipeline.training.store import prepare, publish, put
 
 STALE = timedelta(hours=12)
 """What a killed run left is of no use after this: its feed is too old."""
@@ -114,6 +114,8 @@ def retrain(
     Raises WorseModelError when it is, and LentaError when Postgres cannot be read, and for a feed that nothing can be learned from.
     """
     check_name(name)
+    check_text_encoder(name, text_encoder)
+    prepare(store, name)
     work = Work(name, folder / name, steps, text_encoder)
     with work.alone():
         work.begin(now, anew)
@@ -130,7 +132,7 @@ def retrain(
             except WorseModelError:
                 work.end()
                 raise
-        store.put(work.folder / WHOLE, model.manifest)
+        put(store, work.folder / WHOLE, model.manifest)
         pointer = publish(store, name, model.manifest.version)
         work.end()
     return pointer

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from ranking.artefact import ArtefactError, ModelStore, Pointer
+from ranking.artefact import ArtefactError, Manifest, ModelStore, Pointer
 
 from pipeline.errors import LentaError
 from pipeline.training.models import check_name, loader
@@ -39,22 +39,38 @@ def version_to_publish(store: ModelStore, name: str, version: str | None) -> str
     return version_of(store, name, version or versions[-1])
 
 
+def prepare(store: ModelStore, name: str) -> None:
+    """Raises LentaError where the store cannot be written: before a training, not after it."""
+    with _told():
+        store.prepare(name)
+
+
+def put(store: ModelStore, folder: Path, manifest: Manifest) -> None:
+    """Raises LentaError where the store cannot be written."""
+    with _told():
+        store.put(folder, manifest)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except ArtefactError as error:
+        raise LentaError(str(error)) from error
+
+
 def publish(store: ModelStore, name: str, version: str | None) -> Pointer:
     """Puts `version`, or the latest, into service. Raises LentaError when there is none that can be read."""
     wanted = version_to_publish(store, name, version)
-    try:
+    with _told():
         return store.publish(name, wanted)
-    except ArtefactError as error:
-        raise LentaError(str(error)) from error
 
 
 def roll_back(store: ModelStore, name: str) -> Pointer:
     """Raises LentaError when there is no earlier version."""
     check_name(name)
-    try:
+    with _told():
         return store.roll_back(name)
-    except ArtefactError as error:
-        raise LentaError(str(error)) from error
 
 
 @contextmanager
