@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import psycopg2
 import pytest
 from catboost import CatBoost, Pool
 from commands import Commands
@@ -177,6 +178,64 @@ def test_a_retraining_killed_half_way_leaves_the_old_model_serving_and_goes_on_w
     assert "Reading the feed" not in output
     assert "Training control without the days to compare by" not in output
     assert f"control@{place.serving} is in service, before it 1" in output
+
+
+def _kill_after_the_export(place: Place) -> None:
+    tables = place.root / "home" / "retraining" / "control" / "tables"
+    with subprocess.Popen([LENTA, "retrain", "control"], env=place.environment, stdout=subprocess.DEVNULL) as running:
+        _wait_for(tables, running)
+        running.send_signal(signal.SIGKILL)
+
+
+@pytest.mark.parametrize("change", ["--postgres-url", "--text-encoder"])
+def test_a_killed_retraining_of_another_feed_or_text_encoder_is_not_gone_on_with(
+    place: Place, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    _kill_after_the_export(place)
+    begun = place.root / "home" / "retraining" / "control" / "begun"
+    assert place.environment["LENTA_POSTGRES_URL"] not in begun.read_text()
+    if change == "--postgres-url":
+        monkeypatch.setenv("LENTA_POSTGRES_URL", "postgresql://nobody:x@127.0.0.1:1/none")
+    else:
+        monkeypatch.setenv("LENTA_TEXT_ENCODER", str(place.root))
+    output = place.run("retrain", "control").output
+    assert "Starting over: the retraining of control begun at" in output
+    assert "had another --postgres-url or --text-encoder" in output
+    assert "Going on" not in output
+
+
+def test_a_retraining_that_its_feed_has_stopped_starts_anew_when_the_feed_is_repaired(place: Place) -> None:
+    _run(place, "CREATE TABLE kept AS SELECT timestamp, user_id, post_id FROM feed_data WHERE target = 1")
+    _run(place, "UPDATE feed_data SET target = 0 WHERE target = 1")
+    assert "no view in feed_data was liked" in place.refuses("retrain", "control")
+    _run(
+        place,
+        "UPDATE feed_data AS f SET target = 1 FROM kept AS k WHERE f.action = 'view' "
+        "AND (f.timestamp, f.user_id, f.post_id) = (k.timestamp, k.user_id, k.post_id)",
+    )
+    output = place.ok("retrain", "control")
+    assert "Going on" not in output
+    assert f"control@{place.serving} is in service" in output
+
+
+def test_a_feed_that_begins_within_the_days_to_compare_by_is_learned_from_and_nothing_compared(place: Place) -> None:
+    place.put("1", until=START)
+    place.ok("publish", "control")
+    _run(place, f"DELETE FROM feed_data WHERE timestamp < '{START + timedelta(days=8):%Y-%m-%d}'")
+    reason = "Not compared with what is in service: the days before leave a twin nothing to learn from"
+    place.put("2", until=START + timedelta(days=20))
+    assert reason in place.ok("publish", "control")
+    assert place.serving == "2"
+    place.put("3", until=START)
+    place.ok("publish", "control", "3", "--force")
+    assert reason in place.ok("retrain", "control")
+    assert place.serving not in ("2", "3")
+
+
+def _run(place: Place, statement: str) -> None:
+    with psycopg2.connect(place.environment["LENTA_POSTGRES_URL"]) as connection, connection.cursor() as cursor:
+        cursor.execute(statement)
+    connection.close()
 
 
 def _wait_for(path: Path, running: subprocess.Popen[bytes]) -> None:

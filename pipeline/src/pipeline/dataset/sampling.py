@@ -18,14 +18,18 @@ LEAST_VIEWS = 6
 """A user with fewer views in the test window is not judged."""
 
 
+class NothingToLearnError(LentaError):
+    """A feed that a model cannot be trained on."""
+
+
 def training_requests(feed: Feed, seed: int, rows: int) -> tuple[Requests, npt.NDArray[np.float64]]:
     """About `rows` views, drawn by a hash of (user, post, time), in order of time, and whether a like followed each.
 
     Like rows are no examples: they are counted as likes, never as views that nobody liked.
-    Raises LentaError for a feed that nothing can be learned from.
+    Raises NothingToLearnError.
     """
     if feed.rows == 0:
-        raise LentaError(f"feed_data has no rows before {feed.until:%Y-%m-%d %H:%M}: nothing to learn from")
+        raise NothingToLearnError(f"feed_data has no rows before {feed.until:%Y-%m-%d %H:%M}: nothing to learn from")
     share = int(MILLION * min(1.0, rows / max(feed.views, 1)))
     found = fetch(
         feed.database,
@@ -40,11 +44,11 @@ def training_requests(feed: Feed, seed: int, rows: int) -> tuple[Requests, npt.N
 
 def _check_classes(views: int, likes: float) -> None:
     if views == 0:
-        raise LentaError("feed_data has likes but no views: a model learns from views that were liked or not")
+        raise NothingToLearnError("feed_data has likes but no views: a model learns from views that were liked or not")
     if likes == 0:
-        raise LentaError("no view in feed_data was liked (target is never 1): nothing to learn from")
+        raise NothingToLearnError("no view in feed_data was liked (target is never 1): nothing to learn from")
     if likes == views:
-        raise LentaError("every view in feed_data was liked (target is always 1): nothing to learn from")
+        raise NothingToLearnError("every view in feed_data was liked (target is always 1): nothing to learn from")
 
 
 def learn_from(

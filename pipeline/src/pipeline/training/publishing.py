@@ -12,6 +12,7 @@ from ranking.artefact import ModelStore, Pointer
 from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import opened
+from pipeline.dataset.sampling import NothingToLearnError
 from pipeline.dataset.tables import Tables, export
 from pipeline.errors import LentaError
 from pipeline.stack.steps import Steps
@@ -38,7 +39,12 @@ def _check(candidate: Scorer, serving: Scorer, tables: Tables, steps: Steps) -> 
     if days is None:
         return
     if candidate.manifest.train_until > days.start:
-        check_not_worse(days, _twin(candidate, days, steps), serving, steps)
+        try:
+            twin = _twin(candidate, days, steps)
+        except NothingToLearnError as error:
+            tell_no_twin(steps, error)
+            return
+        check_not_worse(days, twin, serving, steps)
     check_not_worse(days, candidate, serving, steps)
 
 
@@ -79,6 +85,10 @@ def check_not_worse(days: Days, candidate: Scorer, serving: Scorer, steps: Steps
         found = compare(days, candidate, serving)
     found.check()
     steps.say(str(found))
+
+
+def tell_no_twin(steps: Steps, error: NothingToLearnError) -> None:
+    _not_compared(steps, f"the days before leave a twin nothing to learn from ({error})")
 
 
 def _not_compared(steps: Steps, reason: str) -> None:

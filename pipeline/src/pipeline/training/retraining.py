@@ -12,24 +12,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 
+from pydantic import BaseModel, ConfigDict
 from ranking.artefact import MANIFEST, Manifest, ModelStore, Pointer
 from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import opened
+from pipeline.dataset.sampling import NothingToLearnError
 from pipeline.dataset.tables import Tables, export
 from pipeline.errors import LentaError
 from pipeline.stack.steps import Steps
-from pipeline.training.comparing import MINUTE, WorseModelError
+from pipeline.training.comparing import MINUTE
 from pipeline.training.fitting import fit
 from pipeline.training.models import check_name, check_text_encoder, loader, model_of
-from pipeline.training.publishing import check_not_worse, days_to_compare, in_service
+from pipeline.training.publishing import check_not_worse, days_to_compare, in_service, tell_no_twin
 from pipeline.training.store import prepare, publish, put
 
 STALE = timedelta(hours=12)
 """What a killed run left is of no use after this: its feed is too old."""
 BEGUN, TABLES, TWIN, WHOLE = "begun", "tables", "twin", "model"
+
+
+class Begun(BaseModel):
+    """When a retraining began, and what of."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    at: datetime
+    postgres: str
+    """Its URL, hashed: there may be a password in it."""
+    text_encoder: Path | None
+
+    @classmethod
+    def now(cls, at: datetime, postgres_url: str, text_encoder: Path | None) -> Begun:
+        place = text_encoder.absolute() if text_encoder else None
+        return cls(at=at, postgres=sha256(postgres_url.encode()).hexdigest(), text_encoder=place)
+
+    @classmethod
+    def read(cls, file: Path) -> Begun | None:
+        """None where there is none that this build reads."""
+        try:
+            return cls.model_validate_json(file.read_bytes())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def goes_on_with(self, before: Begun) -> bool:
+        return (self.postgres, self.text_encoder) == (before.postgres, before.text_encoder)
 
 
 @dataclass(frozen=True)
@@ -54,16 +84,19 @@ class Work:
                 ) from error
             yield
 
-    def begin(self, now: datetime, anew: bool) -> None:
-        """Goes on with what a killed run left, unless that is stale or `anew`."""
-        begun = self.folder / BEGUN
-        at = datetime.fromisoformat(begun.read_text()) if begun.exists() else None
-        if at and not anew and now - at < STALE:
-            self.steps.say(f"Going on with the retraining of {self.name} begun at {at:{MINUTE}}; --anew starts over")
-            return
+    def begin(self, now: datetime, anew: bool, postgres_url: str) -> None:
+        """Goes on with what a killed run left, unless that is stale, or of another feed or text encoder, or `anew`."""
+        wanted = Begun.now(now, postgres_url, self.text_encoder)
+        before = None if anew else Begun.read(self.folder / BEGUN)
+        if before and now - before.at < STALE:
+            which = f"the retraining of {self.name} begun at {before.at:{MINUTE}}"
+            if wanted.goes_on_with(before):
+                self.steps.say(f"Going on with {which}; --anew starts over")
+                return
+            self.steps.say(f"Starting over: {which} had another --postgres-url or --text-encoder")
         self.end()
         self.folder.mkdir(parents=True)
-        begun.write_text(now.isoformat())
+        (self.folder / BEGUN).write_text(wanted.model_dump_json())
 
     def end(self) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -118,21 +151,32 @@ def retrain(
     prepare(store, name)
     work = Work(name, folder / name, steps, text_encoder)
     with work.alone():
-        work.begin(now, anew)
-        tables = work.tables(postgres_url)
-        with in_service(store, name, steps) as serving:
-            days = days_to_compare(tables, serving, steps) if serving else None
-            try:
-                if serving and days:
-                    title = f"Training {name} without the days to compare by"
-                    check_not_worse(days, work.model(TWIN, title, tables, days.start), serving, steps)
-                model = work.model(WHOLE, f"Training {name}", tables, None)
-                if serving and days:
-                    check_not_worse(days, model, serving, steps)
-            except WorseModelError:
-                work.end()
-                raise
+        work.begin(now, anew, postgres_url)
+        try:
+            model = _not_worse(work, work.tables(postgres_url), store)
+        except LentaError:
+            work.end()
+            raise
         put(store, work.folder / WHOLE, model.manifest)
         pointer = publish(store, name, model.manifest.version)
         work.end()
     return pointer
+
+
+def _not_worse(work: Work, tables: Tables, store: ModelStore) -> Scorer:
+    """Trained on all of the tables. Raises WorseModelError."""
+    name, steps = work.name, work.steps
+    with in_service(store, name, steps) as serving:
+        days = days_to_compare(tables, serving, steps) if serving else None
+        if serving and days:
+            try:
+                twin = work.model(TWIN, f"Training {name} without the days to compare by", tables, days.start)
+            except NothingToLearnError as error:
+                tell_no_twin(steps, error)
+                days = None
+            else:
+                check_not_worse(days, twin, serving, steps)
+        model = work.model(WHOLE, f"Training {name}", tables, None)
+        if serving and days:
+            check_not_worse(days, model, serving, steps)
+    return model
