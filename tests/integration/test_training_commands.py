@@ -164,7 +164,9 @@ def test_a_store_that_cannot_be_written_is_refused_before_the_feed_is_read(place
     file.write_text("mine")
     nowhere = ("--postgres-url", "postgresql://nobody:x@127.0.0.1:1/none", "--model-uri", str(file / "models"))
     for command in ("train", "retrain"):
-        assert f"model control cannot be written under {file}/models: " in place.refuses(command, "control", *nowhere)
+        assert f"model control cannot be written under {file}/models: Not a directory" in place.refuses(
+            command, "control", *nowhere
+        )
     assert "no control has been trained" in place.refuses("publish", "control", "--model-uri", str(file / "models"))
 
 

@@ -169,7 +169,7 @@ class ModelStore:
             yield
         except OSError as error:
             raise ArtefactError(
-                f"model {name} cannot be written under {self._root}: {error.strerror or error!r}"
+                f"model {name} cannot be written under {self._root}: {error.strerror or repr(error)}"
             ) from error
 
     def _replace(self, path: str, text: str) -> None:
