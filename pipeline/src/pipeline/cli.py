@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -35,6 +36,7 @@ for part in (stack, world, importing, features, training, warm, check, experimen
 
 
 def main() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what lies in temporary folders goes too
     try:
         app()
     except LentaError as error:
@@ -43,4 +45,4 @@ def main() -> None:
     except RuntimeError as error:
         if str(error) != INTERRUPTED:
             raise
-        sys.exit(130)
+        sys.exit(128 + signal.SIGINT)

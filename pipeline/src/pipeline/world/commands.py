@@ -49,5 +49,6 @@ def simulate(out: Out, world: World = "demo", seed: Seed = 8, end: End = None, f
         f"{summary.users:,} users, {summary.posts:,} posts, {summary.rows:,} feed rows "
         f"({summary.likes / summary.views:.3f} likes a view) in {out}",
         highlight=False,
+        markup=False,
     )
-    console.print(f"Next: make up DATA={out}, or lenta import {out}", highlight=False)
+    console.print(f"Next: make up DATA={out}, or lenta import {out}", highlight=False, markup=False)
