@@ -132,7 +132,7 @@ def _open(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime |
     database.execute(
         f"""
         CREATE TEMP TABLE feed AS
-        SELECT epoch_us(CAST(f.timestamp AS TIMESTAMP)) AS instant, CAST(f.user_id AS BIGINT) AS user_id,
+        SELECT epoch_us(f.timestamp) AS instant, CAST(f.user_id AS BIGINT) AS user_id,
             p.id AS post_id, p.topic, f.action = 'like' AS is_like,
             f.action = 'view' AND coalesce(f.target, 0) = 1 AS clicked
         FROM {tables.feed} AS f JOIN posts AS p ON p.id = f.post_id
@@ -155,17 +155,12 @@ def _open(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime |
 
 
 def _before(until: datetime | None) -> str:
-    return f"AND CAST(f.timestamp AS TIMESTAMP) < TIMESTAMP {naive_literal(until)}" if until else ""
+    return f"AND f.timestamp < TIMESTAMP {naive_literal(until)}" if until else ""
 
 
 def _posts(database: duckdb.DuckDBPyConnection, tables: Tables) -> Posts:
     """Topics in alphabetical order, as a warm-up of the platform lists them."""
-    columns = {name for name, *_ in database.execute(f"DESCRIBE SELECT * FROM {tables.posts}").fetchall()}
-    key = "id" if "id" in columns else "post_id"
-    found = database.execute(
-        f"SELECT CAST({key} AS BIGINT), any_value(coalesce(text, '')), any_value(coalesce(topic, '')) "
-        f"FROM {tables.posts} GROUP BY 1 ORDER BY 1"
-    ).fetchall()
+    found = database.execute(f"SELECT id, coalesce(text, ''), topic FROM {tables.posts} ORDER BY id").fetchall()
     topics = sorted({topic for _, _, topic in found})
     place = {topic: number for number, topic in enumerate(topics)}
     posts = Posts(
@@ -179,11 +174,10 @@ def _posts(database: duckdb.DuckDBPyConnection, tables: Tables) -> Posts:
 
 
 def _people(database: duckdb.DuckDBPyConnection, tables: Tables) -> People:
-    plain = ", ".join(f"coalesce(CAST(any_value({name}) AS DOUBLE), 'NaN'::DOUBLE) AS {name}" for name in _PLAIN)
-    texts = ", ".join(f"any_value({name}) AS {name}" for name in CATEGORIES)
+    plain = ", ".join(f"coalesce(CAST({name} AS DOUBLE), 'NaN'::DOUBLE) AS {name}" for name in _PLAIN)
     database.execute(
-        f"CREATE TEMP TABLE people AS SELECT CAST(user_id AS BIGINT) AS user_id, {plain}, {texts} "
-        f"FROM {tables.users} GROUP BY 1 ORDER BY 1"
+        f"CREATE TEMP TABLE people AS SELECT CAST(user_id AS BIGINT) AS user_id, {plain}, {', '.join(CATEGORIES)} "
+        f"FROM {tables.users}"
     )
     found = fetch(database, f"SELECT user_id, {', '.join(_PLAIN)} FROM people ORDER BY user_id")
     ids = found["user_id"].astype(np.int64)

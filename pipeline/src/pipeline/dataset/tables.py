@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.errors import LentaError
+from pipeline.importing.reading import TableFile
+from pipeline.importing.reading import opened as opened_files
+from pipeline.importing.tables import FORMATS
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
@@ -23,7 +26,7 @@ def silent(done: int, total: int) -> None:
 
 @dataclass(frozen=True)
 class Tables:
-    """One DuckDB expression a table that reads its files."""
+    """One DuckDB expression a table, of columns by the names of `pipeline.importing.tables`; no id, no row is there twice."""
 
     users: str
     posts: str
@@ -31,17 +34,17 @@ class Tables:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Tables:
-        """Raises LentaError when a table is not there."""
-        return cls(*(_reader(folder, name) for name in ("user_data", "post_text_df", "feed_data")))
+        """Somebody's, read as `lenta import` reads it. Raises LentaError naming file, line and column of what is wrong."""
+        with opened_files() as database:
+            files = [TableFile(database, table, folder) for table in FORMATS]
+            for file in files:
+                file.check()
+        return cls(*(f"({file.rows()})" for file in files))
 
-
-def _reader(folder: Path, name: str) -> str:
-    """A file `name.parquet` or `name.csv`, or a folder `name` of such files."""
-    for suffix, function in (("parquet", "read_parquet"), ("csv", "read_csv")):
-        for pattern in (f"{name}.{suffix}", f"{name}/*.{suffix}", f"{name}*.{suffix}"):
-            if any(folder.glob(pattern)):
-                return f"{function}({quoted(str(folder / pattern))})"
-    raise LentaError(f"{folder} has no {name} (CSV or Parquet)")
+    @classmethod
+    def of_export(cls, folder: Path) -> Tables:
+        """What `export` wrote: as clean as Postgres, so it is neither checked nor cast."""
+        return cls(*(f"read_parquet({quoted(f'{folder / table.name}.parquet')})" for table in FORMATS))
 
 
 def quoted(text: str) -> str:
@@ -81,7 +84,7 @@ def export(postgres_url: str, folder: Path, until: datetime | None, on_progress:
     except Error as error:
         reason = str(error).strip().splitlines()[0]
         raise LentaError(f"Postgres could not be read: {reason}. Is it up (`lenta status`), and migrated?") from error
-    return Tables.of_folder(folder)
+    return Tables.of_export(folder)
 
 
 def _write(reader: RecordBatchReader, path: Path, expected: int, on_progress: OnProgress) -> int:

@@ -65,23 +65,15 @@ def import_tables(
 def _make_views(
     database: duckdb.DuckDBPyConnection, users: TableFile, posts: TableFile, feed: TableFile, until: datetime | None
 ) -> None:
-    """`loaded_<table>`: the rows as Postgres gets them. Of several with one id the last counts."""
-    for file, key in ((users, "user_id"), (posts, "id")):
-        names = ", ".join(
-            f"last({column.name} ORDER BY row) AS {column.name}" for column in file.table.columns if column.name != key
-        )
-        database.execute(
-            f"CREATE TEMP TABLE loaded_{file.table.name} AS SELECT {key}, {names} "
-            f"FROM (SELECT *, row_number() OVER () AS row FROM ({file.select()})) GROUP BY {key} ORDER BY {key}"
-        )
+    """`loaded_<table>`: the rows as Postgres gets them."""
+    for file in (users, posts):
+        database.execute(f"CREATE TEMP TABLE loaded_{file.table.name} AS {file.rows()}")
     database.execute("UPDATE loaded_post_text_df SET text = '' WHERE text IS NULL")
     database.execute(
         "SET preserve_insertion_order = false"
     )  # which of equal feed rows stays is all one, and it takes memory
     database.execute(
-        f"CREATE TEMP TABLE loaded_feed_data AS SELECT DISTINCT timestamp, user_id, post_id, action, "
-        f"CAST(CASE WHEN action = 'view' THEN coalesce(target, 0) END AS SMALLINT) AS target "
-        f"FROM ({feed.select()}) WHERE {between(None, until)}"
+        f"CREATE TEMP TABLE loaded_feed_data AS SELECT * FROM ({feed.rows()}) WHERE {between(None, until)}"
     )
     database.execute(
         f"CREATE TEMP TABLE withheld AS SELECT count(*) AS n FROM ({feed.select()}) WHERE NOT ({between(None, until)})"

@@ -57,6 +57,19 @@ class TableFile:
         """A query of the table's columns by name and type."""
         return f"SELECT {', '.join(self._value(column) for column in self.table.columns)} FROM {self.source.scan}"
 
+    def rows(self) -> str:
+        """A query of what counts: of several users or posts with one id the last, of equal feed rows one."""
+        if self.table is FEED:
+            return (
+                "SELECT DISTINCT timestamp, user_id, post_id, action, "
+                "CAST(CASE WHEN action = 'view' THEN coalesce(target, 0) END AS SMALLINT) AS target "
+                f"FROM ({self.select()})"
+            )
+        key, *others = (column.name for column in self.table.columns)
+        latest = ", ".join(f"last({name} ORDER BY row) AS {name}" for name in others)
+        numbered = f"SELECT *, row_number() OVER () AS row FROM ({self.select()})"
+        return f"SELECT {key}, {latest} FROM ({numbered}) GROUP BY {key} ORDER BY {key}"
+
     def _raw(self, column: Column) -> str:
         return f'"{self._named[column.name]}"'
 
@@ -127,7 +140,8 @@ def _named(column: Column, have: list[str], source: Source) -> str:
         if name in have:
             return name
     names = " or ".join((column.name, *column.aliases))
-    raise LentaError(f"{source.shown}, line 1: there is no column {names}; it has {', '.join(have)}")
+    place = f"{source.shown}, line 1" if source.is_csv else source.shown
+    raise LentaError(f"{place}: there is no column {names}; it has {', '.join(have)}")
 
 
 def _in_words(message: str) -> str:

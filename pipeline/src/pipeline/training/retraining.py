@@ -108,7 +108,7 @@ class Work:
             with self.steps.step("Reading the feed") as on_progress:
                 export(postgres_url, beside, None, on_progress)
             beside.rename(place)
-        return Tables.of_folder(place)
+        return Tables.of_export(place)
 
     def model(self, part: str, title: str, tables: Tables, until: datetime | None) -> Scorer:
         """Trained on what was before `until`, or opened where it has been."""
