@@ -128,18 +128,25 @@ def test_pairs_come_from_csv_too_and_an_empty_file_gives_an_empty_one(place: Pla
     place.ok("train", "control", "--until", UNTIL)
     place.ok("publish", "control")
     pairs, out = place.root / "pairs.csv", place.root / "scores.parquet"
-    for text, rows in (("user_id,post_id\n200,1\n200,2\n", 2), ("user_id,post_id\n", 0)):
+    for text, rows in (("user_id,post_id\n200,1\n200,2.0\n", 2), ("user_id,post_id\n", 0)):
         pairs.write_text(text)
         place.ok("score", "control", "--pairs", str(pairs), "--as-of", UNTIL, "--out", str(out))
         assert read_table(out).num_rows == rows
     broken = {
         "user,post_id\n1,2\n": "no column user_id; it has user, post_id",
         "user_id,post_id\n1,2\nx,3\n": "user_id of pair 2 is missing or not a whole number",
+        "user_id,post_id\n1,2\n1,1.6\n": "post_id of pair 2 is missing or not a whole number",
+        "user_id,post_id\n200.4,2\n": "user_id of pair 1 is missing or not a whole number",
         "user_id,post_id\n1,2\n1,\n": "post_id of pair 2 is missing or not a whole number",
     }
     for text, reason in broken.items():
         pairs.write_text(text)
         assert reason in place.refuses("score", "control", "--pairs", str(pairs), "--as-of", UNTIL, "--out", str(out))
+    doubles = place.root / "pairs.parquet"
+    write_table(pa.table({"user_id": [200.0, 200.0], "post_id": [1.0, 1.6]}), doubles)
+    assert "post_id of pair 2 is missing or not" in place.refuses(
+        "score", "control", "--pairs", str(doubles), "--as-of", UNTIL, "--out", str(out)
+    )
 
 
 def test_what_is_missing_is_said_in_one_line(place: Place) -> None:

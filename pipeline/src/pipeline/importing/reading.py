@@ -79,7 +79,7 @@ class TableFile:
         if self.source.is_csv:
             raw = f"nullif(trim({raw}), '')" if column.type != "VARCHAR" else raw
         if column.type in ("INTEGER", "SMALLINT"):
-            return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) = floor(TRY_CAST({raw} AS DOUBLE)) THEN TRY_CAST({raw} AS {column.type}) END"
+            return whole(raw, column.type)
         if column.type == "TIMESTAMP":
             return f"coalesce(TRY_CAST({raw} AS TIMESTAMP), CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP))"
         return f"CAST({raw} AS VARCHAR)"
@@ -113,6 +113,11 @@ class TableFile:
         said = "nothing" if value in (None, "") else f"{str(value)[:60]!r}"
         wanted = column.what or "a value"
         raise LentaError(f"{self.source.shown}, {place}, column {column.name}: {said} is not {wanted}")
+
+
+def whole(raw: str, type_: str) -> str:
+    """SQL: a whole number, also written as 19.0; NULL for anything else."""
+    return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) = floor(TRY_CAST({raw} AS DOUBLE)) THEN TRY_CAST({raw} AS {type_}) END"
 
 
 def read_feed(folder: Path, since: datetime | None = None, until: datetime | None = None) -> Iterator[pa.RecordBatch]:

@@ -12,6 +12,7 @@ from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import CHUNK, History
 from pipeline.dataset.tables import OnProgress, quoted, silent
 from pipeline.errors import LentaError
+from pipeline.importing.reading import whole
 
 if TYPE_CHECKING:
     from ranking.scorer import Scorer
@@ -74,7 +75,7 @@ def _load(feed: Feed, pairs: Path, when: datetime) -> int:
     """The pairs as what `History` is asked. Raises LentaError naming the column and the row of what is no id."""
     reader, database = check_pairs(pairs), feed.database
     try:
-        ids = ", ".join(f"TRY_CAST({name} AS BIGINT) AS {name}" for name in COLUMNS)
+        ids = ", ".join(f"{whole(name, 'BIGINT')} AS {name}" for name in COLUMNS)
         database.execute(
             f"CREATE OR REPLACE TEMP TABLE requests AS SELECT row_number() OVER () - 1 AS row, {ids}, "
             f"{microseconds(when)}::BIGINT AS instant FROM {reader}"
