@@ -149,5 +149,12 @@ def test_what_spark_lacks_is_said_with_what_to_install(
 def test_a_file_that_cannot_be_written_is_named(dump: Path, tmp_path: Path) -> None:
     with pytest.raises(LentaError, match="there is no folder"):
         run("--data", str(dump), "--out", str(tmp_path / "nowhere" / "out.parquet"))
-    with pytest.raises(LentaError, match="cannot be written"):
-        run("--data", str(dump), "--out", str(tmp_path))
+    for name in ("x" * 300, "x" * 253):
+        with pytest.raises(LentaError, match="cannot be written"):
+            run("--data", str(dump), "--out", str(tmp_path / name))
+
+
+def test_a_folder_in_place_of_a_file_is_refused_before_the_work(tmp_path: Path) -> None:
+    for out in (".", "..", "/", str(tmp_path)):
+        with pytest.raises(LentaError, match=f"--out {out} is a folder; name a file in it"):
+            run("--data", "nowhere", "--out", out)

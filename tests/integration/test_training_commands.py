@@ -156,6 +156,9 @@ def test_what_is_missing_is_said_in_one_line(place: Place) -> None:
     assert "no control is published" in place.refuses("evaluate")
     pairs = ("--as-of", UNTIL, "--out", str(place.root / "scores.parquet"))
     assert "there is no such file" in place.refuses("score", "test", "--pairs", "nowhere.csv", *pairs)
+    write_table(pa.table({"user_id": [200], "post_id": [1]}), place.root / "pairs.parquet")
+    pairs = ("--pairs", str(place.root / "pairs.parquet"), "--as-of", UNTIL)
+    assert "--out . is a folder" in place.refuses("score", "test", *pairs, "--out", ".")
     assert "--as-of=soon is not a time" in place.refuses(
         "score", "test", "--pairs", "x.csv", "--as-of", "soon", "--out", "x"
     )

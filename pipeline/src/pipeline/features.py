@@ -12,7 +12,6 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline.errors import LentaError
 from pipeline.stack import environment
 from pipeline.stack.source import parse_time
 from pipeline.stack.steps import Steps
@@ -47,11 +46,11 @@ def features(
     """
     from pipeline.dataset import History, Tables, export, opened
     from pipeline.dataset.features import write_features
+    from pipeline.dataset.output import check_out
     from pipeline.dataset.sampling import training_requests
 
     moment = parse_time(until, "--until") if until else None
-    if not out.absolute().parent.is_dir():
-        raise LentaError(f"--out {out}: there is no folder {out.parent}")
+    check_out(out)
     steps = Steps(Console())
     with ExitStack() as stack:
         with steps.step("Reading the feed") as on_progress:

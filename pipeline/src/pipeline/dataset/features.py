@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from contracts.features import SCHEMA
-from pyarrow.parquet import ParquetWriter
 
 from pipeline.dataset.history import History, Requests
+from pipeline.dataset.output import written
 from pipeline.dataset.tables import OnProgress, silent
-from pipeline.errors import LentaError
 
 FILE = pa.schema(
     [
@@ -37,18 +36,11 @@ def write_features(
     Raises LentaError when it cannot be written.
     """
     history.ask(requests)
-    beside = out.with_name(out.name + ".part")
     done = 0
-    try:
-        with ParquetWriter(beside, FILE) as writer:
-            for batch in history.batches():
-                high = done + len(batch.time)
-                given = (batch.user_id, batch.post_id, batch.time, clicked[done:high] > 0)
-                writer.write_table(pa.table([*given, *batch.features().T], schema=FILE))
-                done = high
-                on_progress(done, len(clicked))
-        beside.replace(out)
-    except OSError as error:
-        raise LentaError(f"--out {out} cannot be written: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with written(out, FILE) as writer:
+        for batch in history.batches():
+            high = done + len(batch.time)
+            given = (batch.user_id, batch.post_id, batch.time, clicked[done:high] > 0)
+            writer.write_table(pa.table([*given, *batch.features().T], schema=FILE))
+            done = high
+            on_progress(done, len(clicked))

@@ -239,6 +239,7 @@ def score(
     from ranking.artefact import ModelStore
 
     from pipeline.dataset import export, opened
+    from pipeline.dataset.output import check_out
     from pipeline.training.models import check_name
     from pipeline.training.pairs import check_pairs, score_pairs
     from pipeline.training.store import scorer_of
@@ -246,8 +247,7 @@ def score(
     check_name(model)
     when = parse_time(as_of, "--as-of")
     check_pairs(pairs)
-    if not out.absolute().parent.is_dir():
-        raise LentaError(f"--out {out}: there is no folder {out.parent}")
+    check_out(out)
     postgres, store = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
     steps = Steps(Console())
     with scorer_of(ModelStore(store), model, version) as scorer, TemporaryDirectory(prefix="lenta-score-") as folder:

@@ -10,6 +10,7 @@ import duckdb
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import CHUNK, History
+from pipeline.dataset.output import written
 from pipeline.dataset.tables import OnProgress, quoted, silent
 from pipeline.errors import LentaError
 from pipeline.importing.reading import whole
@@ -46,7 +47,6 @@ def score_pairs(
     score: log-odds of a like; finite for every pair. Memory grows with one chunk, not with the file.
     """
     import pyarrow as pa
-    from pyarrow.parquet import ParquetWriter
 
     from pipeline.training.scoring import scored
 
@@ -56,18 +56,11 @@ def score_pairs(
     on_progress(0, max(total, 1))
     schema = pa.schema([("user_id", pa.int64()), ("post_id", pa.int64()), ("score", pa.float64())])
     done = 0
-    beside = out.with_name(out.name + ".part")
-    try:
-        with ParquetWriter(beside, schema) as writer:
-            for batch, scores in scored(history, scorer, CHUNK):
-                writer.write_table(pa.table([batch.user_id, batch.post_id, scores], schema=schema))
-                done += len(scores)
-                on_progress(done, total)
-        beside.replace(out)
-    except OSError as error:
-        raise LentaError(f"--out {out} cannot be written: {error}") from error
-    finally:
-        beside.unlink(missing_ok=True)
+    with written(out, schema) as writer:
+        for batch, scores in scored(history, scorer, CHUNK):
+            writer.write_table(pa.table([batch.user_id, batch.post_id, scores], schema=schema))
+            done += len(scores)
+            on_progress(done, total)
     return done
 
 
