@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pytest
-from pipeline.dataset import Tables, opened
+from pipeline.dataset import History, Tables, opened
 from pipeline.dataset.feed import microseconds, moment_of
-from pipeline.dataset.sampling import training_requests, viewed_in
+from pipeline.dataset.sampling import learn_from, training_requests, viewed_in
 from pipeline.errors import LentaError
 from small_feed import START, Row, lively, write_tables
 
@@ -40,7 +41,8 @@ def test_a_sample_is_the_same_for_a_seed_and_spread_over_users(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("rows", "reason"),
     [
-        ([], "no rows before"),
+        ([], "^feed_data has no rows: nothing"),
+        ([Row(1.0, 200, 77, "view", 1)], "^no post of feed_data is in post_text_df"),
         ([Row(1.0, 200, 1, "like", None)], "likes but no views"),
         ([Row(1.0, 200, 1, "view", 0)], "no view in feed_data was liked"),
         ([Row(1.0, 200, 1, "view", 1)], "every view in feed_data was liked"),
@@ -51,7 +53,30 @@ def test_a_feed_that_teaches_nothing_is_refused_with_the_cause(tmp_path: Path, r
         opened(Tables.of_folder(write_tables(tmp_path, rows, 3, 3))) as feed,
         pytest.raises(LentaError, match=reason),
     ):
+        learn_from(History(feed), *training_requests(feed, 0, 100))
+
+
+def test_a_feed_that_begins_later_is_refused_with_the_moment_that_was_asked_for(tmp_path: Path) -> None:
+    tables = Tables.of_folder(write_tables(tmp_path, [Row(1.0, 200, 1, "view", 1)], 3, 3))
+    with opened(tables, START) as feed, pytest.raises(LentaError, match="no rows before 2026-03-01 00:00"):
         training_requests(feed, 0, 100)
+
+
+def test_a_sample_without_likes_is_drawn_and_not_taken_for_the_whole_feed(tmp_path: Path) -> None:
+    rows = [Row(float(second), 200, 1, "view", int(second == 7)) for second in range(2_000)]
+    with opened(Tables.of_folder(write_tables(tmp_path, rows, 3, 3))) as feed:
+        requests, clicked = training_requests(feed, 0, 20)
+        assert 5 < len(clicked) < 40
+        with pytest.raises(LentaError, match=f"no view in {len(clicked)} drawn from feed_data was liked"):
+            learn_from(History(feed), requests, clicked)
+
+
+def test_a_sample_too_small_to_hold_a_view_says_so(tmp_path: Path) -> None:
+    rows = [Row(float(second), 200, 1, "view", 0) for second in range(2_000)]
+    with opened(Tables.of_folder(write_tables(tmp_path, rows, 3, 3))) as feed:
+        many = replace(feed, views=10**9)
+        with pytest.raises(LentaError, match="1 of 1,000,000,000 views are so few that none was drawn"):
+            training_requests(many, 0, 1)
 
 
 def test_a_window_holds_the_distinct_posts_of_users_with_six_views(tmp_path: Path) -> None:

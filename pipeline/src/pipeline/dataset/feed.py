@@ -76,6 +76,8 @@ class Feed:
     rows: int
     views: int
     fingerprint: str
+    why_empty: str = ""
+    """The cause, where `rows` is 0."""
 
     def rest(self) -> None:
         """Lets go of memory, to disk: what comes next asks little of the feed and needs much itself."""
@@ -151,7 +153,14 @@ def _open(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime |
     end = until or moment_of(last + 1)
     said = repr((rows, last, content, len(people.ids), len(posts.ids), sha256(repr(posts.texts).encode()).hexdigest()))
     fingerprint = sha256(said.encode()).hexdigest()[:16]
-    return Feed(database, posts, people, end, moment_of(first), rows, views, fingerprint)
+    why_empty = "" if rows else _why_empty(database, tables, until)
+    return Feed(database, posts, people, end, moment_of(first), rows, views, fingerprint, why_empty)
+
+
+def _why_empty(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime | None) -> str:
+    if database.execute(f"SELECT 1 FROM {tables.feed} AS f WHERE TRUE {_before(until)} LIMIT 1").fetchone():
+        return "no post of feed_data is in post_text_df"
+    return f"feed_data has no rows before {until:%Y-%m-%d %H:%M}" if until else "feed_data has no rows"
 
 
 def _before(until: datetime | None) -> str:

@@ -26,37 +26,44 @@ def training_requests(feed: Feed, seed: int, rows: int) -> tuple[Requests, npt.N
     """About `rows` views, drawn by a hash of (user, post, time), in order of time, and whether a like followed each.
 
     Like rows are no examples: they are counted as likes, never as views that nobody liked.
-    Raises NothingToLearnError.
+    Raises NothingToLearnError for a feed without views, LentaError where so few rows were asked for that none was drawn.
     """
     if feed.rows == 0:
-        raise NothingToLearnError(f"feed_data has no rows before {feed.until:%Y-%m-%d %H:%M}: nothing to learn from")
-    share = int(MILLION * min(1.0, rows / max(feed.views, 1)))
+        raise NothingToLearnError(f"{feed.why_empty}: nothing to learn from")
+    if feed.views == 0:
+        raise NothingToLearnError("feed_data has likes but no views: a model learns from views that were liked or not")
+    share = max(1, int(MILLION * min(1.0, rows / feed.views)))
     found = fetch(
         feed.database,
         f"SELECT instant, user_id, post_id, clicked FROM feed WHERE NOT is_like "
         f"AND hash(user_id, post_id, instant, {seed}) % {MILLION} < {share} ORDER BY instant, user_id, post_id",
     )
     clicked = found["clicked"].astype(np.float64)
-    _check_classes(len(clicked), clicked.sum())
+    if not len(clicked):
+        raise LentaError(f"{rows} of {feed.views:,} views are so few that none was drawn; ask for more rows")
     users, posts, times = (found[name].astype(np.int64) for name in ("user_id", "post_id", "instant"))
     return Requests(users, posts, times), clicked
 
 
-def _check_classes(views: int, likes: float) -> None:
-    if views == 0:
-        raise NothingToLearnError("feed_data has likes but no views: a model learns from views that were liked or not")
-    if likes == 0:
-        raise NothingToLearnError("no view in feed_data was liked (target is never 1): nothing to learn from")
-    if likes == views:
-        raise NothingToLearnError("every view in feed_data was liked (target is always 1): nothing to learn from")
+def _check_classes(feed: Feed, clicked: npt.NDArray[np.float64]) -> None:
+    """Raises NothingToLearnError when all of what was drawn was liked, or nothing."""
+    where = "feed_data" if len(clicked) == feed.views else f"{len(clicked):,} drawn from feed_data"
+    if not clicked.any():
+        raise NothingToLearnError(f"no view in {where} was liked (target is never 1): nothing to learn from")
+    if clicked.all():
+        raise NothingToLearnError(f"every view in {where} was liked (target is always 1): nothing to learn from")
 
 
 def learn_from(
     history: History, requests: Requests, clicked: npt.NDArray[np.float64]
 ) -> tuple[Examples, npt.NDArray[np.float32]]:
-    """The examples and their features, float32 in Fortran order, shape (n, schema)."""
+    """The examples and their features, float32 in Fortran order, shape (n, schema).
+
+    Raises NothingToLearnError when all were liked, or none.
+    """
     from contracts.features import SCHEMA
 
+    _check_classes(history.feed, clicked)
     history.ask(requests)
     features = np.empty((len(clicked), len(SCHEMA)), np.float32, order="F")
     parts: list[Batch] = []
