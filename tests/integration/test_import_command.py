@@ -19,7 +19,7 @@ def test_a_simulated_world_is_imported_until_a_time(tmp_path: Path, postgres_url
     summary = simulate(WorldSpec("tiny", 60, 50), 3, date(2026, 11, 9), tmp_path)
     result = CliRunner().invoke(
         app,
-        ["import", str(tmp_path), "--postgres", postgres_url, "--until", "2026-10-25"],
+        ["import", str(tmp_path), "--postgres-url", postgres_url, "--until", "2026-10-25"],
         env={"COLUMNS": "200"},
     )
     assert result.exit_code == 0, result.output

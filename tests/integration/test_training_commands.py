@@ -208,6 +208,26 @@ def test_a_text_encoder_that_cannot_be_used_is_refused_before_the_feed_is_read(
     place.ok("train", "control")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("train", "control"),
+        ("evaluate",),
+        ("import", "nowhere"),
+        ("features", "--out", "features.parquet"),
+        ("up",),
+        ("fill", "load"),
+    ],
+)
+def test_an_empty_moment_is_refused_and_not_taken_for_none(command: tuple[str, ...], place: Place) -> None:
+    assert "--until= is not a time" in place.refuses(*command, "--until", "")
+
+
+def test_an_empty_variable_counts_as_not_set(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LENTA_UNTIL", "")
+    assert "LENTA_UNTIL is not set" in place.refuses("evaluate")
+
+
 class _Dies(Exception):
     pass
 

@@ -49,7 +49,7 @@ def features(
     from pipeline.dataset.output import check_out
     from pipeline.dataset.sampling import training_requests
 
-    moment = parse_time(until, "--until") if until else None
+    moment = parse_time(until, "--until") if until is not None else None
     check_out(out)
     steps = Steps(Console())
     with ExitStack() as stack:

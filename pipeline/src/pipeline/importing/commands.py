@@ -14,7 +14,10 @@ from pipeline.stack.source import parse_time
 from pipeline.stack.steps import Steps
 
 Folder = Annotated[Path, typer.Argument(help="Holds user_data, post_text_df and feed_data, as CSV or Parquet.")]
-Postgres = Annotated[str | None, typer.Option(envvar="LENTA_POSTGRES_URL", help="The running platform's if not given.")]
+Postgres = Annotated[
+    str | None,
+    typer.Option("--postgres-url", envvar="LENTA_POSTGRES_URL", help="The running platform's, if not given."),
+]
 Until = Annotated[str | None, typer.Option(help="Load no feed row from this time on (UTC).")]
 
 
@@ -22,17 +25,18 @@ def register(app: typer.Typer) -> None:
     app.command("import")(import_)
 
 
-def import_(folder: Folder, postgres: Postgres = None, until: Until = None) -> None:
+def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None) -> None:
     """Load the three tables into Postgres, replacing what they hold. A broken file is refused by file, line and column.
 
     Example: lenta import ./dump --until 2021-12-15
     """
     from pipeline.importing.loading import import_tables
 
-    url = postgres or environment.require("LENTA_POSTGRES_URL")
+    url = postgres_url or environment.require("LENTA_POSTGRES_URL")
+    moment = parse_time(until, "--until") if until is not None else None
     console = Console()
     with Steps(console).step(f"Importing {folder}") as on_progress:
-        report = import_tables(folder, url, parse_time(until, "--until") if until else None, on_progress)
+        report = import_tables(folder, url, moment, on_progress)
     table = Table(box=None, show_header=False, pad_edge=False)
     span = f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else "none"
     for name, value in (

@@ -56,7 +56,7 @@ def up(data: Data = None, until: Until = None, world: World = None, seed: Seed =
     from pipeline.stack.welcome import welcome
 
     home, console = Home.find(), Console()
-    moment = parse_time(until, "--until") if until else None
+    moment = parse_time(until, "--until") if until is not None else None
     wanted = _wanted(home, data, moment, world, seed)
     default = Source.of_world(WORLD, SEED, _today(), None, home.world)
     running = bring_up(home, wanted, default, Steps(console))
@@ -93,7 +93,7 @@ def fill(
     from pipeline.stack.filling import fill as fill_part
 
     home, console = Home.find(), Console()
-    moment = parse_time(until, "--until") if until else None
+    moment = parse_time(until, "--until") if until is not None else None
     with home.alone():
         filled = _filled(home, _wanted(home, data, moment, world, seed))
         servers = Servers(

@@ -64,7 +64,7 @@ def train(
 
     check_name(model)
     _check_option(context, [model])
-    moment = parse_time(until, "--until") if until else None
+    moment = parse_time(until, "--until") if until is not None else None
     postgres, uri = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
     steps = Steps(Console())
     with steps.step(f"Training {model}") as on_progress:
@@ -305,7 +305,7 @@ def _withheld(data: Path | None, until: str | None, model_uri: str | None) -> tu
     from ranking.artefact import ModelStore
 
     folder = data or Path(_or_setting(None, "LENTA_DATA"))
-    moment = parse_time(until or _or_setting(None, "LENTA_UNTIL"), "--until")
+    moment = parse_time(environment.require("LENTA_UNTIL") if until is None else until, "--until")
     return folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
 
 
