@@ -20,6 +20,7 @@ from ranking.examples import Liked, Posts
 
 from pipeline.dataset.tables import Tables, naive_literal
 from pipeline.errors import LentaError
+from pipeline.importing.reading import hide_progress
 
 MEMORY = "1500MB"
 RESTING_MEMORY = "500MB"
@@ -120,8 +121,7 @@ def opened(tables: Tables, until: datetime | None = None, memory: str = MEMORY) 
     with TemporaryDirectory(prefix="lenta-") as folder, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{memory}'; SET threads = {THREADS}; SET TimeZone = 'UTC'")
         database.execute(f"SET temp_directory = '{folder}/spill'")
-        if database.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
-            database.execute("SET enable_progress_bar = false")  # off already, a notebook without widgets refuses it
+        hide_progress(database)
         try:
             feed = _open(database, tables, until)
         except duckdb.Error as error:

@@ -23,8 +23,13 @@ BATCH_ROWS = 100_000
 def opened() -> Iterator[duckdb.DuckDBPyConnection]:
     with TemporaryDirectory(prefix="lenta-import-") as spill, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{spill}'; SET TimeZone = 'UTC'")
-        database.execute("SET enable_progress_bar = false")
+        hide_progress(database)
         yield database
+
+
+def hide_progress(database: duckdb.DuckDBPyConnection) -> None:
+    if database.execute("SELECT current_setting('enable_progress_bar')").fetchone() == (True,):
+        database.execute("SET enable_progress_bar = false")  # off already, a notebook without widgets refuses it
 
 
 class TableFile:
