@@ -17,6 +17,7 @@ from pipeline.importing.tables import FEED, Column, Source, TableFormat, find
 
 MEMORY = "2GB"
 BATCH_ROWS = 100_000
+WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
 
 
 @contextmanager
@@ -39,8 +40,8 @@ class TableFile:
         """Raises LentaError when a column is missing."""
         self._database, self.table = database, table
         self.source = find(folder, table.name)
-        have = [str(row[0]) for row in self.ask(f"DESCRIBE SELECT * FROM {self.source.scan}")]
-        self._named = {column.name: _named(column, have, self.source) for column in table.columns}
+        self._types = {str(name): type_ for name, type_, *_ in self.ask(f"DESCRIBE SELECT * FROM {self.source.scan}")}
+        self._named = {column.name: _named(column, list(self._types), self.source) for column in table.columns}
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Raises LentaError for a file that cannot be read."""
@@ -78,9 +79,16 @@ class TableFile:
     def _raw(self, column: Column) -> str:
         return f'"{self._named[column.name]}"'
 
+    def _is_typed(self, column: Column) -> bool:
+        """Whether the file says that it is a whole number or a time: no text to look into."""
+        type_ = self._types[self._named[column.name]]
+        return type_ == "TIMESTAMP" if column.type == "TIMESTAMP" else column.type != "VARCHAR" and type_ in WHOLE
+
     def _cast(self, column: Column) -> str:
         """Whole numbers may be written as floats (19.0), as pandas dumps a column with gaps."""
         raw = self._raw(column)
+        if self._is_typed(column):
+            return f"TRY_CAST({raw} AS {column.type})"
         if self.source.is_csv:
             raw = f"nullif(trim({raw}), '')" if column.type != "VARCHAR" else raw
         if column.type in ("INTEGER", "SMALLINT"):
@@ -91,6 +99,8 @@ class TableFile:
 
     def _is_missing(self, column: Column) -> str:
         raw = self._raw(column)
+        if self._is_typed(column):
+            return f"({raw} IS NULL)"
         return f"({raw} IS NULL OR trim(CAST({raw} AS VARCHAR)) IN ('', 'NaN', 'nan'))"
 
     def _fault(self, column: Column) -> str:
