@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from pipeline.dataset.feed import Columns
-from pipeline.dataset.tables import quoted
 from pipeline.errors import LentaError
+from pipeline.importing.tables import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

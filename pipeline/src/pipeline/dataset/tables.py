@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import LentaError
 from pipeline.importing.reading import TableFile
 from pipeline.importing.reading import opened as opened_files
-from pipeline.importing.tables import FORMATS
+from pipeline.importing.tables import FORMATS, quoted
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
@@ -45,11 +45,6 @@ class Tables:
     def of_export(cls, folder: Path) -> Tables:
         """What `export` wrote: as clean as Postgres, so it is neither checked nor cast."""
         return cls(*(f"read_parquet({quoted(f'{folder / table.name}.parquet')})" for table in FORMATS))
-
-
-def quoted(text: str) -> str:
-    """As an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def naive_literal(moment: datetime) -> str:

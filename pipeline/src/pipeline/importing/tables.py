@@ -89,14 +89,14 @@ class Source:
     @property
     def scan(self) -> str:
         """Everything as it is: text from CSV, typed from Parquet."""
-        quoted = _quoted(self.pattern)
+        place = quoted(self.pattern)
         if self.is_csv:
-            columns = ", ".join(f"{_quoted(name)}: 'VARCHAR'" for name in self.header)
+            columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in self.header)
             return (
-                f"read_csv({quoted}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
+                f"read_csv({place}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
                 "escape = '\"', strict_mode = true, parallel = false, max_line_size = 20000000)"
             )
-        return f"read_parquet({quoted})"
+        return f"read_parquet({place})"
 
 
 def find(folder: Path, table: str) -> Source:
@@ -133,6 +133,6 @@ def _header(path: Path) -> tuple[str, ...]:
     return names
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
     """As an SQL literal."""
     return "'" + text.replace("'", "''") + "'"

@@ -9,10 +9,10 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from pipeline.errors import LentaError
+from pipeline.importing.tables import FORMATS, find
 
 WITHHELD = timedelta(days=15)
 """Of a simulated world: `lenta check` measures quality on them."""
-TABLES = ("user_data", "post_text_df", "feed_data")
 
 
 class Source(BaseModel):
@@ -37,12 +37,11 @@ class Source(BaseModel):
 
     @classmethod
     def of_folder(cls, folder: Path, until: datetime | None) -> Source:
-        """Raises LentaError when a table is not there."""
+        """Raises LentaError when a table is not there, or there twice."""
         folder = folder.absolute()
-        found = sorted(path for path in folder.glob("**/*") if path.is_file()) if folder.is_dir() else []
-        missing = [table for table in TABLES if not any(folder.glob(f"{table}*"))]
-        if missing:
-            raise LentaError(f"{folder} has no {', '.join(missing)} (CSV or Parquet); see `lenta import --help`")
+        for table in FORMATS:
+            find(folder, table.name)
+        found = sorted(path for path in folder.glob("**/*") if path.is_file())
         stats = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
         return cls(folder=folder, until=until, files=sha256(repr(stats).encode()).hexdigest()[:16])
 

@@ -11,9 +11,10 @@ import duckdb
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import CHUNK, History
 from pipeline.dataset.output import written
-from pipeline.dataset.tables import OnProgress, quoted, silent
+from pipeline.dataset.tables import OnProgress, silent
 from pipeline.errors import LentaError
 from pipeline.importing.reading import whole
+from pipeline.importing.tables import quoted
 
 if TYPE_CHECKING:
     from ranking.scorer import Scorer
