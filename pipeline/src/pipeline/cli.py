@@ -12,6 +12,7 @@ from rich.markup import escape
 from pipeline import events, features, warm
 from pipeline.check import commands as check
 from pipeline.errors import LentaError
+from pipeline.evaluation import commands as evaluation
 from pipeline.experiment import commands as experiment
 from pipeline.explaining import commands as explaining
 from pipeline.importing import commands as importing
@@ -31,7 +32,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (stack, world, importing, features, training, warm, check, experiment, traffic, explaining, events):
+for part in (
+    stack,
+    world,
+    importing,
+    features,
+    training,
+    evaluation,
+    warm,
+    check,
+    experiment,
+    traffic,
+    explaining,
+    events,
+):
     part.register(app)
 
 

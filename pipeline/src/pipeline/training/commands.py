@@ -1,8 +1,7 @@
-"""`lenta train`, `publish`, `retrain`, `evaluate`, `score`. What is heavy is imported when a command runs."""
+"""`lenta train`, `publish`, `retrain`, `score`. What is heavy is imported when a command runs."""
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,9 +16,8 @@ from pipeline.stack.source import parse_time
 from pipeline.stack.steps import Steps
 
 if TYPE_CHECKING:
-    from ranking.artefact import ModelStore, Pointer
+    from ranking.artefact import Pointer
 
-    from pipeline.evaluation.judgement import Judgement
 
 Postgres = Annotated[
     str | None,
@@ -42,7 +40,6 @@ def register(app: typer.Typer) -> None:
     app.command("train")(train)
     app.command("publish")(publish)
     app.command("retrain")(retrain)
-    app.command("evaluate")(evaluate)
     app.command("score")(score)
 
 
@@ -65,7 +62,10 @@ def train(
     check_name(model)
     _check_option(context, [model])
     moment = parse_time(until, "--until") if until is not None else None
-    postgres, uri = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
+    postgres, uri = (
+        postgres_url or environment.require("LENTA_POSTGRES_URL"),
+        model_uri or environment.require("LENTA_MODEL_URI"),
+    )
     steps = Steps(Console())
     with steps.step(f"Training {model}") as on_progress:
         manifest = train_model(model, postgres, uri, moment, on_progress, seed, text_encoder=text_encoder)
@@ -102,13 +102,13 @@ def publish(
             "--rollback goes to the version before and compares nothing: leave out --force; to go to another version name it "
             "without --rollback"
         )
-    store, steps = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI")), Steps(Console())
+    store, steps = ModelStore(model_uri or environment.require("LENTA_MODEL_URI")), Steps(Console())
     if rollback:
         pointer = roll_back(store, model)
     elif force or store.current(model) is None:
         pointer = put_into_service(store, model, version)
     else:
-        postgres = _or_setting(postgres_url, "LENTA_POSTGRES_URL")
+        postgres = postgres_url or environment.require("LENTA_POSTGRES_URL")
         try:
             pointer = publish_unless_worse(store, model, version, postgres, steps)
         except WorseModelError as error:
@@ -142,8 +142,8 @@ def retrain(
         check_name(model)
         check_text_encoder(model, text_encoder)
     _check_option(context, wanted)
-    postgres, steps = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), Steps(Console())
-    store = ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
+    postgres, steps = postgres_url or environment.require("LENTA_POSTGRES_URL"), Steps(Console())
+    store = ModelStore(model_uri or environment.require("LENTA_MODEL_URI"))
     for model in wanted:
         folder = Home.find().root / "retraining"
         pointer = train_and_publish(model, postgres, store, folder, steps, datetime.now(UTC), anew, text_encoder)
@@ -163,62 +163,6 @@ def _tell_published(model: str, pointer: Pointer, steps: Steps) -> None:
     before = f", before it {pointer.previous[0]}" if pointer.previous else ""
     steps.say(f"[green]✓[/green] {model}@{pointer.version} is in service{before}")
     steps.say("Next: [bold]lenta status[/bold] shows when its ranker has taken it over")
-
-
-def evaluate(
-    seeds: Annotated[
-        str | None, typer.Option(help="Train and judge afresh on simulated worlds, as 8,9 or 8-12. No servers needed.")
-    ] = None,
-    world: Annotated[str | None, typer.Option(help="The size of those worlds; demo if not given.")] = None,
-    data: Annotated[Path | None, typer.Option(envvar="LENTA_DATA", help="Folder of the three tables.")] = None,
-    until: Annotated[str | None, typer.Option(envvar="LENTA_UNTIL", help="Where the test window begins.")] = None,
-    model_uri: Store = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
-    html: Annotated[Path | None, typer.Option(help="Write a report with plots into this file.")] = None,
-    off_policy: Annotated[
-        bool, typer.Option("--off-policy", help="Instead: what they would have got on those days, had they served.")
-    ] = False,
-) -> None:
-    """Judge the published models on the days that were withheld, beside simple baselines and, if simulated, the oracle.
-
-    Fails when a model ranks the rows that it was trained on far better than those days: then something has leaked.
-
-    Example: lenta evaluate --seeds 8-12 --html report.html
-    """
-    from pipeline.evaluation.judgement import pooled
-    from pipeline.training.judging import judge_fresh, judge_published
-
-    if html and html.is_dir():
-        raise LentaError(f"--html {html} is a folder: name a file in it")
-    if html and not html.absolute().parent.is_dir():
-        raise LentaError(f"--html {html}: there is no folder {html.parent}")
-    if world and not seeds:
-        raise LentaError("--world tells which worlds --seeds draws: give both, or neither")
-    console = Console(stderr=as_json)
-    steps = Steps(console)
-    if off_policy:
-        if seeds or html:
-            raise LentaError(
-                "--off-policy judges the published models on the withheld days: leave out --seeds and --html"
-            )
-        _tell_off_policy(*_withheld(data, until, model_uri), steps, as_json)
-        return
-    if seeds:
-        wanted = _seeds(seeds)
-        world, today = world or "demo", datetime.now(UTC).date()
-        found: list[Judgement] = []
-        for seed in wanted:
-            with steps.step(f"Judging on world {world}, seed {seed}") as on_progress:
-                found.append(judge_fresh(world, seed, today, on_progress))
-        title, total = f"world {world}, seeds {seeds}", pooled(found)
-    else:
-        folder, moment, store = _withheld(data, until, model_uri)
-        with steps.step("Judging the published models"):
-            total = judge_published(folder, moment, store)
-        title = f"{folder.name}, {_days(moment)}"
-    _tell(total, title, steps, as_json, html)
-    if total.leaks:
-        raise LentaError("; ".join(map(str, total.leaks)))
 
 
 def score(
@@ -248,7 +192,10 @@ def score(
     when = parse_time(as_of, "--as-of")
     check_pairs(pairs)
     check_out(out)
-    postgres, store = _or_setting(postgres_url, "LENTA_POSTGRES_URL"), _or_setting(model_uri, "LENTA_MODEL_URI")
+    postgres, store = (
+        postgres_url or environment.require("LENTA_POSTGRES_URL"),
+        model_uri or environment.require("LENTA_MODEL_URI"),
+    )
     steps = Steps(Console())
     with scorer_of(ModelStore(store), model, version) as scorer, TemporaryDirectory(prefix="lenta-score-") as folder:
         if scorer.manifest.train_until > when:
@@ -262,70 +209,3 @@ def score(
             done = score_pairs(feed, scorer, pairs, when, out, on_progress)
     steps.say(f"{done:,} scores by {model}@{scorer.manifest.version} in {escape(str(out))}")
     steps.say("Next: the higher the score the sooner a like; rank a user's posts by it")
-
-
-def _tell(found: Judgement, title: str, steps: Steps, as_json: bool, html: Path | None) -> None:
-    from pipeline.evaluation.page import as_page
-    from pipeline.training import reporting
-
-    if html:
-        try:
-            html.write_text(as_page(found, title), "utf-8")
-        except OSError as error:
-            raise LentaError(f"--html {html} cannot be written: {error.strerror}") from error
-        steps.say(f"[green]✓[/green] The report is in {escape(str(html))}: open it in a browser")
-    if as_json:
-        typer.echo(json.dumps(reporting.as_json(found), indent=1))
-        return
-    for table in (
-        reporting.as_table(found.ladder, title),
-        reporting.measures_table(found),
-        reporting.segments_table(found),
-    ):
-        steps.console.print(table)
-    for line in (*reporting.difference_lines(found.ladder), *reporting.alarm_lines(found)):
-        steps.say(line)
-    steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
-
-
-def _tell_off_policy(folder: Path, moment: datetime, store: ModelStore, steps: Steps, as_json: bool) -> None:
-    from pipeline.training.offpolicy import off_policy_json, off_policy_published, off_policy_table
-
-    with steps.step("Letting the published models recommend for the withheld days") as on_progress:
-        found = off_policy_published(folder, moment, store, on_progress=on_progress)
-    if as_json:
-        typer.echo(json.dumps(off_policy_json(found), indent=1))
-        return
-    steps.console.print(off_policy_table(found, f"{folder.name}, {_days(moment)}"))
-    steps.say("Next: [bold]lenta publish[/bold] the better one, or let an experiment decide")
-
-
-def _withheld(data: Path | None, until: str | None, model_uri: str | None) -> tuple[Path, datetime, ModelStore]:
-    """The folder with the withheld days, their beginning, and the store."""
-    from ranking.artefact import ModelStore
-
-    folder = data or Path(_or_setting(None, "LENTA_DATA"))
-    moment = parse_time(environment.require("LENTA_UNTIL") if until is None else until, "--until")
-    return folder, moment, ModelStore(_or_setting(model_uri, "LENTA_MODEL_URI"))
-
-
-def _days(moment: datetime) -> str:
-    return f"from {moment:%Y-%m-%d} on, 15 days at most"
-
-
-def _or_setting(given: str | None, name: str) -> str:
-    return given or environment.require(name)
-
-
-def _seeds(text: str) -> list[int]:
-    """8,9 or 8-12. Raises LentaError for anything else."""
-    try:
-        found: list[int] = []
-        for part in text.split(","):
-            low, _, high = part.partition("-")
-            found += range(int(low), int(high or low) + 1)
-    except ValueError as error:
-        raise LentaError(f"--seeds {text}: numbers are needed, as 8,9 or 8-12") from error
-    if not found:
-        raise LentaError(f"--seeds {text} names no seed")
-    return sorted(set(found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from ranking.artefact import ModelStore, Pointer
 from ranking.scorer import Scorer
+from rich.markup import escape
 
 from pipeline.dataset.feed import opened
 from pipeline.dataset.sampling import NothingToLearnError
@@ -38,14 +39,9 @@ def _check(candidate: Scorer, serving: Scorer, tables: Tables, steps: Steps) -> 
     days = days_to_compare(tables, serving, steps)
     if days is None:
         return
-    if candidate.manifest.train_until > days.start:
-        try:
-            twin = _twin(candidate, days, steps)
-        except NothingToLearnError as error:
-            tell_no_twin(steps, error)
-            return
-        check_not_worse(days, twin, serving, steps)
-    check_not_worse(days, candidate, serving, steps)
+    has_seen = candidate.manifest.train_until > days.start
+    if not has_seen or check_twin(days, lambda: _twin(candidate, days, steps), serving, steps):
+        check_not_worse(days, candidate, serving, steps)
 
 
 def _twin(candidate: Scorer, days: Days, steps: Steps) -> Scorer:
@@ -87,9 +83,19 @@ def check_not_worse(days: Days, candidate: Scorer, serving: Scorer, steps: Steps
     steps.say(str(found))
 
 
-def tell_no_twin(steps: Steps, error: NothingToLearnError) -> None:
-    _not_compared(steps, f"the days before leave a twin nothing to learn from ({error})")
+def check_twin(days: Days, train: Callable[[], Scorer], serving: Scorer, steps: Steps) -> bool:
+    """Compares a model that is trained without `days`. False, and a line that says so, where it has nothing to learn from.
+
+    Raises WorseModelError.
+    """
+    try:
+        twin = train()
+    except NothingToLearnError as error:
+        _not_compared(steps, f"the days before leave a twin nothing to learn from ({error})")
+        return False
+    check_not_worse(days, twin, serving, steps)
+    return True
 
 
 def _not_compared(steps: Steps, reason: str) -> None:
-    steps.say(f"[yellow]![/yellow] Not compared with what is in service: {reason}")
+    steps.say(f"[yellow]![/yellow] Not compared with what is in service: {escape(reason)}")

@@ -20,14 +20,13 @@ from ranking.artefact import MANIFEST, Manifest, ModelStore, Pointer
 from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import opened
-from pipeline.dataset.sampling import NothingToLearnError
 from pipeline.dataset.tables import Tables, export
 from pipeline.errors import LentaError
 from pipeline.stack.steps import Steps
 from pipeline.training.comparing import MINUTE
 from pipeline.training.fitting import fit
-from pipeline.training.models import check_name, check_text_encoder, loader, model_of
-from pipeline.training.publishing import check_not_worse, days_to_compare, in_service, tell_no_twin
+from pipeline.training.models import check_name, loader, model_of
+from pipeline.training.publishing import check_not_worse, check_twin, days_to_compare, in_service
 from pipeline.training.store import prepare, publish, put
 
 STALE = timedelta(hours=12)
@@ -147,7 +146,6 @@ def retrain(
     Raises WorseModelError when it is, and LentaError when Postgres cannot be read, and for a feed that nothing can be learned from.
     """
     check_name(name)
-    check_text_encoder(name, text_encoder)
     prepare(store, name)
     work = Work(name, folder / name, steps, text_encoder)
     with work.alone():
@@ -168,15 +166,11 @@ def _not_worse(work: Work, tables: Tables, store: ModelStore) -> Scorer:
     name, steps = work.name, work.steps
     with in_service(store, name, steps) as serving:
         days = days_to_compare(tables, serving, steps) if serving else None
+        comparable = False
         if serving and days:
-            try:
-                twin = work.model(TWIN, f"Training {name} without the days to compare by", tables, days.start)
-            except NothingToLearnError as error:
-                tell_no_twin(steps, error)
-                days = None
-            else:
-                check_not_worse(days, twin, serving, steps)
+            start, title = days.start, f"Training {name} without the days to compare by"
+            comparable = check_twin(days, lambda: work.model(TWIN, title, tables, start), serving, steps)
         model = work.model(WHOLE, f"Training {name}", tables, None)
-        if serving and days:
+        if serving and days and comparable:
             check_not_worse(days, model, serving, steps)
     return model
