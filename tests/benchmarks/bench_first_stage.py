@@ -16,10 +16,10 @@ from contracts.assignment import GROUPS
 from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 from pipeline.dataset.feed import Feed, opened
-from pipeline.dataset.serving import catalogue_at, rows_at
-from pipeline.dataset.tables import Tables
-from pipeline.training.evaluation import WINDOW
-from pipeline.training.fitting import fit
+from pipeline.dataset.snapshots import catalogue_at, rows_at
+from pipeline.evaluation.ladder import WINDOW
+from pipeline.tables.folder import Tables
+from pipeline.training.fit import fit
 from pipeline.training.models import model_of
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of

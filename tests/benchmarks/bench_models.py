@@ -7,10 +7,10 @@ from datetime import date
 import numpy as np
 import pytest
 from contracts.assignment import GROUPS
+from pipeline.evaluation.backtest import judge_fresh
 from pipeline.evaluation.judgement import pooled
-from pipeline.training.evaluation import POPULAR, Ladder
-from pipeline.training.judging import judge_fresh
-from pipeline.training.reporting import as_table
+from pipeline.evaluation.ladder import POPULAR, Ladder
+from pipeline.evaluation.report import as_table
 from rich.console import Console
 
 SEEDS = range(8, 13)

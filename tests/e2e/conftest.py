@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from e2e.running_platform import RunningPlatform, brought_up
 from fakes.browsing import Opener, launched
-from pipeline.stack.home import Home
+from pipeline.home import Home
 from playwright.sync_api import Browser
 
 

@@ -15,11 +15,12 @@ from uuid import uuid4
 import httpx
 from contracts.headers import API_KEY
 from contracts.records import UserRow
-from pipeline.stack import environment
-from pipeline.stack.home import Home
+from pipeline.home import Home
 from pipeline.stack.ports import DEFAULTS, variable
 from pipeline.stack.processes import Process, Processes
 from pipeline.stack.servers import HOST, free_port
+
+from pipeline import environment
 
 LENTA = Path(sys.executable).with_name("lenta")
 OURS = ("LENTA_", "GATEWAY_", "FEATURES_", "RANKER_", "CONSOLE_")

@@ -18,7 +18,7 @@ from pipeline.dataset.engine import Engine
 from pipeline.dataset.feed import MICROSECONDS, microseconds
 from pipeline.dataset.spark import Spark, local_spark
 from pipeline.errors import LentaError
-from pipeline.importing.loading import import_tables
+from pipeline.tables.to_postgres import import_tables
 from small_feed import START, Row, lively, write_tables
 from typer.testing import CliRunner
 

@@ -15,19 +15,19 @@ from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS
 from pipeline.dataset.sampling import training_requests, viewed_in
 from pipeline.errors import LentaError
-from pipeline.evaluation import lists
 from pipeline.evaluation.alarm import ROWS, Alarm, Auc, training_rows
+from pipeline.evaluation.backtest import judge
 from pipeline.evaluation.ceiling import posterior_mean
-from pipeline.evaluation.curves import LIFT_BINS, calibration_bins, lift_bins
 from pipeline.evaluation.judgement import Judgement, pooled
+from pipeline.evaluation.ladder import CEILING, ORACLE, POPULAR, WINDOW, check_judged
 from pipeline.evaluation.page import as_page
-from pipeline.training.evaluation import CEILING, ORACLE, POPULAR, WINDOW, check_judged
-from pipeline.training.fitting import fit
-from pipeline.training.judging import judge
-from pipeline.training.measures import Ranking
+from pipeline.evaluation.report import as_json
+from pipeline.measures import lists
+from pipeline.measures.accuracy import Ranking
+from pipeline.measures.curves import LIFT_BINS, calibration_bins, lift_bins
+from pipeline.training.fit import fit
 from pipeline.training.models import model_of
-from pipeline.training.reporting import as_json
-from pipeline.training.scoring import matrices
+from pipeline.training.scores import matrices
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of
 from ranking.encoder import Matrix

@@ -17,10 +17,10 @@ from contracts.interleaving import team_draft
 from contracts.wire import Exposure
 from live_platform import Live, live_platform
 from pipeline.dataset import Tables, opened
-from pipeline.explaining.explanation import Explanation, Ranking, explained
-from pipeline.explaining.printing import as_json, print_explanation
-from pipeline.explaining.remembering import Lag
-from pipeline.training.fitting import Fitted, fit
+from pipeline.explanations.explanation import Explanation, Ranking, explained
+from pipeline.explanations.printout import as_json, print_explanation
+from pipeline.explanations.snapshot import Lag
+from pipeline.training.fit import Fitted, fit
 from pipeline.training.models import model_of
 from ranking.artefact import ModelStore
 from rich.console import Console

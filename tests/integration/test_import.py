@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from feature_service.database import connect
 from pipeline.errors import LentaError
-from pipeline.importing.loading import ImportReport, import_tables
-from pipeline.importing.reading import read_feed
+from pipeline.tables.files import read_feed
+from pipeline.tables.to_postgres import ImportReport, import_tables
 from sqlalchemy import Engine, text
 
 ORIGINAL = Path(__file__).parents[3] / "shared/data/original"

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import typer
-from pipeline.importing.commands import register
+from pipeline.commands.import_tables import register
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import WorldSpec
 from typer.testing import CliRunner

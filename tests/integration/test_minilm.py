@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pipeline.dataset.feed import opened
 from pipeline.dataset.sampling import viewed_in
-from pipeline.dataset.tables import Tables
-from pipeline.training.evaluation import baseline_scores, ladder, model_scores
-from pipeline.training.fitting import fit
+from pipeline.evaluation.ladder import baseline_scores, ladder, model_scores
+from pipeline.tables.folder import Tables
+from pipeline.training.fit import fit
 from pipeline.training.models import loader, model_of, text_encoder_of
 from ranker_test.encoder import TowerEncoder
 from ranker_test.minilm import MiniLM, Transformer

@@ -10,8 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from nbclient import NotebookClient
 from pipeline.dataset import Tables, opened
-from pipeline.exploring import embeddings, figures, queries
-from pipeline.exploring.folder import tables_folder
+from pipeline.notebooks import embeddings, figures, queries
+from pipeline.notebooks.folder import tables_folder
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of
 from small_feed import Row, write_tables

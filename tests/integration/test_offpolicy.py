@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 from pipeline.cli import app
 from pipeline.dataset import Tables, opened
-from pipeline.dataset.serving import catalogue_at
+from pipeline.dataset.snapshots import catalogue_at
 from pipeline.errors import LentaError
-from pipeline.evaluation.offpolicy import Logged, Slates, Value, logged_views, value_of
+from pipeline.evaluation.ladder import POPULAR, WINDOW
+from pipeline.evaluation.off_policy import Logged, Slates, Value, logged_views, value_of
+from pipeline.evaluation.off_policy_run import off_policy, off_policy_table
 from pipeline.evaluation.served_truth import true_value
-from pipeline.training.evaluation import POPULAR, WINDOW
-from pipeline.training.fitting import fit
+from pipeline.training.fit import fit
 from pipeline.training.models import model_of
-from pipeline.training.offpolicy import off_policy, off_policy_table
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of
 from pipeline.world.truth import Truth

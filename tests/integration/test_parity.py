@@ -14,9 +14,9 @@ from contracts.records import UserRow
 from live_platform import live_platform
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import microseconds
-from pipeline.training.fitting import Fitted, fit
+from pipeline.training.fit import Fitted, fit
 from pipeline.training.models import model_of
-from pipeline.training.scoring import matrices
+from pipeline.training.scores import matrices
 from ranking.candidates import Candidates
 from small_feed import START, Row, lively, write_tables
 

@@ -18,10 +18,10 @@ from catboost import CatBoost, Pool
 from commands import Commands
 from pipeline.dataset import History, Requests, Tables, opened
 from pipeline.dataset.feed import microseconds
-from pipeline.importing.loading import import_tables
-from pipeline.training.fitting import Fitted, fit
+from pipeline.tables.to_postgres import import_tables
+from pipeline.training.fit import Fitted, fit
 from pipeline.training.models import model_of
-from pipeline.training.scoring import matrices
+from pipeline.training.scores import matrices
 from ranking.artefact import ModelStore
 from ranking.scorer import MODEL
 from small_feed import START, lively, write_tables

@@ -9,8 +9,8 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
+from pipeline.home import Home
 from pipeline.stack.embedded import POSTGRES, REDIS, Servers, remove_data, start_servers, stop_servers
-from pipeline.stack.home import Home
 from pipeline.stack.processes import Processes
 from pipeline.stack.servers import Postgres
 

@@ -14,10 +14,10 @@ from contracts.clock import Clock
 from contracts.wire import EventBatch
 from fakes.gateway import served
 from pipeline.errors import LentaError
-from pipeline.traffic.door import Door
-from pipeline.traffic.minds import Minds, hit_chance
-from pipeline.traffic.pace import Pace
-from pipeline.traffic.playing import Player
+from pipeline.traffic.client import Door
+from pipeline.traffic.clock import Pace
+from pipeline.traffic.player import Player
+from pipeline.traffic.preferences import Minds, hit_chance
 from pipeline.traffic.schedule import schedule
 from pipeline.traffic.tally import Tally
 from pipeline.world.simulation import simulate

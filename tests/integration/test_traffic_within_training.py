@@ -11,7 +11,7 @@ import pytest
 from contracts.features import AGE_LIMIT_DAYS, RECENCY_LIMIT_DAYS, SCHEMA
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import fetch, microseconds
-from pipeline.stack.source import WITHHELD
+from pipeline.tables.source import WITHHELD
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import WorldSpec
 

@@ -14,9 +14,9 @@ import pytest
 from commands import Commands
 from pipeline.dataset import Tables, export, opened
 from pipeline.errors import LentaError
-from pipeline.importing.loading import import_tables
-from pipeline.stack.home import Home
-from pipeline.training import train
+from pipeline.home import Home
+from pipeline.tables.to_postgres import import_tables
+from pipeline.training.train import train
 from pyarrow.parquet import read_table, write_table
 from ranking.artefact import ModelStore
 from small_feed import START, lively, write_tables

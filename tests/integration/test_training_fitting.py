@@ -14,12 +14,12 @@ from contracts.records import UserRow
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS, microseconds
 from pipeline.dataset.sampling import viewed_in
-from pipeline.dataset.serving import catalogue_at, rows_at
+from pipeline.dataset.snapshots import catalogue_at, rows_at
 from pipeline.errors import LentaError
-from pipeline.training.evaluation import baseline_scores, ladder, model_scores
-from pipeline.training.fitting import Fitted, fit
+from pipeline.evaluation.ladder import baseline_scores, ladder, model_scores
+from pipeline.training.fit import Fitted, fit
 from pipeline.training.models import loader, model_of
-from pipeline.training.scoring import post_vectors, scores_of
+from pipeline.training.scores import post_vectors, scores_of
 from ranking.artefact import MANIFEST
 from ranking.golden import replay
 from ranking.scorer import Scorer

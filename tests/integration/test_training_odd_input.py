@@ -19,9 +19,9 @@ from feature_service.app import create
 from feature_service.settings import Settings
 from feature_service.warm import warm
 from pipeline.errors import LentaError
-from pipeline.importing.loading import import_tables
-from pipeline.training import train
+from pipeline.tables.to_postgres import import_tables
 from pipeline.training.store import publish, scorer_of
+from pipeline.training.train import train
 from pyarrow.parquet import read_table, write_table
 from ranking.artefact import ModelStore
 from small_feed import START, Row, lively, write_tables

@@ -6,8 +6,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
-from pipeline.training.evaluation import CEILING, WINDOW
-from pipeline.training.judging import judge
+from pipeline.evaluation.backtest import judge
+from pipeline.evaluation.ladder import CEILING, WINDOW
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of
 

@@ -7,8 +7,9 @@ import pytest
 from pipeline.dataset.sampling import Viewed
 from pipeline.errors import LentaError
 from pipeline.evaluation.judgement import HIT_RATE, Judgement
-from pipeline.training.evaluation import POPULAR, Ladder, ladder
-from pipeline.training.measures import (
+from pipeline.evaluation.ladder import POPULAR, Ladder, ladder
+from pipeline.evaluation.report import as_json, as_table
+from pipeline.measures.accuracy import (
     area_under_curve,
     auc_by_user,
     auc_error,
@@ -18,7 +19,6 @@ from pipeline.training.measures import (
     ndcg,
     paired_bootstrap,
 )
-from pipeline.training.reporting import as_json, as_table
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from contracts.reports import (
     Split,
     Verdict,
 )
-from pipeline.experiment.printing import print_report
+from pipeline.experiment.printout import print_report
 from rich.console import Console
 
 START, NOW = datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)

@@ -9,12 +9,14 @@ from pathlib import Path
 
 import pytest
 from pipeline.errors import LentaError
-from pipeline.stack import environment
-from pipeline.stack.filling import Filled
-from pipeline.stack.home import Home
+from pipeline.home import Home
+from pipeline.stack.bootstrap import Filled
 from pipeline.stack.platform import keys_of
 from pipeline.stack.services import services
-from pipeline.stack.source import Source, parse_time
+from pipeline.tables.source import Source
+from pipeline.terminal import parse_time
+
+from pipeline import environment
 
 
 @pytest.fixture

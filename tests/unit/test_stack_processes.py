@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pipeline.errors import LentaError
-from pipeline.stack.home import Home
+from pipeline.home import Home
 from pipeline.stack.processes import Process, Processes, spawn
 from pipeline.stack.readiness import wait_ready
 

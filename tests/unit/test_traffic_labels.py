@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from contracts.clock import Clock
 from contracts.experiments import Experiment, Plan
-from pipeline.traffic.door import Slate
-from pipeline.traffic.pace import Pace
-from pipeline.traffic.platform import label_of
+from pipeline.traffic.client import Slate
+from pipeline.traffic.clock import Pace
+from pipeline.traffic.run import label_of
 
 NOW = datetime(2026, 11, 9, tzinfo=UTC)
 SLATE = Slate("key", "control", [1, 2], "")

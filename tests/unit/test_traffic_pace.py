@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from contracts.clock import REAL, Clock
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.traffic.pace import (
+from pipeline.traffic.clock import (
     BETWEEN_SECONDS,
     CATCHING_UP,
     HEARD_SECONDS,

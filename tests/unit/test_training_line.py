@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipeline.training.line import OF_POSTS, fit_baseline
-from pipeline.training.measures import sigmoid
+from pipeline.measures.accuracy import sigmoid
+from pipeline.training.baseline import OF_POSTS, fit_baseline
 from ranking.artefact import ArtefactError
 from ranking.baseline import Baseline
 from toy_model import LengthEncoder

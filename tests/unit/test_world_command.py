@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import typer
+from pipeline.commands.simulate import register
 from pipeline.errors import LentaError
-from pipeline.world.commands import register
 from typer.testing import CliRunner
 
 

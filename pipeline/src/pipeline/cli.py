@@ -1,4 +1,4 @@
-"""The `lenta` command: one line a command; the commands live with what they do and import heavy libraries late."""
+"""The `lenta` command: one line a command; the commands live in `pipeline.commands`."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from pipeline import events, features, warm
-from pipeline.check import commands as check
+from pipeline.commands import (
+    check,
+    evaluate,
+    events,
+    experiment,
+    explain,
+    features,
+    import_tables,
+    simulate,
+    stack,
+    traffic,
+    train,
+    warm,
+)
 from pipeline.errors import LentaError
-from pipeline.evaluation import commands as evaluation
-from pipeline.experiment import commands as experiment
-from pipeline.explaining import commands as explaining
-from pipeline.importing import commands as importing
-from pipeline.stack import commands as stack
-from pipeline.traffic import commands as traffic
-from pipeline.training import commands as training
-from pipeline.world import commands as world
 
 INTERRUPTED = "Query interrupted"
 """What DuckDB makes of Ctrl-C."""
@@ -32,21 +36,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-for part in (
+for command in (
     stack,
-    world,
-    importing,
+    simulate,
+    import_tables,
     features,
-    training,
-    evaluation,
+    train,
+    evaluate,
     warm,
     check,
     experiment,
     traffic,
-    explaining,
+    explain,
     events,
 ):
-    part.register(app)
+    command.register(app)
 
 
 def main() -> None:

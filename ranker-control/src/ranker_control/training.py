@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
+from chassis.progress import OnProgress
 from ranking.examples import Examples
 from ranking.taste import taste_space, taste_variances
 from ranking.text_fitting import fit_projection
@@ -14,7 +13,7 @@ DIMENSIONS = 64
 """Of the text, before likes tell which directions matter."""
 
 
-def train_encoder(examples: Examples, seed: int, on_progress: Callable[[int, int], None]) -> TextEncoder:
+def train_encoder(examples: Examples, seed: int, on_progress: OnProgress) -> TextEncoder:
     posts = examples.posts
     projection = fit_projection(posts.texts, DIMENSIONS, seed)
     on_progress(1, 2)

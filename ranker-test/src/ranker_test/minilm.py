@@ -7,13 +7,14 @@ travel in the artefact, so that a ranker gives a new post its vector by itself.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from chassis.progress import OnProgress, silent
 from ranking.artefact import ArtefactError
 from ranking.encoder import Matrix
 
@@ -23,7 +24,6 @@ LONGEST = 256
 AT_ONCE = 32
 DIMENSIONS = 128
 """Of the posts' strongest, that are kept."""
-OnProgress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class Transformer:
         tokens.enable_padding()
         return cls(folder, session, tokens)
 
-    def chunks(self, texts: Sequence[str], on_progress: OnProgress = lambda done, total: None) -> Iterator[Matrix]:
+    def chunks(self, texts: Sequence[str], on_progress: OnProgress = silent) -> Iterator[Matrix]:
         for low in range(0, len(texts), AT_ONCE):
             yield self._vectors(texts[low : low + AT_ONCE])
             on_progress(min(low + AT_ONCE, len(texts)), len(texts))

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 import optax
+from chassis.progress import OnProgress
 from ranking.encoder import Matrix
 from ranking.examples import Examples
 from ranking.leaning import Leaning, fit_leaning
@@ -24,7 +25,6 @@ from ranker_test.minilm import MiniLM
 from ranker_test.towers import Towers, user_inputs
 
 CHUNK = 50_000
-OnProgress = Callable[[int, int], None]
 Weights = dict[str, jax.Array]
 
 

@@ -8,7 +8,7 @@ import subprocess
 
 from pipeline.check.verdicts import Bar, Figure, reading
 from pipeline.errors import LentaError
-from pipeline.stack.home import Home
+from pipeline.home import Home
 from pipeline.stack.status import states
 
 MIB = 2**20

@@ -10,16 +10,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from chassis.progress import OnProgress
 from contracts.assignment import GROUPS
 from ranking.artefact import ModelStore
 
 from pipeline.check.served import Served, ask, judge
 from pipeline.dataset.feed import Feed, fetch, microseconds, opened
 from pipeline.dataset.sampling import viewed_in
-from pipeline.dataset.serving import catalogue_at
-from pipeline.dataset.tables import OnProgress, Tables, export
-from pipeline.training.evaluation import WINDOW, Ladder, baseline_scores, ladder, model_scores
-from pipeline.training.judging import TRUTH, true_scores
+from pipeline.dataset.snapshots import catalogue_at
+from pipeline.evaluation.backtest import TRUTH, true_scores
+from pipeline.evaluation.ladder import WINDOW, Ladder, baseline_scores, ladder, model_scores
+from pipeline.tables.folder import Tables, export
 from pipeline.training.store import scorer_of
 
 

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from pipeline.dataset.feed import Feed, opened
 from pipeline.dataset.history import Batch, History, Requests
-from pipeline.dataset.tables import Tables, export
+from pipeline.tables.folder import Tables, export
 
 __all__ = ["Batch", "Feed", "History", "Requests", "Tables", "export", "opened"]

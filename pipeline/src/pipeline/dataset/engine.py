@@ -1,4 +1,4 @@
-"""What runs the SQL of `pipeline.dataset.counting`: DuckDB in this process, or Spark (`pipeline.dataset.spark`)."""
+"""What runs the SQL of `pipeline.dataset.counters`: DuckDB in this process, or Spark (`pipeline.dataset.spark`)."""
 
 from __future__ import annotations
 

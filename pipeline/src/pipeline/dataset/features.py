@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from chassis.progress import OnProgress, silent
 from contracts.features import SCHEMA
 
 from pipeline.dataset.history import History, Requests
 from pipeline.dataset.output import written
-from pipeline.dataset.tables import OnProgress, silent
 
 FILE = pa.schema(
     [

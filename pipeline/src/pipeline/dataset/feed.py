@@ -18,9 +18,9 @@ from contracts.vocabulary import CATEGORIES, Vocabulary
 from ranking.encoder import Column
 from ranking.examples import Liked, Posts
 
-from pipeline.dataset.tables import Tables, naive_literal
 from pipeline.errors import LentaError
-from pipeline.importing.reading import hide_progress
+from pipeline.tables.files import hide_progress
+from pipeline.tables.folder import Tables, naive_literal
 
 MEMORY = "1500MB"
 RESTING_MEMORY = "500MB"

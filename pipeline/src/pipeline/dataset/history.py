@@ -1,7 +1,7 @@
 """What the platform knew at a moment: the counts behind the features, for requests (user, post, time).
 
 A request sees nothing at or after its own time; counts of posts, topics and segments are those of the last hourly tick, as while
-serving. A user's segment is that of the profile as the tables have it. `pipeline.dataset.counting` counts.
+serving. A user's segment is that of the profile as the tables have it. `pipeline.dataset.counters` counts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contracts.vocabulary import Vocabulary
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index, Liked
 
-from pipeline.dataset.counting import sum_up, sums_of
+from pipeline.dataset.counters import sum_up, sums_of
 from pipeline.dataset.engine import DuckDB, Engine
 from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, load, places
 

@@ -17,7 +17,7 @@ import duckdb
 
 from pipeline.dataset.feed import Columns
 from pipeline.errors import LentaError
-from pipeline.importing.tables import quoted
+from pipeline.tables.formats import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -11,8 +11,8 @@ from ranking.scorer import Scorer
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History, Requests
 from pipeline.dataset.sampling import training_requests
-from pipeline.training.measures import Floats, area_under_curve, auc_error
-from pipeline.training.scoring import scores_of
+from pipeline.measures.accuracy import Floats, area_under_curve, auc_error
+from pipeline.training.scores import scores_of
 
 ROWS = 50_000
 """Training rows that are drawn: the error of their AUC is then about .004."""

@@ -9,7 +9,7 @@ from ranking.examples import Index
 
 from pipeline.dataset.feed import Feed, fetch, load, places
 from pipeline.dataset.sampling import Viewed
-from pipeline.training.measures import Floats
+from pipeline.measures.accuracy import Floats
 
 FACTORS = 32
 SEGMENT_POPULAR, ALS = "segment popular", "ALS"

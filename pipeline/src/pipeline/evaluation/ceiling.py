@@ -15,7 +15,7 @@ from ranking.examples import Index
 
 from pipeline.dataset.feed import MICROSECONDS, Feed, fetch, microseconds
 from pipeline.dataset.sampling import Viewed
-from pipeline.training.measures import Floats
+from pipeline.measures.accuracy import Floats
 from pipeline.world.effects import HOUR, PLACE, freshness
 from pipeline.world.feed import GAP_SECONDS
 from pipeline.world.people import BIG_CITIES

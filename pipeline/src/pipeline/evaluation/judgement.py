@@ -12,12 +12,12 @@ import numpy as np
 
 from pipeline.dataset.feed import Feed, places
 from pipeline.dataset.sampling import Viewed
-from pipeline.evaluation import lists
 from pipeline.evaluation.alarm import Alarm
-from pipeline.evaluation.curves import Bins, calibration_bins, lift_bins
+from pipeline.evaluation.ladder import Ladder, ladder
 from pipeline.evaluation.segments import Known, Segment
-from pipeline.training.evaluation import Ladder, ladder
-from pipeline.training.measures import Floats, Ranking, auc_by_user, ndcg
+from pipeline.measures import lists
+from pipeline.measures.accuracy import Floats, Ranking, auc_by_user, ndcg
+from pipeline.measures.curves import Bins, calibration_bins, lift_bins
 
 HIT_RATE = "HitRate@5"
 Importance = Mapping[str, tuple[float, ...]]

@@ -11,10 +11,9 @@ from contracts.assignment import GROUPS
 from rich.table import Table
 
 from pipeline.evaluation.judgement import Judgement
+from pipeline.evaluation.ladder import CEILING, POPULAR
 from pipeline.evaluation.plots import calibration_plot, importance_plot, ladder_plot, lift_plot, segments_plot
-from pipeline.evaluation.segments import COLD_POST_TIME, COLD_USER_VIEWS
-from pipeline.training.evaluation import CEILING, POPULAR
-from pipeline.training.reporting import (
+from pipeline.evaluation.report import (
     alarm_lines,
     as_table,
     difference_lines,
@@ -23,6 +22,7 @@ from pipeline.training.reporting import (
     segments_table,
     users_of,
 )
+from pipeline.evaluation.segments import COLD_POST_TIME, COLD_USER_VIEWS
 
 
 def as_page(found: Judgement, title: str) -> str:

@@ -15,11 +15,11 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.evaluation.curves import Bins
 from pipeline.evaluation.judgement import Importance
+from pipeline.evaluation.ladder import CEILING, ORACLE, POPULAR, Ladder
 from pipeline.evaluation.segments import Segment
-from pipeline.training.evaluation import CEILING, ORACLE, POPULAR, Ladder
-from pipeline.training.measures import Estimate
+from pipeline.measures.accuracy import Estimate
+from pipeline.measures.curves import Bins
 
 VARIABLES = {
     "#010101": "--ink",

@@ -15,8 +15,8 @@ from ranking.examples import Index
 from pipeline.dataset.feed import Feed, fetch, load, microseconds, places
 from pipeline.dataset.sampling import LEAST_VIEWS, Viewed
 from pipeline.evaluation.baselines import age_band
-from pipeline.training.evaluation import Ladder, ladder
-from pipeline.training.measures import Floats
+from pipeline.evaluation.ladder import Ladder, ladder
+from pipeline.measures.accuracy import Floats
 
 COLD_USER_VIEWS = 100
 COLD_POST_TIME = timedelta(days=14)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pipeline.evaluation.offpolicy import Logged, Slates
-from pipeline.training.evaluation import WINDOW
-from pipeline.training.measures import K
+from pipeline.evaluation.ladder import WINDOW
+from pipeline.evaluation.off_policy import Logged, Slates
+from pipeline.measures.accuracy import K
 from pipeline.world.effects import HOURS
 from pipeline.world.truth import Truth
 

@@ -14,9 +14,9 @@ from contracts.reports import ExperimentLine, Report, RunLine
 from contracts.wire import Exposure, Problem
 from pydantic import TypeAdapter, ValidationError
 
+from pipeline import environment
 from pipeline.errors import LentaError
-from pipeline.stack import environment
-from pipeline.stack.home import Home
+from pipeline.home import Home
 
 READ_SECONDS = 15.0
 """A report over ten million exposures takes up to ten."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psycopg2
 
 from pipeline.errors import LentaError
-from pipeline.stack.home import Home
+from pipeline.home import Home
 from pipeline.stack.ports import is_free
 from pipeline.stack.processes import Process, Processes
 from pipeline.stack.servers import HOST, Postgres, RunningServer, free_port, start_redis

@@ -12,18 +12,18 @@ from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
+from pipeline import environment
 from pipeline.errors import LentaError
-from pipeline.stack import environment
+from pipeline.home import Home
+from pipeline.stack.bootstrap import Filled, an_existing_user, fill
 from pipeline.stack.embedded import POSTGRES, REDIS, Servers, remove_data, start_servers, stop_servers
-from pipeline.stack.filling import Filled, an_existing_user, fill
-from pipeline.stack.home import Home
 from pipeline.stack.ports import chosen_ports, refuse_taken
 from pipeline.stack.processes import Process, Processes, spawn
 from pipeline.stack.readiness import wait_ready
 from pipeline.stack.servers import HOST
 from pipeline.stack.services import Service, services
-from pipeline.stack.source import Source
-from pipeline.stack.steps import Steps
+from pipeline.tables.source import Source
+from pipeline.terminal import Steps
 
 READY_SECONDS = 90.0
 GRACE_SECONDS = 20.0

@@ -9,8 +9,8 @@ import psutil
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipeline.errors import LentaError
+from pipeline.home import Home, write_private
 from pipeline.stack.detached import start_detached
-from pipeline.stack.home import Home, write_private
 from pipeline.stack.servers import stop_process
 
 CLOCK_TOLERANCE = 2.0

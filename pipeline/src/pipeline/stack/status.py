@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import httpx
 
+from pipeline.home import Home
 from pipeline.stack.embedded import POSTGRES, REDIS
-from pipeline.stack.home import Home
 from pipeline.stack.memory import pss_bytes
 from pipeline.stack.ports import DEFAULTS
 from pipeline.stack.processes import Process, Processes

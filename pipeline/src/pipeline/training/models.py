@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chassis.progress import OnProgress
 from contracts.assignment import GROUPS
 from ranking.artefact import ArtefactError
 from ranking.encoder import Encoder
 from ranking.examples import Examples
 
-from pipeline.dataset.tables import OnProgress
 from pipeline.errors import LentaError
 
 TrainEncoder = Callable[[Examples, int, OnProgress], Encoder]

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import duckdb
+from chassis.progress import OnProgress, silent
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import CHUNK, History
 from pipeline.dataset.output import written
-from pipeline.dataset.tables import OnProgress, silent
 from pipeline.errors import LentaError
-from pipeline.importing.reading import whole
-from pipeline.importing.tables import quoted
+from pipeline.tables.files import whole
+from pipeline.tables.formats import quoted
 
 if TYPE_CHECKING:
     from ranking.scorer import Scorer
@@ -49,7 +49,7 @@ def score_pairs(
     """
     import pyarrow as pa
 
-    from pipeline.training.scoring import scored
+    from pipeline.training.scores import scored
 
     total = _load(feed, pairs, when)
     history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)

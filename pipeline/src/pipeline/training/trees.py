@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 
 from catboost import CatBoost, Pool
+from chassis.progress import OnProgress
 from ranking.encoder import Matrix
 from ranking.taste import Floats
-
-from pipeline.dataset.tables import OnProgress
 
 THREADS = 2
 MOMENT = ("days_since_view", "days_since_like")

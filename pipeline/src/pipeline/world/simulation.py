@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+from chassis.progress import OnProgress, silent
 
 from pipeline.errors import LentaError
 from pipeline.world.feed import (
@@ -30,7 +30,6 @@ from pipeline.world.spec import DAYS, FIRST_USER, WorldSpec
 from pipeline.world.tastes import make_tastes
 from pipeline.world.truth import FILE, FOLDER, save_truth
 
-OnProgress = Callable[[int, int], None]
 CHUNK_USERS = 2_000
 PILOT_USERS = 2_000
 USERS_FILE, POSTS_FILE, FEED_FILE = "user_data.parquet", "post_text_df.parquet", "feed_data.parquet"
@@ -55,9 +54,7 @@ class WorldSummary:
     likes: int
 
 
-def simulate(
-    spec: WorldSpec, seed: int, end: date, out: Path, on_progress: OnProgress = lambda done, total: None
-) -> WorldSummary:
+def simulate(spec: WorldSpec, seed: int, end: date, out: Path, on_progress: OnProgress = silent) -> WorldSummary:
     """The world's last moment is `end`, 00:00 UTC. Raises LentaError when the disk is too full, before writing."""
     require_space(spec, out)
     rng = np.random.default_rng(seed)

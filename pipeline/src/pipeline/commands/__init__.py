@@ -1,0 +1,1 @@
+"""One module a command of `lenta`; each imports what is heavy only when it runs."""

@@ -1,0 +1,125 @@
+"""Judges models by the ladder: those in service on a folder's last days, or fresh ones on simulated worlds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from datetime import UTC, date, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+import numpy as np
+from chassis.progress import OnProgress, silent
+from contracts.assignment import GROUPS
+
+from pipeline.dataset.feed import Feed, opened
+from pipeline.dataset.sampling import Viewed, viewed_in
+from pipeline.evaluation.alarm import Alarm, Auc, training_auc
+from pipeline.evaluation.baselines import ALS, SEGMENT_POPULAR, als_scores, segment_popular_scores
+from pipeline.evaluation.judgement import Judgement, curves_of, measures_of
+from pipeline.evaluation.ladder import (
+    CEILING,
+    ORACLE,
+    POPULAR,
+    WINDOW,
+    baseline_scores,
+    check_judged,
+    network_and_model_scores,
+)
+from pipeline.evaluation.segments import known_at_the_cut, ladder_of, segments
+from pipeline.measures.accuracy import Floats
+from pipeline.tables.folder import Tables
+
+if TYPE_CHECKING:
+    from ranking.artefact import ModelStore
+    from ranking.scorer import Scorer
+
+TRUTH = "truth"
+"""The part of a simulated world's folder that only the oracle reads."""
+
+
+def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Judgement:
+    """The published models on the 15 days from `until` on, of the tables in `folder`.
+
+    Raises LentaError when a model is missing or has seen these days, or nobody can be judged.
+    """
+    from pipeline.training.store import scorer_of
+
+    with ExitStack() as stack:
+        scorers: dict[str, Scorer] = {name: stack.enter_context(scorer_of(store, name)) for name in GROUPS}
+        return judge(folder, until, scorers, seed)
+
+
+def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int) -> Judgement:
+    """Baselines, models, and where `folder` is a simulated world its ceiling and oracle. seed: of whatever is drawn."""
+    tables = Tables.of_folder(folder)
+    with opened(tables, cut + WINDOW) as whole:
+        viewed = viewed_in(whole, cut, cut + WINDOW)
+    check_judged(viewed)
+    with opened(tables, cut) as feed:
+        scores = all_scores(folder, feed, viewed, cut, scorers, seed)
+        known = known_at_the_cut(feed, viewed)
+        parts = {part: ladder_of(viewed, scores, rows) for part, rows in segments(feed, viewed, known, cut)}
+        lift, calibration = curves_of(viewed, scores, list(scorers))
+        return Judgement(
+            measures=measures_of(viewed, scores, feed, known),
+            segments={part: found for part, found in parts.items() if found},
+            lift=lift,
+            calibration=calibration,
+            importance={
+                name: {column: (share,) for column, share in scorer.importance().items()}
+                for name, scorer in scorers.items()
+            },
+            alarms=tuple(
+                Alarm(name, training_auc(feed, scorer), Auc.of(scores[name], viewed.liked))
+                for name, scorer in scorers.items()
+            ),
+        )
+
+
+def all_scores(
+    folder: Path, feed: Feed, viewed: Viewed, cut: datetime, scorers: Mapping[str, Scorer], seed: int
+) -> dict[str, Floats]:
+    """Of each viewed pair by every rung of the ladder, in the order in which they are printed. feed: until the cut."""
+    scores = baseline_scores(feed, viewed, cut, np.random.default_rng(seed))
+    scores[SEGMENT_POPULAR] = segment_popular_scores(feed, viewed, scores[POPULAR])
+    scores[ALS] = als_scores(feed, viewed, seed)
+    for name, scorer in scorers.items():
+        scores |= network_and_model_scores(feed, viewed, cut, name, scorer)
+    if (folder / TRUTH).exists():
+        from pipeline.evaluation.ceiling import ceiling_scores
+
+        scores[CEILING] = ceiling_scores(folder, feed, viewed, cut + WINDOW / 2)
+        scores[ORACLE] = true_scores(folder, viewed, cut)
+    return scores
+
+
+def judge_fresh(
+    world: str, seed: int, end: date, on_progress: OnProgress = silent, names: Sequence[str] = GROUPS
+) -> Judgement:
+    """Simulates a world that ends at `end`, in a temporary folder, trains without its last 15 days, judges on these.
+
+    Needs no servers. on_progress: of each step by itself.
+    """
+    from pipeline.training.fit import fit
+    from pipeline.training.models import model_of
+    from pipeline.world.simulation import simulate
+    from pipeline.world.spec import spec_of
+
+    last = datetime(end.year, end.month, end.day, tzinfo=UTC)
+    cut = last - WINDOW
+    with TemporaryDirectory(prefix="lenta-world-") as name:
+        folder = Path(name) / "world"
+        simulate(spec_of(world), seed, end, folder, on_progress)
+        with opened(Tables.of_folder(folder), cut) as feed:
+            fitted = {model: fit(model_of(model), feed, last, on_progress=on_progress) for model in names}
+        return judge(folder, cut, {model: found.scorer for model, found in fitted.items()}, seed)
+
+
+def true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:
+    """Like probabilities by the world's truth in the middle of the window, user by user."""
+    from pipeline.world.truth import Truth
+
+    truth = Truth.load(folder)
+    return np.asarray(truth.like_probability(viewed.user_id, viewed.post_id, cut + WINDOW / 2), np.float64)

@@ -1,1 +1,0 @@
-"""The platform's three tables from CSV or Parquet into Postgres."""

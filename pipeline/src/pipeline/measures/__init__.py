@@ -1,0 +1,1 @@
+"""Measures of how good scores are: formulas and nothing else."""

@@ -1,0 +1,1 @@
+"""The platform's three tables: as files in somebody's folder, as Parquet, and in Postgres."""

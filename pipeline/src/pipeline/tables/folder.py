@@ -1,0 +1,88 @@
+"""The platform's three tables as files: exported from Postgres, or somebody's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chassis.progress import OnProgress, silent
+
+from pipeline.errors import LentaError
+from pipeline.tables.files import TableFile
+from pipeline.tables.files import opened as opened_files
+from pipeline.tables.formats import FORMATS, quoted
+
+if TYPE_CHECKING:
+    from pyarrow import RecordBatchReader
+
+
+@dataclass(frozen=True)
+class Tables:
+    """One DuckDB expression a table, of columns by the names of `pipeline.tables.formats`; no id, no row is there twice."""
+
+    users: str
+    posts: str
+    feed: str
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Tables:
+        """Somebody's, read as `lenta import` reads it. Raises LentaError naming file, line and column of what is wrong."""
+        with opened_files() as database:
+            files = [TableFile(database, table, folder) for table in FORMATS]
+            for file in files:
+                file.check()
+        return cls(*(f"({file.rows()})" for file in files))
+
+    @classmethod
+    def of_export(cls, folder: Path) -> Tables:
+        """What `export` wrote: as clean as Postgres, so it is neither checked nor cast."""
+        return cls(*(f"read_parquet({quoted(f'{folder / table.name}.parquet')})" for table in FORMATS))
+
+
+def naive_literal(moment: datetime) -> str:
+    """As an SQL literal in UTC without zone, which is how the tables hold time."""
+    return quoted(moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"))
+
+
+def export(postgres_url: str, folder: Path, until: datetime | None, on_progress: OnProgress = silent) -> Tables:
+    """The three tables as Parquet, from one snapshot, in batches: memory does not grow with the feed.
+
+    No feed row at or after `until` leaves Postgres. Raises LentaError when Postgres cannot be read.
+    """
+    from adbc_driver_manager import Error
+    from adbc_driver_postgresql import dbapi
+
+    bound = f"WHERE timestamp < {naive_literal(until)}" if until else ""
+    queries = {
+        "user_data": "SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data",
+        "post_text_df": "SELECT id, text, topic FROM post_text_df",
+        "feed_data": f"SELECT timestamp, user_id, post_id, action, target FROM feed_data {bound}",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with dbapi.connect(postgres_url) as connection, connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor.execute("SELECT greatest(sum(reltuples), 0)::bigint FROM pg_class WHERE relname LIKE 'feed_data_2%'")
+            expected = int(cursor.fetchone()[0] or 0)
+            for name, query in queries.items():
+                cursor.execute(query)
+                done = _write(cursor.fetch_record_batch(), folder / f"{name}.parquet", expected, on_progress)
+            on_progress(done, done)
+    except Error as error:
+        reason = str(error).strip().splitlines()[0]
+        raise LentaError(f"Postgres could not be read: {reason}. Is it up (`lenta status`), and migrated?") from error
+    return Tables.of_export(folder)
+
+
+def _write(reader: RecordBatchReader, path: Path, expected: int, on_progress: OnProgress) -> int:
+    from pyarrow.parquet import ParquetWriter
+
+    done = 0
+    with ParquetWriter(path, reader.schema) as writer:
+        for batch in reader:
+            writer.write_batch(batch)
+            done += batch.num_rows
+            on_progress(min(done, expected), expected)
+    return done
