@@ -12,7 +12,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 import redis
-from feature_service.schema import migrate
+from feature_service.database.schema import migrate
 from pipeline.stack.servers import running_postgres, running_redis
 
 TEMPLATE = "lenta_template"

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 from contracts.experiments import Edit, Experiment, Plan
 from contracts.wire import Assigned, Event, Exposure
-from feature_service.attribution import attribute
-from feature_service.definitions import experiment as read_experiment
-from feature_service.definitions import experiments, record
-from feature_service.experiments import ALONE
-from feature_service.lifecycle import changed, created
-from feature_service.log import FeedEvent
-from feature_service.recording import record_assignments, record_exposures
+from feature_service.experiments.definitions import experiment as read_experiment
+from feature_service.experiments.definitions import experiments, record
+from feature_service.experiments.lifecycle import changed, created
+from feature_service.experiments.published import ALONE
+from feature_service.ingest.attribution import attribute
+from feature_service.ingest.exposures import record_assignments, record_exposures
+from feature_service.log.entries import FeedEvent
 from sqlalchemy import Engine
 
 START = datetime(2026, 3, 1, tzinfo=UTC)

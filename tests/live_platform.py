@@ -13,15 +13,15 @@ from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 from fakes.gateway import served
 from feature_platform import SHARDS
-from feature_service.app import create
-from feature_service.applying import Applier
-from feature_service.client import connect_redis
-from feature_service.database import connect
-from feature_service.ingest import Ingest
-from feature_service.log import StreamLog
+from feature_service.database.engine import connect
+from feature_service.ingest.rounds import Ingest
+from feature_service.ingest.to_counts import Applier
+from feature_service.ingest.to_postgres import Writer
+from feature_service.keyspace.connection import connect_redis
+from feature_service.log.entries import StreamLog
+from feature_service.serving.app import create
 from feature_service.settings import Settings
-from feature_service.warm import warm
-from feature_service.writing import Writer
+from feature_service.warm.build import warm
 from pyarrow.parquet import read_table
 from small_feed import START, Row
 

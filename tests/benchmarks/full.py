@@ -24,7 +24,7 @@ from typing import Any
 
 import psutil
 import redis
-from feature_service.schema import migrate
+from feature_service.database.schema import migrate
 from pipeline.stack.servers import Postgres, free_port, running_redis
 
 LENTA = Path(sys.executable).with_name("lenta")

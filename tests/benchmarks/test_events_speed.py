@@ -22,9 +22,9 @@ from tempfile import TemporaryDirectory
 import httpx
 import numpy as np
 from contracts.records import UserRow
-from feature_service.database import connect
-from feature_service.schema import migrate
-from feature_service.warm import warm
+from feature_service.database.engine import connect
+from feature_service.database.schema import migrate
+from feature_service.warm.build import warm
 from pipeline.stack.servers import free_port, running_postgres, running_redis
 from sqlalchemy import Engine, text
 
@@ -73,7 +73,7 @@ def _service(postgres_url: str, redis_url: str) -> Iterator[str]:
         "FEATURES_INGEST_HOST": "127.0.0.1",
         "FEATURES_INGEST_PORT": str(ingest_port),
     }
-    web = ("-m", "uvicorn", "--factory", "feature_service.app:create", "--port", str(port), "--no-access-log")
+    web = ("-m", "uvicorn", "--factory", "feature_service.serving.app:create", "--port", str(port), "--no-access-log")
     with ExitStack() as stack:
         for command in (web, ("-m", "feature_service.ingest")):
             process = stack.enter_context(subprocess.Popen([sys.executable, *command], env=environment))

@@ -16,9 +16,9 @@ from tempfile import TemporaryDirectory
 
 from contracts.reports import Report
 from experiment_rows import START, start
-from feature_service.analysis import analyse
-from feature_service.database import connect
-from feature_service.schema import migrate
+from feature_service.database.engine import connect
+from feature_service.database.schema import migrate
+from feature_service.reports.analysis import analyse
 from pipeline.stack.servers import running_postgres
 from sqlalchemy import Engine, text
 

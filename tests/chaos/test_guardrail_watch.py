@@ -14,13 +14,13 @@ from contracts.experiments import Experiment, Running
 from contracts.reports import Report
 from experiment_rows import exposure, put, start, write
 from feature_platform import SHARDS, FeaturePlatform, feature_platform
-from feature_service.analysis import analyse
-from feature_service.clock import set_clock
-from feature_service.definitions import experiment as read_experiment
-from feature_service.ingest import run
-from feature_service.reporting import Rounds
+from feature_service.experiments.definitions import experiment as read_experiment
+from feature_service.experiments.guardrails import FEWEST, Watch
+from feature_service.ingest.health import Rounds
+from feature_service.ingest.rounds import run
+from feature_service.keyspace.clock import set_clock
+from feature_service.reports.analysis import analyse
 from feature_service.settings import Settings
-from feature_service.watch import FEWEST, Watch
 from sqlalchemy import Engine
 
 SLOW = {"took_ms": 450.0}

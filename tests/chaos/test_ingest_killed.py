@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
-from feature_service.applying import Applier
-from feature_service.ingest import Ingest
-from feature_service.layout import Keys
-from feature_service.log import Entry, StreamLog
-from feature_service.writing import Writer
+from feature_service.ingest.rounds import Ingest
+from feature_service.ingest.to_counts import Applier
+from feature_service.ingest.to_postgres import Writer
+from feature_service.keyspace.keys import Keys
+from feature_service.log.entries import Entry, StreamLog
 from sqlalchemy import Connection, text
 
 START = "2026-01-01T00:00:00"

@@ -12,13 +12,13 @@ import httpx
 import psycopg2
 import pytest
 from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
-from feature_service.generations import ABANDONED_AFTER_SECONDS, building
-from feature_service.ingest import run
-from feature_service.layout import BUILDING, POSTS_SHARD, RETIRED, Keys, log_key, shard_of
-from feature_service.reporting import Rounds, reported
-from feature_service.scripts import APPLY
+from feature_service.ingest.health import Rounds, reported
+from feature_service.ingest.rounds import run
+from feature_service.keyspace.generations import ABANDONED_AFTER_SECONDS, building
+from feature_service.keyspace.keys import BUILDING, POSTS_SHARD, RETIRED, Keys, log_key, shard_of
+from feature_service.keyspace.scripts import APPLY
 from feature_service.settings import Settings
-from feature_service.warm import WarmError, warm
+from feature_service.warm.build import WarmError, warm
 from sqlalchemy import text
 
 

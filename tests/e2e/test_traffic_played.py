@@ -13,8 +13,8 @@ from contracts.clock import Clock
 from contracts.headers import REQUEST_ID
 from contracts.reports import Report
 from e2e.running_platform import RunningPlatform, within
-from feature_service.client import connect_redis
-from feature_service.clock import read_clock
+from feature_service.keyspace.clock import read_clock
+from feature_service.keyspace.connection import connect_redis
 
 DAYS = 1
 FIRST_USER = 200

@@ -9,7 +9,7 @@ import pytest
 from contracts.catalogue import TICK_SECONDS, tick_of
 from contracts.wire import MAX_BATCH
 from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
-from feature_service.layout import DEAD_LETTERS, log_key, shard_of
+from feature_service.keyspace.keys import DEAD_LETTERS, log_key, shard_of
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from contracts.clock import Clock
 from contracts.experiments import Experiment, ExperimentPage, Running
 from feature_platform import FeaturePlatform, feature_platform
-from feature_service.clock import set_clock
+from feature_service.keyspace.clock import set_clock
 from sqlalchemy import text
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from contracts.wire import UserProfile
 from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
-from feature_service.dead_letters import list_dead_letters, read_dead_letter, replay
-from feature_service.layout import log_key, shard_of
-from feature_service.log import Registered
+from feature_service.keyspace.keys import log_key, shard_of
+from feature_service.log.dead_letters import list_dead_letters, read_dead_letter, replay
+from feature_service.log.entries import Registered
 from sqlalchemy import text
 
 

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from contracts.wire import UserProfile
 from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
-from feature_service.layout import DEAD_LETTERS, POSTS_SHARD, log_key, shard_of
-from feature_service.log import Registered
-from feature_service.posts import Posts
+from feature_service.keyspace.keys import DEAD_LETTERS, POSTS_SHARD, log_key, shard_of
+from feature_service.keyspace.posts import Posts
+from feature_service.log.entries import Registered
 from sqlalchemy import text
 
 

@@ -19,12 +19,12 @@ from experiments import cuped, ratios, sequential
 from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
 from feature_platform import SHARDS, FeaturePlatform, feature_platform
-from feature_service.analysis import analyse
-from feature_service.clock import set_clock
-from feature_service.database import connect
-from feature_service.log import StreamLog
-from feature_service.recording import record_shadows
-from feature_service.runs import Analyst, store
+from feature_service.database.engine import connect
+from feature_service.ingest.exposures import record_shadows
+from feature_service.keyspace.clock import set_clock
+from feature_service.log.entries import StreamLog
+from feature_service.reports.analysis import analyse
+from feature_service.reports.runs import Analyst, store
 from sqlalchemy import Engine, text
 
 USERS = range(1_000, 1_400)

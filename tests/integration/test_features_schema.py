@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
-from feature_service.database import connect
-from feature_service.partitions import ensure_partitions
-from feature_service.schema import migrate
-from feature_service.tables import Table
+from feature_service.database.engine import connect
+from feature_service.database.partitions import ensure_partitions
+from feature_service.database.schema import migrate
+from feature_service.database.tables import Table
 from sqlalchemy import Connection, inspect, text
 
 

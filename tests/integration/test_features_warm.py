@@ -15,12 +15,12 @@ import redis
 from contracts.records import SEGMENTS, UserRow
 from fakes.gateway import served
 from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
-from feature_service.app import create
-from feature_service.client import REQUIRED, WrongRedisSettings
-from feature_service.layout import BUILDING, GENERATION
-from feature_service.loading import CHUNK, in_chunks
+from feature_service.keyspace.connection import REQUIRED, WrongRedisSettings
+from feature_service.keyspace.keys import BUILDING, GENERATION
+from feature_service.serving.app import create
 from feature_service.settings import Settings
-from feature_service.warm import WarmError, warm
+from feature_service.warm.build import WarmError, warm
+from feature_service.warm.snapshot import CHUNK, in_chunks
 from sqlalchemy import text
 
 

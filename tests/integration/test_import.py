@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from feature_service.database import connect
+from feature_service.database.engine import connect
 from pipeline.errors import LentaError
 from pipeline.tables.files import read_feed
 from pipeline.tables.to_postgres import ImportReport, import_tables

@@ -15,9 +15,9 @@ from contracts.assignment import GROUPS
 from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 from fakes.gateway import served
-from feature_service.app import create
+from feature_service.serving.app import create
 from feature_service.settings import Settings
-from feature_service.warm import warm
+from feature_service.warm.build import warm
 from pipeline.errors import LentaError
 from pipeline.tables.to_postgres import import_tables
 from pipeline.training.store import publish, scorer_of

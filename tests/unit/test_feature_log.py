@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from chassis.errors import InvalidParameter
 from contracts.wire import Event, PostContent, UserProfile
-from feature_service.client import REQUIRED, wrong_settings
-from feature_service.history import _parse
-from feature_service.layout import Keys, all_shards, shard_of
-from feature_service.log import Entry, FeedEvent, Published, Registered, letter, lowest, order, parse
-from feature_service.partitions import months
-from feature_service.store import MAX_AHEAD, _fault
+from feature_service.database.partitions import months
+from feature_service.keyspace.connection import REQUIRED, wrong_settings
+from feature_service.keyspace.keys import Keys, all_shards, shard_of
+from feature_service.log.entries import Entry, FeedEvent, Published, Registered, letter, lowest, order, parse
+from feature_service.serving.history import _parse
+from feature_service.serving.store import MAX_AHEAD, _fault
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -17,7 +17,7 @@ from pipeline import environment
 from pipeline.errors import LentaError
 
 if TYPE_CHECKING:
-    from feature_service.client import Client
+    from feature_service.keyspace.connection import Client
 
 SHOWN = 50
 SUMMARY = 60
@@ -41,7 +41,7 @@ def dead(
 
     Example: lenta events dead
     """
-    from feature_service.dead_letters import list_dead_letters
+    from feature_service.log.dead_letters import list_dead_letters
 
     with _redis(redis) as client:
         found = list_dead_letters(client)
@@ -72,7 +72,7 @@ def show(letter_id: Id, redis: Redis = None) -> None:
 
     Example: lenta events show 1:1764000000000-0
     """
-    from feature_service.dead_letters import read_dead_letter
+    from feature_service.log.dead_letters import read_dead_letter
 
     with _redis(redis) as client:
         found = read_dead_letter(client, letter_id)
@@ -96,8 +96,8 @@ def replay(
 
     Example: lenta events replay --all
     """
-    from feature_service.dead_letters import list_dead_letters
-    from feature_service.dead_letters import replay as put_back
+    from feature_service.log.dead_letters import list_dead_letters
+    from feature_service.log.dead_letters import replay as put_back
 
     if bool(letter_ids) == everything:
         raise LentaError("name the dead letters to replay, or all of them by --all; see `lenta events dead`")
@@ -115,7 +115,7 @@ def replay(
 def _redis(url: str | None) -> Iterator[Client]:
     """Raises LentaError when Redis does not answer."""
     import redis
-    from feature_service.client import connect_redis
+    from feature_service.keyspace.connection import connect_redis
 
     try:
         with connect_redis(url or environment.require("LENTA_REDIS_URL")) as client:

@@ -25,8 +25,8 @@ def warm(postgres: Postgres = None, redis: Redis = None, shards: Shards = 4) -> 
 
     Example: lenta warm
     """
-    from feature_service.warm import WarmError
-    from feature_service.warm import warm as build
+    from feature_service.warm.build import WarmError
+    from feature_service.warm.build import warm as build
 
     postgres_url = postgres or environment.require("LENTA_POSTGRES_URL")
     redis_url = redis or environment.require("LENTA_REDIS_URL")

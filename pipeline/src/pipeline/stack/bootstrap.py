@@ -80,7 +80,7 @@ def an_existing_user(servers: Servers) -> int:
 
 
 def _migrate(servers: Servers, steps: Steps) -> None:
-    from feature_service.schema import migrate
+    from feature_service.database.schema import migrate
 
     with steps.step("Database schema"):
         migrate(servers.postgres_url)
@@ -124,15 +124,15 @@ def _train(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled
 
 
 def _warm(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
-    from feature_service.client import connect_redis
-    from feature_service.layout import GENERATION
+    from feature_service.keyspace.connection import connect_redis
+    from feature_service.keyspace.keys import GENERATION
 
     with connect_redis(servers.redis_url) as client:
         is_warm = filled.warmed and client.exists(GENERATION)
     if is_warm:
         return filled
     from feature_service.settings import Settings
-    from feature_service.warm import WarmError, warm
+    from feature_service.warm.build import WarmError, warm
 
     settings = Settings(redis_url=servers.redis_url, postgres_url=servers.postgres_url)
     with steps.step("Warming Redis") as on_progress:

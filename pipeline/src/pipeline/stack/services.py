@@ -69,7 +69,7 @@ def services(
     }
     ingest = Service("ingest", ports["ingest"], (*PYTHON, "feature_service.ingest"), features)
     return [
-        _web("feature-service", "feature_service.app:create", ports, features),
+        _web("feature-service", "feature_service.serving.app:create", ports, features),
         ingest,
         _web("ranker-control", "ranker_control.app:create", ports, ranker),
         _web("ranker-test", "ranker_test.app:create", ports, ranker),

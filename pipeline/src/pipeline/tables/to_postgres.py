@@ -11,9 +11,9 @@ import adbc_driver_postgresql.dbapi
 import duckdb
 import pyarrow as pa
 from chassis.progress import OnProgress, silent
-from feature_service.database import connect
-from feature_service.partitions import ensure_partitions, partition_name
-from feature_service.tables import Table
+from feature_service.database.engine import connect
+from feature_service.database.partitions import ensure_partitions, partition_name
+from feature_service.database.tables import Table
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex

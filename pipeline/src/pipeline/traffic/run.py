@@ -14,8 +14,8 @@ import redis
 from chassis.clients import http_client
 from chassis.progress import OnProgress
 from contracts.experiments import Change, Experiment
-from feature_service.client import connect_redis
-from feature_service.clock import read_clock, set_clock
+from feature_service.keyspace.clock import read_clock, set_clock
+from feature_service.keyspace.connection import connect_redis
 
 from pipeline import environment
 from pipeline.errors import LentaError

@@ -1,0 +1,1 @@
+"""Postgres: the engine, tables, partitions and migrations."""

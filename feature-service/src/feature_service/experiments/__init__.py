@@ -1,0 +1,1 @@
+"""Experiments as they are defined, changed, published to gateways and guarded."""

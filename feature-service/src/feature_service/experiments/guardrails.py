@@ -1,0 +1,159 @@
+"""The guardrails' watch: a group whose guardrail is breached gets no traffic any more, seconds later.
+
+It looks at the answers of the last minute of real time, however fast the platform's clock runs: exposures carry the
+platform's time, and the window's ends are told by the same clock. Where the clock was set within that minute the window
+begins with the new clock. A share is past its limit for certain when the lower end of its 99 % Wilson interval is, with at
+least `FEWEST` answers; looked at every two seconds for weeks, a limit that is just kept will now and then seem broken, so
+limits belong well above what is usual.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from contracts.clock import Clock
+from contracts.experiments import Experiment, Guardrail
+from experiments.shares import wilson
+from prometheus_client import Counter
+from sqlalchemy import Connection, Engine, text
+
+from feature_service.database.engine import naive
+from feature_service.experiments.definitions import record, running
+from feature_service.experiments.lifecycle import is_rolled_back, rolled_back
+from feature_service.experiments.published import ALONE, publish
+from feature_service.keyspace.connection import Client
+
+WINDOW = timedelta(seconds=60)
+SKEW = timedelta(seconds=5)
+"""How far a gateway's clock may run ahead of ours."""
+FEWEST = 50
+CONFIDENCE = 0.99
+BY = "guardrail"
+ROLLBACKS = Counter("ingest_rollbacks_total", "Experiments whose guardrail was breached.", ["experiment", "metric"])
+
+_COUNTS = r"""
+SELECT count(*) AS n, count(*) FILTER (WHERE degraded LIKE '%ranker\_%') AS failed,
+  count(*) FILTER (WHERE model_version = '') AS fallbacks{slow}
+FROM exposures WHERE experiment = :name AND served_at > :since AND served_at <= :until {group}
+"""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Breach:
+    rule: Guardrail
+    past: int
+    of: int
+    low: float
+
+    @property
+    def reason(self) -> str:
+        """Begins with the metric, by which a report knows it again (`breach_of`)."""
+        slower = f" (over {self.rule.over_ms:g} ms)" if self.rule.over_ms else ""
+        return (
+            f"guardrail {self.rule.metric}{slower}: {self.past} of {self.of} answers in the last minute, for certain over "
+            f"{100 * self.low:.1f} %, limit {100 * self.rule.limit:g} %"
+        )
+
+
+def breach_of(experiment: Experiment) -> str | None:
+    """The metric whose breach took the traffic of this experiment back, if one did and nobody gave it back since."""
+    reason = experiment.periods[-1].reason if experiment.periods else ""
+    found = re.match(r"guardrail (\w+)", reason)
+    return found.group(1) if found else None
+
+
+class Watch:
+    def __init__(self, engine: Engine, client: Client) -> None:
+        self._engine, self._client = engine, client
+
+    def look(self, real: datetime, clock: Clock) -> list[str]:
+        """The names of experiments whose traffic was taken back just now."""
+        now = clock.at(real)
+        with self._engine.begin() as connection:
+            watched = [each for each in running(connection) if each.is_on(now) and _is_watched(each, now)]
+            broken = [each for each in watched if _breach(connection, each, real, clock)]
+        done = [each.name for each in broken if self._take_back(each.name, real, clock)]
+        if done:
+            publish(self._engine, self._client)
+        return done
+
+    def end(self, now: datetime) -> list[str]:
+        """Stops the experiments whose planned end has come; their names."""
+        with self._engine.begin() as connection:
+            if not any(_is_over(each, now) for each in running(connection)):
+                return []
+            connection.execute(ALONE)
+            over = [each for each in running(connection) if _is_over(each, now)]
+            for each in over:
+                stopped = {"state": "stopped", "stopped_at": each.plan.ends_at, "revision": each.revision + 1}
+                new = each.model_copy(update=stopped)
+                record(connection, new, now, by="the platform", reason="the planned end has come", what="stopped")
+        if over:
+            publish(self._engine, self._client)
+        return [each.name for each in over]
+
+    def _take_back(self, name: str, real: datetime, clock: Clock) -> bool:
+        """Under the lock of every change, on what is true then."""
+        now = clock.at(real)
+        with self._engine.begin() as connection:
+            connection.execute(ALONE)
+            current = next((each for each in running(connection) if each.name == name), None)
+            if current is None or is_rolled_back(current, now):
+                return False
+            if (breach := _breach(connection, current, real, clock)) is None:
+                return False
+            what = "weights control 100 %, test 0 %"
+            new = rolled_back(current, now, breach.reason)
+            if current.plan.mode == "interleave":  # everybody sees both: only its end takes test away
+                new = new.model_copy(update={"state": "stopped", "stopped_at": now})
+                what = "stopped"
+            record(connection, new, now, by=BY, reason=breach.reason, what=what)
+        ROLLBACKS.labels(name, breach.rule.metric).inc()
+        log.error("guardrail_breached", experiment=name, reason=breach.reason)
+        return True
+
+
+def _is_watched(experiment: Experiment, now: datetime) -> bool:
+    return experiment.plan.is_seen and not is_rolled_back(experiment, now)
+
+
+def _is_over(experiment: Experiment, now: datetime) -> bool:
+    return experiment.plan.ends_at is not None and experiment.plan.ends_at <= now
+
+
+def _breach(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Breach | None:
+    """The first guardrail that is certainly past its limit. Of an interleaved experiment every answer counts."""
+    rules = experiment.plan.guardrails
+    slow = [(place, rule.over_ms) for place, rule in enumerate(rules) if rule.over_ms is not None]
+    columns = "".join(f", count(*) FILTER (WHERE took_ms > :over_{place}) AS slow_{place}" for place, _ in slow)
+    group = "" if experiment.plan.mode == "interleave" else "AND exp_group = 'test'"
+    row = connection.execute(
+        text(_COUNTS.format(slow=columns, group=group)),
+        {
+            "name": experiment.name,
+            "since": naive(
+                max(clock.at(real - WINDOW), experiment.periods[experiment.period(clock.at(real))].starts_at)
+            ),
+            "until": naive(clock.at(real) + SKEW * clock.speed),
+            **{f"over_{place}": limit for place, limit in slow},
+        },
+    ).one()
+    return _first(rules, row._mapping)
+
+
+def _first(rules: Sequence[Guardrail], counts: object) -> Breach | None:
+    found: dict[str, int] = dict(counts)  # type: ignore[call-overload]
+    if found["n"] < FEWEST:
+        return None
+    for place, rule in enumerate(rules):
+        column = {"slow_share": f"slow_{place}", "error_share": "failed", "fallback_share": "fallbacks"}[rule.metric]
+        low = wilson(found[column], found["n"], CONFIDENCE).low
+        if low > rule.limit:
+            return Breach(rule, found[column], found["n"], low)
+    return None

@@ -1,0 +1,50 @@
+"""The running experiments, copied from Postgres into Redis: they are served with Postgres down."""
+
+from __future__ import annotations
+
+import json
+from hashlib import blake2b
+
+from contracts.clock import REAL
+from sqlalchemy import Connection, Engine, text
+
+from feature_service.keyspace.connection import Client
+from feature_service.keyspace.keys import EXPERIMENTS
+
+ALONE = text("SELECT pg_advisory_xact_lock(8002)")
+"""Held by whoever changes or publishes experiments, until the end of his transaction: the last one to write into Redis
+is the one who read last."""
+
+_RUNNING = text("SELECT definition FROM experiments WHERE state = 'running' ORDER BY name")
+_DECIDED = text(
+    "SELECT definition FROM experiments WHERE definition -> 'decision' ->> 'outcome' IS NOT NULL "
+    "AND definition -> 'plan' ->> 'mode' <> 'shadow' ORDER BY definition -> 'decision' ->> 'at' DESC, name LIMIT 1"
+)
+
+
+def publish_experiments(connection: Connection, client: Client) -> None:
+    """Writes `Running`, all but its clock, from what the connection sees; it must be in a transaction of its own."""
+    connection.execute(ALONE)
+    running = connection.execute(_RUNNING).scalars().all()
+    body = {"experiments": running, "otherwise": otherwise(connection)}
+    client.set(EXPERIMENTS, json.dumps(body, ensure_ascii=False))
+
+
+def publish(engine: Engine, client: Client) -> None:
+    with engine.begin() as connection:
+        publish_experiments(connection, client)
+
+
+def otherwise(connection: Connection) -> str:
+    """The ranker of whoever is in no experiment: by the last decision, that of the group test if it was shipped."""
+    definition = connection.execute(_DECIDED).scalar_one_or_none()
+    if definition is None:
+        return "control"
+    group = "test" if definition["decision"]["outcome"] == "ship" else "control"
+    return str(definition["plan"]["rankers"].get(group, group))
+
+
+def running_now(published: bytes, clock: bytes | None) -> tuple[bytes, str]:
+    """`Running` as JSON, and its ETag."""
+    body = published.rstrip()[:-1] + b', "clock": ' + (clock or REAL.model_dump_json().encode()) + b"}"
+    return body, f'"{blake2b(body, digest_size=12).hexdigest()}"'

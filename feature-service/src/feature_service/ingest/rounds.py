@@ -1,0 +1,193 @@
+"""Rounds over the shards of the event log, and the chores beside them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from datetime import UTC, datetime
+
+import redis.exceptions
+import structlog
+from contracts.catalogue import tick_of
+from contracts.clock import REAL, Clock
+from prometheus_client import Counter, Gauge
+from sqlalchemy import Engine
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from feature_service.database.engine import connect, naive
+from feature_service.database.partitions import ensure_partitions
+from feature_service.database.schema import MONTHS_AHEAD
+from feature_service.experiments.guardrails import Watch
+from feature_service.experiments.published import publish
+from feature_service.ingest.health import Rounds
+from feature_service.ingest.to_counts import Applier
+from feature_service.ingest.to_postgres import Writer
+from feature_service.keyspace.clock import PlatformClock
+from feature_service.keyspace.connection import Client, connect_redis
+from feature_service.keyspace.generations import delete_retired
+from feature_service.keyspace.keys import BEGINNING, BUILDING, GENERATION, Keys, all_shards, lock_key
+from feature_service.keyspace.posts import close_hours, publish_missed_snapshot
+from feature_service.keyspace.scripts import OWN
+from feature_service.log.entries import EventLog, StreamLog, lowest, order
+from feature_service.reports.runs import Analyst
+from feature_service.settings import Settings
+
+POLL_SECONDS = 0.1
+WORTH_A_ROUND = 2_000
+"""Entries. Where fewer came, more are waited for: a round costs about the same for one as for a thousand."""
+CHORES_SECONDS = 5.0
+WATCH_SECONDS = 2.0
+ANALYSIS_SECONDS = 1.0
+"""Between looks whether an analysis is due."""
+LOCK_MILLISECONDS = 10_000
+RETRY_SECONDS = 1.0
+DEAD_LETTERS_KEPT = 10_000
+
+LAG = Gauge("ingest_lag_seconds", "Age of the oldest event that is not in Postgres yet, by shard.", ["shard"])
+WRITTEN = Counter("ingest_entries_total", "Log entries moved into Postgres.", ["shard"])
+FAULTS = Counter("ingest_faults_total", "Rounds that failed, by what was down.", ["what"])
+
+log = structlog.get_logger()
+
+
+class Ingest:
+    """Each shard belongs to one process, by a lock; the offsets hold even where two believe that they own it."""
+
+    def __init__(
+        self, client: Client, engine: Engine, writer: Writer, applier: Applier, event_log: EventLog, shards: int
+    ) -> None:
+        self._client, self._engine, self._writer, self._applier = client, engine, writer, applier
+        self._log = event_log
+        self._shards = all_shards(shards)
+        self._token = uuid.uuid4().hex
+
+    def step(self) -> int:
+        """One round over the shards that we own; the number of entries moved or applied."""
+        current = self._client.get(GENERATION)
+        offsets = self._writer.offsets()
+        moved = 0
+        for shard in self._shards:
+            if self._client.eval(OWN, 1, lock_key(shard), self._token, LOCK_MILLISECONDS):
+                moved += self._move(shard, offsets.get(shard, BEGINNING), Keys(int(current)) if current else None)
+        return moved
+
+    def _move(self, shard: int, at: str, keys: Keys | None) -> int:
+        """at: where Postgres stands. A shard with nothing new costs no transaction."""
+        written = 0
+        if order(at) < order(self._log.end(shard)):
+            written = self._writer.write(shard)
+            at = self._writer.offset(shard)
+            WRITTEN.labels(shard).inc(written)
+        applied = self._applier.apply(keys, shard, at) if keys else 0
+        self._show_lag(shard, at)
+        return written + applied
+
+    def _show_lag(self, shard: int, at: str) -> None:
+        waiting = self._log.read(shard, at, 1)
+        oldest = order(waiting[0].position)[0] / 1000 if waiting else time.time()
+        LAG.labels(shard).set(max(0.0, time.time() - oldest))
+
+    def chores(self, now: datetime, clock: Clock = REAL) -> None:
+        """What need not happen at once: the hourly tick, experiments, old generations, the log's tail.
+
+        now: real time; the tick goes by the platform's clock.
+        """
+        if current := self._client.get(GENERATION):
+            keys = Keys(int(current))
+            close_hours(self._client, keys, tick_of(clock.at(now)))
+            publish_missed_snapshot(self._client, keys)
+            publish(self._engine, self._client)
+        delete_retired(self._client, now.timestamp())
+        self._log.forget_put_aside(DEAD_LETTERS_KEPT)
+        self._trim()
+
+    def _trim(self) -> None:
+        """Below the lowest offset that Postgres or any generation still needs."""
+        generations = [Keys(int(value)) for value in self._client.mget(GENERATION, BUILDING) if value]
+        for shard in self._shards:
+            needed = [self._writer.offset(shard)]
+            needed += [self._applier.offset(keys, shard) for keys in generations]
+            self._log.trim(shard, lowest(needed))
+
+    def release(self) -> None:
+        for shard in self._shards:
+            if self._client.get(lock_key(shard)) == self._token.encode():
+                self._client.delete(lock_key(shard))
+
+
+def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
+    """Until told to stop. What is down is waited for: the log keeps everything."""
+    engine = connect(settings.postgres_url, pool_size=3)
+    with connect_redis(settings.redis_url) as client:
+        event_log = StreamLog(client)
+        writer = Writer(engine, event_log)
+        applier = Applier(client, engine, event_log, writer)
+        ingest = Ingest(client, engine, writer, applier, event_log, settings.shards)
+        clock, tick, chores_at = PlatformClock(client), 0, 0.0
+        beside = [
+            threading.Thread(target=_every, args=(stop, WATCH_SECONDS, _watching(settings)), name="watch"),
+            threading.Thread(target=_every, args=(stop, ANALYSIS_SECONDS, _analysing(settings)), name="analysis"),
+        ]
+        for thread in beside:
+            thread.start()
+        while not stop.is_set():
+            try:
+                moved = ingest.step()
+                now = clock.now()
+                if time.monotonic() >= chores_at or tick_of(now) != tick:
+                    chores_at, tick = time.monotonic() + CHORES_SECONDS, tick_of(now)
+                    ingest.chores(datetime.now(UTC), clock.clock)
+                    with engine.begin() as connection:
+                        ensure_partitions(connection, naive(now), naive(now) + MONTHS_AHEAD)
+            except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
+                what = "postgres" if isinstance(error, DBAPIError | TimeoutError) else "redis"
+                FAULTS.labels(what).inc()
+                rounds.waits_for = what
+                log.warning("ingest_waits", what=what, error=str(error).splitlines()[0])
+                stop.wait(RETRY_SECONDS)
+                continue
+            rounds.waits_for = None
+            if moved < WORTH_A_ROUND:
+                stop.wait(POLL_SECONDS)
+        for thread in beside:
+            thread.join()
+        with suppress(redis.exceptions.RedisError):  # a lock that we can't give back runs out
+            ingest.release()
+    engine.dispose()
+
+
+def _every(stop: threading.Event, seconds: float, work: AbstractContextManager[Callable[[], object]]) -> None:
+    """Beside the rounds, until told to stop. What is down is waited for."""
+    with work as round:
+        while not stop.wait(seconds):
+            try:
+                round()
+            except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
+                log.warning("beside_waits", thread=threading.current_thread().name, error=str(error).splitlines()[0])
+            except Exception:
+                log.exception("beside_failed", thread=threading.current_thread().name)
+
+
+@contextmanager
+def _watching(settings: Settings) -> Iterator[Callable[[], object]]:
+    engine = connect(settings.postgres_url, pool_size=1)
+    with connect_redis(settings.redis_url) as client:
+        watch, clock = Watch(engine, client), PlatformClock(client)
+
+        def look() -> None:
+            watch.end(clock.now())
+            watch.look(datetime.now(UTC), clock.clock)
+
+        yield look
+    engine.dispose()
+
+
+@contextmanager
+def _analysing(settings: Settings) -> Iterator[Callable[[], object]]:
+    engine = connect(settings.postgres_url, pool_size=4)
+    with connect_redis(settings.redis_url) as client:
+        yield Analyst(engine, client, StreamLog(client), settings.shards).round
+    engine.dispose()

@@ -1,0 +1,201 @@
+"""From the log into a generation's counts, for entries that Postgres holds: one atomic script a batch.
+
+The generation's applied offset is the fence: a batch that starts from another offset is refused, so that a
+crash between any two steps, or two processes at once, lose nothing and count nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import structlog
+from contracts.catalogue import tick_of
+from contracts.records import Counts, Profile, latest
+from sqlalchemy import Engine, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import String
+
+from feature_service.ingest.to_postgres import BATCH, COUNTED, Writer
+from feature_service.keyspace.connection import Client
+from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
+from feature_service.keyspace.posts import POST_ID, TOPIC_INDEX, Posts, counter_of, publish_snapshot
+from feature_service.keyspace.scripts import APPLY
+from feature_service.log.entries import Entry, EventLog, FeedEvent, Published, letter, order
+
+Command = Sequence[str | int | bytes]
+
+log = structlog.get_logger()
+
+_FATES = text(
+    "SELECT position, fate FROM event_ledger WHERE shard = :shard AND (user_id, key) IN "
+    "(SELECT u, k FROM unnest(CAST(:users AS integer[]), :keys) AS t(u, k))"
+).bindparams(bindparam("keys", type_=ARRAY(String)))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """A user's counts while a batch is added up. segment: by the profile as it is now, not as it was when a thing happened."""
+
+    counts: Counts
+    segment: int
+    views: dict[int, int] = field(default_factory=dict)
+    likes: dict[int, int] = field(default_factory=dict)
+    last_view_at: int = 0
+    last_like_at: int = 0
+    viewed: list[tuple[int, int]] = field(default_factory=list)
+
+    def add(self, action: str, post: int, topic: int, at: int) -> None:
+        by_topic = self.views if action == "view" else self.likes
+        by_topic[topic] = by_topic.get(topic, 0) + 1
+        if action == "view":
+            self.last_view_at = max(self.last_view_at, at)
+            self.viewed.append((at, post))
+        else:
+            self.last_like_at = max(self.last_like_at, at)
+
+    def pack(self, topics: int) -> bytes:
+        wide = self.counts.over(topics)
+        views, likes = np.array(wide.views, np.uint32), np.array(wide.likes, np.uint32)
+        for totals, more in ((views, self.views), (likes, self.likes)):
+            for topic, count in more.items():
+                totals[topic] += count
+        last_view_at, last_like_at = (
+            max(wide.last_view_at, self.last_view_at),
+            max(wide.last_like_at, self.last_like_at),
+        )
+        recent = latest(np.vstack([wide.recent, np.array(self.viewed, np.uint32).reshape(-1, 2)]))
+        return Counts(last_view_at, last_like_at, views, likes, recent).pack()
+
+
+class Applier:
+    """Brings a generation up to what Postgres holds."""
+
+    def __init__(self, client: Client, engine: Engine, log: EventLog, writer: Writer) -> None:
+        self._client, self._engine, self._log, self._writer = client, engine, log, writer
+        self._held: tuple[tuple[str, str], Posts, dict[int, int]] | None = None
+
+    def offset(self, keys: Keys, shard: int) -> str:
+        at: bytes | None = self._client.get(keys.offset(shard))
+        return at.decode() if at else BEGINNING
+
+    def apply(self, keys: Keys, shard: int, up_to: str | None = None) -> int:
+        """One batch; the number of entries that were applied. up_to: Postgres' offset, if the caller knows it."""
+        start = self.offset(keys, shard)
+        limit = up_to or self._writer.offset(shard)
+        if order(start) >= order(limit):
+            return 0
+        entries = self._log.read(shard, start, BATCH, limit)
+        if not entries:
+            return 0
+        commands = self._post_commands(keys, entries) if shard == POSTS_SHARD else self._commands(keys, shard, entries)
+        flat = [part for command in commands for part in command]
+        end = entries[-1].position
+        names = (keys.offset(shard), keys.counts, keys.first_view, keys.tick, keys.hours, keys.counted_until)
+        done = self._client.eval(APPLY, len(names), *names, start, end, *flat)
+        if done and shard == POSTS_SHARD:
+            publish_snapshot(self._client, keys)
+        return len(entries) if done else 0
+
+    def _post_commands(self, keys: Keys, entries: Sequence[Entry]) -> list[Command]:
+        posts, index = self._known(keys)
+        topics, places = list(posts.topics), dict(index)
+        commands: list[Command] = [("changed", keys.changes)]
+        for entry in entries:
+            if not isinstance(entry.body, Published):
+                commands.append(_dead_letter(POSTS_SHARD, entry, entry.fault or "not a post"))
+                continue
+            post_id, content = entry.body.post_id, entry.body.content
+            if content.topic not in topics:
+                topics.append(content.topic)
+                commands.append(("push", keys.topics, content.topic))
+            topic = np.array([topics.index(content.topic)], TOPIC_INDEX).tobytes()
+            if post_id in places:
+                commands.append(("patch", keys.topic_of, places[post_id] * len(topic), topic))
+            else:
+                places[post_id] = len(places)
+                commands.append(("append", keys.posts, np.array([post_id], POST_ID).tobytes()))
+                commands.append(("append", keys.topic_of, topic))
+        return commands
+
+    def _commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
+        fates = self._fates(shard, entries)
+        commands: list[Command] = []
+        counted: list[FeedEvent] = []
+        for entry in entries:
+            if entry.body is None:
+                commands.append(_dead_letter(shard, entry, entry.fault or "unreadable"))
+            elif isinstance(entry.body, FeedEvent) and (fate := fates.get(entry.position)) is not None:
+                if fate == COUNTED:
+                    counted.append(entry.body)
+                else:
+                    commands.append(_dead_letter(shard, entry, fate))
+        return commands + self._count_commands(keys, counted)
+
+    def _count_commands(self, keys: Keys, counted: Sequence[FeedEvent]) -> list[Command]:
+        if not counted:
+            return []
+        posts, index = self._holding(keys, {body.event.post_id for body in counted})
+        counted = [body for body in counted if body.event.post_id in index]
+        tallies = self._tallies(keys, {body.event.user_id for body in counted})
+        commands: list[Command] = []
+        for body in counted:
+            event, at = body.event, int(body.at.timestamp())
+            place = index[event.post_id]
+            tally, is_like = tallies[event.user_id], event.action == "like"
+            tally.add(event.action, event.post_id, int(posts.topic[place]), at)
+            commands.append(("count", counter_of(place, tally.segment, is_like), at, tick_of(at)))
+            if not is_like:
+                commands.append(("first", place, at))
+        topics = len(posts.topics)
+        commands += [("set", keys.user_counts(user), tally.pack(topics)) for user, tally in tallies.items()]
+        return commands
+
+    def _tallies(self, keys: Keys, users: set[int]) -> dict[int, _Tally]:
+        ordered = sorted(users)
+        found = self._client.mget([*map(keys.user_counts, ordered), *map(keys.profile, ordered)])
+        counts, profiles = found[: len(ordered)], found[len(ordered) :]
+        return {
+            user: _Tally(Counts.unpack(own or b""), Profile.unpack(profile or b"").segment_index)
+            for user, own, profile in zip(ordered, counts, profiles, strict=True)
+        }
+
+    def _holding(self, keys: Keys, needed: set[int]) -> tuple[Posts, dict[int, int]]:
+        """The generation's posts, after it was brought up to those that another process wrote and has not applied yet.
+
+        A post that came into Postgres beside the log (an import) is in no generation before the next warm-up, which
+        counts its events.
+        """
+        posts, index = self._known(keys)
+        if not needed <= index.keys():
+            while self.apply(keys, POSTS_SHARD):
+                pass
+            posts, index = self._known(keys)
+        if missing := needed - index.keys():
+            log.warning("posts_wait_for_a_warm_up", posts=sorted(missing)[:10], many=len(missing))
+        return posts, index
+
+    def _known(self, keys: Keys) -> tuple[Posts, dict[int, int]]:
+        """The generation's posts as of its offset in the posts' shard; read again only when that has moved."""
+        state = (keys.prefix, self.offset(keys, POSTS_SHARD))
+        if self._held is None or self._held[0] != state:
+            posts = Posts.read(self._client, keys)
+            self._held = (state, posts, posts.index())
+        return self._held[1:]
+
+    def _fates(self, shard: int, entries: Sequence[Entry]) -> dict[str, str]:
+        """By position; an entry that is not in it was a repetition of an earlier one."""
+        events = [entry.body.event for entry in entries if isinstance(entry.body, FeedEvent)]
+        if not events:
+            return {}
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                _FATES,
+                {"shard": shard, "users": [event.user_id for event in events], "keys": [event.key for event in events]},
+            )
+            return {row.position: row.fate for row in rows}
+
+
+def _dead_letter(shard: int, entry: Entry, reason: str) -> Command:
+    return ("hset", DEAD_LETTERS, *letter(shard, entry, reason))

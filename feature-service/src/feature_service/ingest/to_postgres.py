@@ -1,0 +1,193 @@
+"""From the log into Postgres: rows, ledger and offset in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts.wire import Event
+from sqlalchemy import Connection, Engine, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.types import Integer, String
+
+from feature_service.database import offsets
+from feature_service.database.engine import naive
+from feature_service.ingest.attribution import attribute
+from feature_service.ingest.exposures import record_assignments, record_exposures, record_shadows
+from feature_service.keyspace.keys import POSTS_SHARD
+from feature_service.log.entries import (
+    Entry,
+    EventLog,
+    Exposed,
+    FeedEvent,
+    Published,
+    Registered,
+    ShadowAnswered,
+    UserAssigned,
+)
+
+BATCH = 2_000
+COUNTED = "counted"
+UNKNOWN_POST = "unknown_post"
+
+_KNOWN_POSTS = text("SELECT id FROM post_text_df WHERE id = ANY(:ids)").bindparams(
+    bindparam("ids", type_=ARRAY(Integer))
+)
+# An event whose post was unknown is asked again when it comes again: it counts, or becomes a dead letter again.
+_LEDGER = text(
+    "INSERT INTO event_ledger (user_id, key, shard, position, fate) "
+    "SELECT u, k, :shard, p, f FROM unnest(:users, :keys, :positions, :fates) AS t(u, k, p, f) "
+    "ON CONFLICT (user_id, key) DO UPDATE SET shard = excluded.shard, position = excluded.position, fate = excluded.fate "
+    "WHERE event_ledger.fate = 'unknown_post' RETURNING position"
+).bindparams(
+    bindparam("users", type_=ARRAY(Integer)),
+    bindparam("keys", type_=ARRAY(String)),
+    bindparam("positions", type_=ARRAY(String)),
+    bindparam("fates", type_=ARRAY(String)),
+)
+_FEED = text(
+    "INSERT INTO feed_data (timestamp, user_id, post_id, action, target) "
+    "SELECT at, u, p, a, CASE a WHEN 'view' THEN 0 END FROM unnest(:times, :users, :posts, :actions) AS t(at, u, p, a)"
+).bindparams(
+    bindparam("times", type_=ARRAY(TIMESTAMP)),
+    bindparam("users", type_=ARRAY(Integer)),
+    bindparam("posts", type_=ARRAY(Integer)),
+    bindparam("actions", type_=ARRAY(String)),
+)
+# The view that a like follows is the user's latest one of that post before it.
+_TARGETS = text(
+    "UPDATE feed_data SET target = 1 FROM ("
+    "  SELECT DISTINCT ON (l.u, l.p, l.t) l.u, l.p, v.timestamp AS at"
+    "  FROM unnest(:users, :posts, :times) AS l(u, p, t)"
+    "  JOIN feed_data v ON v.user_id = l.u AND v.post_id = l.p AND v.action = 'view' AND v.timestamp <= l.t"
+    "  ORDER BY l.u, l.p, l.t, v.timestamp DESC"
+    ") liked WHERE user_id = liked.u AND post_id = liked.p AND action = 'view' AND timestamp = liked.at"
+).bindparams(
+    bindparam("users", type_=ARRAY(Integer)),
+    bindparam("posts", type_=ARRAY(Integer)),
+    bindparam("times", type_=ARRAY(TIMESTAMP)),
+)
+_USER = text(
+    "INSERT INTO user_data (user_id, age, gender, country, city, exp_group, os, source) "
+    "VALUES (:user_id, :age, :gender, :country, :city, :exp_group, :os, :source) ON CONFLICT (user_id) DO UPDATE SET "
+    "age = excluded.age, gender = excluded.gender, country = excluded.country, city = excluded.city, "
+    "exp_group = excluded.exp_group, os = excluded.os, source = excluded.source"
+)
+_POST = text(
+    "INSERT INTO post_text_df (id, text, topic) VALUES (:id, :text, :topic) "
+    "ON CONFLICT (id) DO UPDATE SET text = excluded.text, topic = excluded.topic"
+)
+
+
+class Writer:
+    """Moves a shard's entries into Postgres, exactly once: whoever holds an older offset changes nothing."""
+
+    def __init__(self, engine: Engine, log: EventLog) -> None:
+        self._engine, self._log = engine, log
+
+    def offsets(self) -> dict[int, str]:
+        """How far each shard has been written; a shard that never was is not in it."""
+        with self._engine.connect() as connection:
+            return offsets.read_all(connection)
+
+    def offset(self, shard: int) -> str:
+        with self._engine.connect() as connection:
+            return offsets.read(connection, shard)
+
+    def write(self, shard: int) -> int:
+        """One batch; the number of entries that were written, or put aside."""
+        with self._engine.begin() as connection:
+            after = offsets.lock(connection, shard)
+            entries = self._log.read(shard, after, BATCH)
+            entries = self._decidable(connection, entries)
+            if not entries:
+                return 0
+            self._write_or_put_aside(connection, shard, entries)
+            offsets.move(connection, shard, entries[-1].position)
+        return len(entries)
+
+    def _decidable(self, connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
+        """Up to the first event on a post that is unknown but still waits in the posts' shard."""
+        events = [entry.body.event for entry in entries if isinstance(entry.body, FeedEvent)]
+        unknown = {event.post_id for event in events} - _known(connection, events)
+        if not unknown:
+            return entries
+        coming = self._coming(self.offset(POSTS_SHARD))
+        for place, entry in enumerate(entries):
+            if isinstance(entry.body, FeedEvent) and entry.body.event.post_id in coming & unknown:
+                return entries[:place]
+        return entries
+
+    def _coming(self, after: str) -> set[int]:
+        """Posts that wait in the posts' shard."""
+        coming: set[int] = set()
+        while waiting := self._log.read(POSTS_SHARD, after, BATCH):
+            coming |= {entry.body.post_id for entry in waiting if isinstance(entry.body, Published)}
+            after = waiting[-1].position
+        return coming
+
+    def _write_or_put_aside(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+        """Halves a batch that Postgres refuses until the entry is found that it cannot hold; the others are written."""
+        try:
+            with connection.begin_nested():
+                self._write(connection, shard, entries)
+        except (DataError, IntegrityError, ValueError) as error:  # psycopg2 refuses a NUL by a ValueError
+            if len(entries) == 1:
+                self._log.put_aside(shard, entries[0], f"refused: {str(getattr(error, 'orig', error)).splitlines()[0]}")
+                return
+            middle = len(entries) // 2
+            self._write_or_put_aside(connection, shard, entries[:middle])
+            self._write_or_put_aside(connection, shard, entries[middle:])
+
+    def _write(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry.body, Registered):
+                connection.execute(_USER, {"user_id": entry.body.user_id, **entry.body.profile.model_dump()})
+            elif isinstance(entry.body, Published):
+                connection.execute(_POST, {"id": entry.body.post_id, **entry.body.content.model_dump()})
+        bodies = [entry.body for entry in entries]
+        exposures = [body.exposure for body in bodies if isinstance(body, Exposed)]
+        record_exposures(connection, exposures)
+        record_shadows(connection, [body.shadow for body in bodies if isinstance(body, ShadowAnswered)])
+        # A like needs its exposure, an assignment what the user did before it.
+        _write_events(connection, shard, entries)
+        assigned = [body.assigned for body in bodies if isinstance(body, UserAssigned)]
+        record_assignments(connection, assigned, exposures)
+
+
+def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+    firsts: dict[tuple[int, str], tuple[str, FeedEvent]] = {}
+    for entry in entries:
+        if isinstance(entry.body, FeedEvent):
+            firsts.setdefault((entry.body.event.user_id, entry.body.event.key), (entry.position, entry.body))
+    bodies = list(firsts.values())
+    if not bodies:
+        return
+    known = _known(connection, [body.event for _, body in bodies])
+    ledger = {
+        "shard": shard,
+        "users": [body.event.user_id for _, body in bodies],
+        "keys": [body.event.key for _, body in bodies],
+        "positions": [position for position, _ in bodies],
+        "fates": [COUNTED if body.event.post_id in known else UNKNOWN_POST for _, body in bodies],
+    }
+    new = set(connection.execute(_LEDGER, ledger).scalars())
+    rows = [body for position, body in bodies if position in new and body.event.post_id in known]
+    if not rows:
+        return
+    connection.execute(_FEED, _columns(rows) | {"actions": [body.event.action for body in rows]})
+    if likes := [body for body in rows if body.event.action == "like"]:
+        connection.execute(_TARGETS, _columns(likes))
+        attribute(connection, likes)
+
+
+def _columns(rows: Sequence[FeedEvent]) -> dict[str, list[object]]:
+    return {
+        "times": [naive(body.at) for body in rows],
+        "users": [body.event.user_id for body in rows],
+        "posts": [body.event.post_id for body in rows],
+    }
+
+
+def _known(connection: Connection, events: Sequence[Event]) -> set[int]:
+    return set(connection.execute(_KNOWN_POSTS, {"ids": sorted({event.post_id for event in events})}).scalars())

@@ -1,0 +1,116 @@
+"""The posts of a generation: which exist, in which order, and the catalogue snapshot made of their counts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from contracts.catalogue import Catalogue
+from contracts.records import SEGMENTS
+
+from feature_service.keyspace.connection import Client
+from feature_service.keyspace.keys import Keys
+from feature_service.keyspace.scripts import CLOSE_HOURS, PUT_SNAPSHOT, READ_POSTS
+
+COUNTER = ">u4"
+"""As BITFIELD keeps it."""
+POST_ID = "<i4"
+TOPIC_INDEX = "<i2"
+COUNTERS = (len(SEGMENTS), 2)
+"""Of each post: views and likes by each segment."""
+
+
+def counter_of(place: int, segment: int, is_like: bool) -> int:
+    """The counter's number among those of all posts."""
+    return (place * len(SEGMENTS) + segment) * 2 + is_like
+
+
+@dataclass(frozen=True)
+class Posts:
+    """Which posts a generation holds. ids, topic: shape (posts,), in order of arrival."""
+
+    ids: npt.NDArray[np.int32]
+    topic: npt.NDArray[np.int16]
+    topics: list[str]
+
+    @classmethod
+    def read(cls, client: Client, keys: Keys) -> Posts:
+        with client.pipeline(transaction=True) as pipe:
+            pipe.get(keys.posts).get(keys.topic_of).lrange(keys.topics, 0, -1)
+            ids, topic, topics = pipe.execute()
+        return cls(
+            np.frombuffer(ids or b"", POST_ID), np.frombuffer(topic or b"", TOPIC_INDEX), [t.decode() for t in topics]
+        )
+
+    def index(self) -> dict[int, int]:
+        return {int(post_id): place for place, post_id in enumerate(self.ids)}
+
+
+def publish_snapshot(client: Client, keys: Keys) -> None:
+    """Makes the catalogue anew out of what the generation holds now."""
+    of_posts = (keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view)
+    names = (*of_posts, keys.tick, keys.counted_until, keys.changes)
+    *found, of = client.eval(READ_POSTS, len(names), *names)
+    catalogue = _catalogue(*found)
+    places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
+    client.eval(PUT_SNAPSHOT, len(places), *places, catalogue.version, catalogue.pack(), of)
+
+
+def publish_missed_snapshot(client: Client, keys: Keys) -> None:
+    """The one that was due when ingest died between a change and its snapshot."""
+    changes, shown = client.mget(keys.changes, keys.snapshot_of)
+    if int(changes or 0) != int(shown or 0):
+        publish_snapshot(client, keys)
+
+
+def _catalogue(
+    version: int,
+    ids: bytes,
+    topic: bytes,
+    topics: Sequence[bytes],
+    counts: bytes,
+    first_view: bytes,
+    tick: bytes,
+    until: bytes,
+) -> Catalogue:
+    """As READ_POSTS answers."""
+    post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
+    by_segment = _padded(counts, len(post_id) * math.prod(COUNTERS)).reshape(-1, *COUNTERS)
+    first = _padded(first_view, len(post_id)).astype(np.int64)
+    return Catalogue(
+        version=version,
+        counted_until=int(until),
+        topics=np.array([name.decode() for name in topics], dtype=np.str_),
+        post_id=post_id,
+        topic=np.frombuffer(topic, TOPIC_INDEX).astype(np.int16),
+        first_view_at=np.where(first < int(tick), first, 0),
+        segment_views=by_segment[:, :, 0],
+        segment_likes=by_segment[:, :, 1],
+    )
+
+
+def _padded(data: bytes, length: int) -> npt.NDArray[np.uint32]:
+    """The counters that were ever written; the others are 0."""
+    values = np.frombuffer(data, COUNTER)[:length].astype(np.uint32)
+    return np.pad(values, (0, length - len(values)))
+
+
+def close_hours(client: Client, keys: Keys, tick: int) -> bool:
+    """Moves to a new hourly tick: closes the hours before it, publishes a snapshot. False if there was none."""
+    at = int(client.get(keys.tick) or 0)
+    if tick <= at:
+        return False
+    names = [keys.tick, keys.counts, keys.hours, keys.changes, keys.counted_until]
+    if not client.eval(CLOSE_HOURS, len(names), *names, at, tick):
+        return False
+    publish_snapshot(client, keys)
+    return True
+
+
+def text_entry(post_id: int, text: str, topic: str) -> bytes:
+    """How a post's text lies in Redis: as the JSON that is answered."""
+    return json.dumps({"id": post_id, "text": text, "topic": topic}, ensure_ascii=False).encode()

@@ -1,0 +1,76 @@
+"""Log entries that went nowhere: to list, to read, and to put back into the log once their cause is gone.
+
+A replayed letter is a new entry of its old shard. The ledger decides: an event that was counted meanwhile (its client sent it
+again) is not counted twice; one that fails again becomes a letter again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from contracts.records import Profile
+
+from feature_service.keyspace.connection import Client
+from feature_service.keyspace.keys import DEAD_LETTERS
+from feature_service.keyspace.posts import text_entry
+from feature_service.keyspace.scripts import REPLAY
+from feature_service.log.entries import Body, FeedEvent, Published, Registered, order, parse
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """id: `<shard>:<position>`, where it lay in the log. reason: `unknown_post`, `unreadable: ...`, `refused: ...`."""
+
+    id: str
+    reason: str
+    body: bytes
+
+    @property
+    def appended_at(self) -> datetime:
+        return datetime.fromtimestamp(order(self.id.split(":")[1])[0] / 1000, UTC)
+
+    @property
+    def shard(self) -> int:
+        return int(self.id.split(":")[0])
+
+
+def list_dead_letters(client: Client) -> list[DeadLetter]:
+    """Oldest first; at most the 10,000 that are kept."""
+    found = client.hgetall(DEAD_LETTERS).items()
+    letters = [DeadLetter(name.decode(), *_parts(value)) for name, value in found]
+    return sorted(letters, key=lambda letter: (order(letter.id.split(":")[1]), letter.shard))
+
+
+def read_dead_letter(client: Client, letter_id: str) -> DeadLetter | None:
+    value = client.hget(DEAD_LETTERS, letter_id)
+    return None if value is None else DeadLetter(letter_id, *_parts(value))
+
+
+def replay(client: Client, ids: Sequence[str]) -> list[str]:
+    """Appends letters to their shards again and takes them out of the letters, in one script.
+
+    The ids that were replayed; one that is not among the letters (any more) is left out.
+    """
+    arguments: list[str | int | bytes] = []
+    for letter_id in ids:
+        if (letter := read_dead_letter(client, letter_id)) is not None:
+            arguments += [letter_id, *_effect(parse("0-0", letter.body).body)]
+    return [name.decode() for name in client.eval(REPLAY, 0, *arguments)] if arguments else []
+
+
+def _parts(value: bytes) -> tuple[str, bytes]:
+    reason, _, body = value.partition(b"\n")
+    return reason.decode(errors="replace"), body
+
+
+def _effect(body: Body | None) -> tuple[str, int, bytes]:
+    """What the append script does at once for such an entry."""
+    if isinstance(body, FeedEvent) and body.event.action == "like":
+        return "hide", body.event.user_id, body.event.post_id.to_bytes(4, "little")
+    if isinstance(body, Registered):
+        return "profile", body.user_id, Profile.of(body.profile).pack()
+    if isinstance(body, Published):
+        return "text", body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)
+    return "", 0, b""

@@ -1,0 +1,153 @@
+"""The event log: what was accepted and waits for ingest. Sharded by user; posts have a shard of their own.
+
+`EventLog` is all that the platform asks of a log, so that another one can take Redis Streams' place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+
+import redis
+from contracts.wire import Assigned, Event, Exposure, Message, PostContent, Shadowed, UserProfile
+from pydantic import Field, TypeAdapter, ValidationError
+
+from feature_service.keyspace.connection import Client
+from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, log_key
+from feature_service.keyspace.scripts import READ_LOG
+
+
+class FeedEvent(Message):
+    kind: Literal["event"] = "event"
+    event: Event
+    at: datetime
+    """The event's timestamp, or the time of arrival where it had none."""
+
+
+class Registered(Message):
+    kind: Literal["user"] = "user"
+    user_id: int
+    profile: UserProfile
+
+
+class Published(Message):
+    kind: Literal["post"] = "post"
+    post_id: int
+    content: PostContent
+
+
+class Exposed(Message):
+    kind: Literal["exposure"] = "exposure"
+    exposure: Exposure
+
+
+class UserAssigned(Message):
+    kind: Literal["assignment"] = "assignment"
+    assigned: Assigned
+
+
+class ShadowAnswered(Message):
+    kind: Literal["shadow"] = "shadow"
+    shadow: Shadowed
+
+
+Body = FeedEvent | Registered | Published | Exposed | UserAssigned | ShadowAnswered
+_body: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="kind")])
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    position: str
+    body: Body | None
+    raw: bytes
+    fault: str | None = None
+    """Why `body` is None: a poisoned entry."""
+
+
+class EventLog(Protocol):
+    def read(self, shard: int, after: str, count: int, up_to: str | None = None) -> Sequence[Entry]: ...
+
+    def end(self, shard: int) -> str: ...
+
+    def trim(self, shard: int, below: str) -> None: ...
+
+    def put_aside(self, shard: int, entry: Entry, reason: str) -> None: ...
+
+    def forget_put_aside(self, keep: int) -> None: ...
+
+
+class StreamLog:
+    """On Redis Streams. Appending is `feature_service.keyspace.scripts.APPEND`, since it must be atomic with hiding a like."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._last: tuple[tuple[int, str], Sequence[Entry]] | None = None
+
+    def read(self, shard: int, after: str, count: int, up_to: str | None = None) -> Sequence[Entry]:
+        """Entries after the position, oldest first. up_to: the last one that is wanted.
+
+        What was read last is kept: ingest writes a batch into Postgres, and then applies the same.
+        """
+        place, last = (shard, after), self._last
+        if up_to is not None and last is not None and last[0] == place and order(last[1][-1].position) >= order(up_to):
+            return [entry for entry in last[1][:count] if order(entry.position) <= order(up_to)]
+        entries = _entries(*self._client.eval(READ_LOG, 1, log_key(shard), f"({after}", up_to or "+", count))
+        if entries:
+            self._last = place, entries
+        return entries
+
+    def end(self, shard: int) -> str:
+        """The position of the last entry that was ever written."""
+        try:
+            last: bytes = self._client.xinfo_stream(log_key(shard))["last-generated-id"]
+        except redis.ResponseError:
+            return BEGINNING  # nothing was ever written
+        return last.decode()
+
+    def trim(self, shard: int, below: str) -> None:
+        """Forgets the entries before the position."""
+        self._client.xtrim(log_key(shard), minid=below, approximate=False)
+
+    def put_aside(self, shard: int, entry: Entry, reason: str) -> None:
+        """Keeps an entry that went nowhere, with its reason. Again: no second one."""
+        self._client.hset(DEAD_LETTERS, *letter(shard, entry, reason))
+
+    def forget_put_aside(self, keep: int) -> None:
+        """All but the newest `keep`."""
+        if (many := self._client.hlen(DEAD_LETTERS) - keep) > 0:
+            names = [name.decode() for name in self._client.hkeys(DEAD_LETTERS)]
+            oldest = sorted(names, key=lambda name: order(name.split(":")[1]))[:many]
+            for first in range(0, len(oldest), 1_000):
+                self._client.hdel(DEAD_LETTERS, *oldest[first : first + 1_000])
+
+
+def _entries(positions: bytes, lengths: bytes, bodies: bytes) -> list[Entry]:
+    entries, start = list[Entry](), 0
+    for position, length in zip(positions.decode().split(), map(int, lengths.split()), strict=True):
+        entries.append(parse(position, bodies[start : start + length]))
+        start += length
+    return entries
+
+
+def letter(shard: int, entry: Entry, reason: str) -> tuple[str, bytes]:
+    """How an entry lies among the dead letters: its place, then reason and body."""
+    return f"{shard}:{entry.position}", reason.encode() + b"\n" + entry.raw
+
+
+def parse(position: str, raw: bytes) -> Entry:
+    try:
+        return Entry(position, _body.validate_json(raw), raw)
+    except ValidationError as error:
+        return Entry(position, None, raw, fault=f"unreadable: {error.errors()[0]['msg']}")
+
+
+def lowest(positions: Iterable[str]) -> str:
+    """The earliest of the positions."""
+    return min(positions, key=order)
+
+
+def order(position: str) -> tuple[int, int]:
+    milliseconds, sequence = position.split("-")
+    return int(milliseconds), int(sequence)

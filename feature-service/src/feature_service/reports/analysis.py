@@ -1,0 +1,210 @@
+"""An analysis run: one report, of one moment, over everything that an experiment recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from contracts.assignment import GROUPS, Group
+from contracts.experiments import Experiment, Guardrail
+from contracts.reports import GroupReading, GuardrailReading, MetricReading, Report, Verdict
+from experiments import decision
+from experiments.effects import Interval
+from experiments.srm import SplitCheck
+from sqlalchemy import Engine
+
+from feature_service.experiments.definitions import experiment as read_experiment
+from feature_service.experiments.definitions import history
+from feature_service.experiments.guardrails import breach_of
+from feature_service.reports import readings
+from feature_service.reports.aggregates import Aggregates, Row, aggregate
+
+MODE_WITHOUT_GROUPS = {
+    "interleave": "interleaved: every user sees both rankers' posts; the votes say who is liked more",
+    "shadow": "shadow: every user sees control's posts; nothing of test was seen",
+}
+
+
+def analyse(engine: Engine, name: str, now: datetime, lag_seconds: float | None = None) -> Report:
+    """Raises NotFound. now: by the platform's clock. The engine must have three connections to give."""
+    with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
+        found = read_experiment(connection, name)
+        changes = history(connection, name)
+        sums = aggregate(engine, connection, found)
+    at = min(now, found.stopped_at) if found.stopped_at else now
+    return _Analysis(found, sums, at).report().model_copy(update={"history": changes, "lag_seconds": lag_seconds})
+
+
+class _Analysis:
+    def __init__(self, experiment: Experiment, sums: Aggregates, at: datetime) -> None:
+        self._experiment, self._sums, self._at = experiment, sums, at
+        self._plan = experiment.plan
+        self._scale = readings.Scale(self._plan.rules)
+
+    def report(self) -> Report:
+        split, checked = readings.split(self._experiment, self._sums.assigned)
+        metrics, per_protocol = self._metrics()
+        rules = self._guardrails()
+        votes, ever = None, _range_as_interval(metrics[0], self._scale.confidence)
+        if self._sums.votes is not None:
+            votes, ever = readings.interleaved(self._sums.votes, self._scale, seed=self._experiment.revision)
+        shadow = readings.shadow(self._sums.shadow, self._scale) if self._sums.shadow is not None else None
+        groups = self._groups()
+        return Report(
+            run=0,
+            at=self._at,
+            experiment=self._experiment,
+            days=self._days,
+            groups=groups,
+            split=split,
+            metrics=metrics,
+            per_protocol=per_protocol,
+            guardrails=rules,
+            interleaving=votes,
+            shadow=shadow,
+            verdict=self._verdict(groups, checked, ever, rules),
+            unattributed=self._sums.unattributed,
+            history=[],
+        )
+
+    @property
+    def _days(self) -> float:
+        started = self._experiment.started_at
+        if started is None:
+            return 0.0
+        begin = max(started, self._plan.starts_at or started)
+        return max(0.0, (self._at - begin).total_seconds() / 86_400)
+
+    def _metrics(self) -> tuple[list[MetricReading], list[MetricReading]]:
+        wanted = [self._plan.rules.primary, *self._plan.watched]
+        if why := MODE_WITHOUT_GROUPS.get(self._plan.mode):
+            return [readings.unread(metric, why) for metric in wanted], []
+        sums = self._sums
+        return (
+            readings.metrics(wanted, sums.totals, sums.days, self._at, self._scale),
+            readings.metrics(wanted, sums.undegraded, {}, self._at, self._scale),
+        )
+
+    def _groups(self) -> list[GroupReading]:
+        assigned = self._sums.assigned
+        return [
+            GroupReading(
+                group=group,
+                ranker=self._plan.rankers.get(group, group),
+                models=[
+                    f"{row['model']}@{row['model_version']}" if row["model_version"] else row["model"]
+                    for row in self._sums.models
+                    if row["exp_group"] == group
+                ],
+                assigned=sum(users for (_, name), users in assigned.items() if name == group),
+                exposures=self._sum(group, "exposures"),
+                degraded=self._sum(group, "degraded"),
+                likes=self._sum(group, "likes"),
+            )
+            for group in GROUPS
+        ]
+
+    def _guardrails(self) -> list[GuardrailReading]:
+        found = []
+        breached = breach_of(self._experiment)
+        for rule in self._plan.guardrails:
+            column = {"slow_share": "slow", "error_share": "failed", "fallback_share": "fallbacks"}[rule.metric]
+            counts: dict[Group, tuple[int, int]] = {
+                group: (self._sum(group, column), self._sum(group, "exposures")) for group in GROUPS
+            }
+            if self._plan.mode == "interleave":  # an answer of either group is made by both rankers
+                counts["test"] = (counts["control"][0] + counts["test"][0], counts["control"][1] + counts["test"][1])
+            if self._sums.shadow is not None:
+                counts["test"] = _shadowed(rule, self._sums.shadow)
+            found.append(readings.guardrail(rule, counts, breached == rule.metric))
+        return found
+
+    def _sum(self, group: str, column: str) -> int:
+        return sum(int(row[column]) for row in self._sums.groups if row["exp_group"] == group)
+
+    def _verdict(
+        self,
+        groups: list[GroupReading],
+        checked: SplitCheck | None,
+        primary: Interval | None,
+        rules: list[GuardrailReading],
+    ) -> Verdict:
+        plan = self._plan
+        if plan.mode == "shadow":
+            broken = [rule for rule in rules if rule.state == "breached"]
+            words = [_guardrail_in_words(rule) for rule in broken]
+            why = "nobody saw what the shadow ranker answered: its latency, errors and overlap are all that there is"
+            return Verdict(kind="roll_back" if broken else "hold", reasons=[*words, why])
+        ended = self._days >= plan.rules.days or self._experiment.state in ("stopped", "archived")
+        evidence = decision.Evidence(
+            split=checked,
+            primary=primary,
+            guardrails={
+                rule.metric: "unclear" if rule.state == "cannot_tell" else rule.state
+                for rule in sorted(rules, key=lambda rule: rule.state == "breached")
+            },
+            users=min(group.assigned for group in groups),
+            days=self._days,
+            least_users=plan.rules.min_users,
+            least_days=plan.rules.min_days,
+            ended=ended,
+        )
+        found = decision.decide(evidence)
+        return Verdict(kind=found.kind, reasons=[self._in_words(reason, evidence, rules) for reason in found.reasons])
+
+    def _in_words(self, reason: decision.Reason, evidence: decision.Evidence, rules: list[GuardrailReading]) -> str:
+        plan, primary = self._plan.rules, evidence.primary
+        name = "test's share of the votes less a half" if self._plan.mode == "interleave" else f"{plan.primary}: lift"
+        measured = f"{name} {_signed(primary)}" if primary else f"{name} can't be told yet"
+        of_rule = next((rule for rule in rules if rule.metric == reason.metric), None)
+        words: Mapping[decision.Code, Callable[[], str]] = {
+            "split_failed": lambda: (
+                f"sample ratio mismatch: the groups are not split as the weights say (p = {evidence.split.p:.2g}); "
+                "find out why before anything else is read"
+                if evidence.split
+                else ""
+            ),
+            "split_unknown": lambda: "nobody is assigned yet",
+            "guardrail_breached": lambda: _guardrail_in_words(of_rule) if of_rule else "",
+            "guardrail_unclear": lambda: _guardrail_in_words(of_rule) if of_rule else "",
+            "primary_worse": lambda: f"worse: {measured}",
+            "primary_unclear": lambda: f"unclear: {measured}",
+            "primary_better": lambda: f"better: {measured}",
+            "too_few_users": lambda: f"{evidence.users} users in the smaller group, of {plan.min_users} at least",
+            "too_few_days": lambda: f"{self._days:.1f} days, of {plan.min_days} at least",
+            "guardrails_hold": lambda: "all guardrails hold",
+            "planned_end": lambda: "the planned end: what is unclear by now keeps control",
+        }
+        return words[reason.code]()
+
+
+def _guardrail_in_words(rule: GuardrailReading) -> str:
+    test = (
+        f"{100 * rule.test.estimate:.2f} % of test's, at least {100 * rule.test.low:.2f} %"
+        if rule.test
+        else "no answers"
+    )
+    past = {
+        "breached": "past",
+        "unclear": "not clearly within",
+        "cannot_tell": "nothing to hold against",
+        "holds": "within",
+    }
+    slower = f" slower than {rule.over_ms:g} ms" if rule.over_ms else ""
+    if rule.state == "breached" and rule.test is not None and rule.test.low <= rule.limit:
+        return f"{rule.metric}{slower} was past its limit of {100 * rule.limit:g} % for a while (the history says when); over all: {test}"
+    return f"{rule.metric}{slower}: {test}, {past[rule.state]} the limit of {100 * rule.limit:g} %"
+
+
+def _shadowed(rule: Guardrail, row: Row) -> tuple[int, int]:
+    """A shadow ranker has no exposures; what can be held against its own answers is whether they came."""
+    return (int(row["failed"]), int(row["asked"])) if rule.metric == "error_share" else (0, 0)
+
+
+def _range_as_interval(reading: MetricReading, confidence: float) -> Interval | None:
+    ever = reading.always_valid
+    return Interval(ever.estimate, ever.low, ever.high, confidence) if ever else None
+
+
+def _signed(interval: Interval) -> str:
+    return f"{100 * interval.estimate:+.1f} % [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"

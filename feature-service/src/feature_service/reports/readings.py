@@ -1,0 +1,252 @@
+"""From sums to what a report says of a metric, a split, a guardrail: by `experiments`, and None where the data don't say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TypeVar
+
+import numpy as np
+from contracts.assignment import GROUPS, Group
+from contracts.experiments import Experiment, Guardrail, Metric, Rules
+from contracts.reports import (
+    Day,
+    GuardrailReading,
+    GuardrailState,
+    InterleavingReading,
+    MetricReading,
+    PeriodSplit,
+    Range,
+    Reading,
+    ShadowReading,
+    Split,
+)
+from experiments import corrections, cuped, guardrails, interleaving, sequential, srm, strata
+from experiments.effects import Effect, Interval, NotEnough
+from experiments.ratios import RatioSums
+from experiments.shares import wilson
+
+from feature_service.reports.aggregates import Place, Row, Sums
+
+GUARDRAIL_CONFIDENCE = 0.99
+T = TypeVar("T")
+
+
+class Scale:
+    """By what the metrics of one experiment are read: fixed before its start."""
+
+    def __init__(self, rules: Rules) -> None:
+        self.confidence = 1 - rules.alpha
+        self.planned_users = max(2, round(2 * rules.min_users * rules.days / rules.min_days))
+        """Of both groups: where the sequential intervals are tightest. They hold whatever it is."""
+
+
+def metrics(
+    wanted: Sequence[Metric],
+    totals: Mapping[Place, Sums],
+    days: Mapping[date, Mapping[Place, Sums]],
+    at: datetime,
+    scale: Scale,
+) -> list[MetricReading]:
+    """The primary first. days: empty for no course and no CUPED."""
+    found = [_metric(metric, totals, days, at, scale, primary=place == 0) for place, metric in enumerate(wanted)]
+    told = [reading for reading in found if reading.p_value is not None]
+    adjusted = corrections.holm([reading.p_value for reading in told if reading.p_value is not None])
+    by_metric = dict(zip((reading.metric for reading in told), adjusted, strict=True))
+    return [reading.model_copy(update={"adjusted_p_value": by_metric.get(reading.metric)}) for reading in found]
+
+
+def _metric(
+    metric: Metric,
+    totals: Mapping[Place, Sums],
+    days: Mapping[date, Mapping[Place, Sums]],
+    at: datetime,
+    scale: Scale,
+    *,
+    primary: bool,
+) -> MetricReading:
+    pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in _pairs(totals)]
+    course = _course(metric, days, at, scale)
+    try:
+        difference, lift = _effect(pairs), _lift(pairs)
+        fixed, ever = difference.interval(scale.confidence), _sequential(lift, scale)
+    except NotEnough as error:
+        return MetricReading(metric=metric, control=None, test=None, why=_why(totals, str(error)), course=course)
+    adjusted = _told(lambda: _cuped(metric, totals)) if days else None
+    return MetricReading(
+        metric=metric,
+        control=sum((control for control, _ in pairs), RatioSums()).ratio,
+        test=sum((test for _, test in pairs), RatioSums()).ratio,
+        difference=_range(fixed),
+        lift=_range(lift.interval(scale.confidence)),
+        p_value=difference.p_value(),
+        always_valid=_range(ever),
+        always_valid_p_value=sequential.p_value(lift, scale.planned_users, confidence=scale.confidence),
+        cuped=_range(adjusted.interval(scale.confidence)) if adjusted else None,
+        variance_removed=1 - adjusted.variance / difference.variance if adjusted else None,
+        reading=_side(ever) if primary else "watched",
+        course=course,
+    )
+
+
+def unread(metric: Metric, why: str) -> MetricReading:
+    return MetricReading(metric=metric, control=None, test=None, why=why)
+
+
+def _course(metric: Metric, days: Mapping[date, Mapping[Place, Sums]], at: datetime, scale: Scale) -> list[Day]:
+    course: list[Day] = []
+    totals: dict[Place, Sums] = {}
+    for day, added in days.items():
+        for place, sums in added.items():
+            totals[place] = totals.get(place, Sums()) + sums
+        pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in _pairs(totals)]
+        lift = _told(lambda pairs=pairs: _lift(pairs))  # type: ignore[misc]
+        ever = _told(lambda lift=lift: _sequential(lift, scale)) if lift else None  # type: ignore[misc]
+        course.append(
+            Day(
+                day=min(at, datetime.combine(day + timedelta(days=1), time(), UTC)),
+                users=sum(sums.users for sums in totals.values()),
+                lift=_range(ever) if ever else None,
+                p_value=sequential.p_value(lift, scale.planned_users, confidence=scale.confidence)
+                if lift and ever
+                else None,
+            )
+        )
+    return course
+
+
+def _pairs(totals: Mapping[Place, Sums]) -> list[tuple[Sums, Sums]]:
+    periods = sorted({period for period, _ in totals})
+    return [(totals.get((p, "control"), Sums()), totals.get((p, "test"), Sums())) for p in periods]
+
+
+def _fewest(pairs: Sequence[object]) -> int:
+    """Where there is one period there is nothing to leave it out for."""
+    return strata.FEWEST if len(pairs) > 1 else 2
+
+
+def _effect(pairs: Sequence[tuple[RatioSums, RatioSums]]) -> Effect:
+    return strata.effect(pairs, fewest=_fewest(pairs))
+
+
+def _lift(pairs: Sequence[tuple[RatioSums, RatioSums]]) -> Effect:
+    return strata.relative_effect(pairs, fewest=_fewest(pairs))
+
+
+def _cuped(metric: Metric, totals: Mapping[Place, Sums]) -> Effect:
+    pairs = [(control.cuped(metric), test.cuped(metric)) for control, test in _pairs(totals)]
+    found = strata.stratified(pairs, lambda c, t: cuped.effect(c, t).effect, fewest=_fewest(pairs))
+    found.error  # noqa: B018 - raises NotEnough where nothing is left to be unsure of
+    return found
+
+
+def _sequential(effect: Effect, scale: Scale) -> Interval:
+    return sequential.interval(effect, scale.planned_users, scale.confidence)
+
+
+def _why(totals: Mapping[Place, Sums], otherwise: str) -> str:
+    """In the words of who reads it: what is missing, of the first group that lacks something."""
+    for group in GROUPS:
+        mine = sum((sums for (_, name), sums in totals.items() if name == group), Sums())
+        if not mine.users:
+            return f"nobody is assigned to {group} yet"
+        if not mine.values.get("n"):
+            return f"{group} has no exposures yet"
+        if not mine.values.get("l"):
+            return f"{group} has no likes yet"
+    return otherwise
+
+
+def _side(interval: Interval) -> Reading:
+    if interval.low > 0:
+        return "better"
+    return "worse" if interval.high < 0 else "unclear"
+
+
+def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[Split, srm.SplitCheck | None]:
+    periods, read = list[srm.Period](), list[PeriodSplit]()
+    for place, period in enumerate(experiment.periods):
+        counts = tuple(assigned.get((place, group), 0) for group in GROUPS)
+        weights = tuple(period.weights.get(group, 0.0) for group in GROUPS)
+        periods.append(srm.Period(counts, weights))
+        read.append(
+            PeriodSplit(
+                weight_period=place,
+                starts_at=period.starts_at,
+                expected=dict(zip(GROUPS, weights, strict=True)),
+                assigned=dict(zip(GROUPS, counts, strict=True)),
+            )
+        )
+    checked = _told(lambda: srm.check(periods))
+    found = Split(
+        p_value=checked.p if checked else None,
+        alpha=srm.THRESHOLD,
+        failed=checked is not None and checked.failed,
+        periods=read,
+    )
+    return found, checked
+
+
+def guardrail(rule: Guardrail, counts: Mapping[Group, tuple[int, int]], rolled_back: bool) -> GuardrailReading:
+    """counts: by group, exposures past the rule and all. rolled_back: it was breached while traffic ran."""
+    ranges = {
+        group: _told(lambda found=found, of=of: wilson(found, of, GUARDRAIL_CONFIDENCE))  # type: ignore[misc]
+        for group, (found, of) in counts.items()
+    }
+    test = ranges.get("test")
+    state: GuardrailState = guardrails.state(test, guardrails.Limit(rule.limit, worse="up")) if test else "cannot_tell"
+    return GuardrailReading(
+        metric=rule.metric,
+        limit=rule.limit,
+        over_ms=rule.over_ms,
+        control=_range(found) if (found := ranges.get("control")) else None,
+        test=_range(test) if test else None,
+        state="breached" if rolled_back else state,
+    )
+
+
+def interleaved(row: Row, scale: Scale, seed: int) -> tuple[InterleavingReading, Interval | None]:
+    """And the interval of test's share less a half that may be read every day."""
+    votes = interleaving.Votes(row["test"], row["control"], row["ties"])
+    counts = {"for_test": votes.test, "for_control": votes.control, "ties": votes.ties, "excluded": row["excluded"]}
+    try:
+        share = interleaving.win_share(votes, np.random.default_rng(seed), scale.confidence)
+        ever = _sequential(interleaving.effect(votes), scale)
+        p_value = interleaving.p_value(votes)
+    except NotEnough as error:
+        why = "nobody liked an interleaved post yet" if not votes.users else str(error)
+        return InterleavingReading(**counts, share=None, p_value=None, why=why), None
+    return InterleavingReading(**counts, share=_range(share), p_value=p_value), ever
+
+
+def shadow(row: Row, scale: Scale) -> ShadowReading:
+    p50, p99 = row["quantiles"] or (None, None)
+    return ShadowReading(
+        asked=row["asked"],
+        failed=row["failed"],
+        p50_ms=p50,
+        p99_ms=p99,
+        overlap=_mean(row["overlap"], scale),
+        rank_correlation=_mean(row["correlation"], scale),
+    )
+
+
+def _mean(sums: Sequence[float | None], scale: Scale) -> Range | None:
+    """Of a ratio over users, with its interval at a fixed horizon. sums: users, y, x, yy, xx, xy."""
+    users, *rest = (value or 0.0 for value in sums)
+    try:
+        rate = RatioSums(int(users), *rest).rate
+        return _range(Effect(rate.value, rate.variance, rate.users).interval(scale.confidence))
+    except NotEnough:
+        return None
+
+
+def _range(interval: Interval) -> Range:
+    return Range(estimate=interval.estimate, low=interval.low, high=interval.high)
+
+
+def _told(ask: Callable[[], T]) -> T | None:
+    try:
+        return ask()
+    except NotEnough:
+        return None

@@ -1,0 +1,107 @@
+"""Experiments in Postgres: read, changed under one lock, recorded, and published at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from threading import Lock
+
+import redis.exceptions
+import structlog
+from chassis.errors import Unavailable
+from contracts.experiments import Edit, ExperimentPage
+from contracts.reports import ExperimentLine, Report, RunLine
+from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError, TimeoutError
+
+from feature_service.experiments.definitions import experiment, experiments, history, record
+from feature_service.experiments.lifecycle import changed, created
+from feature_service.experiments.published import ALONE, publish
+from feature_service.keyspace.connection import Client
+from feature_service.reports import runs
+from feature_service.reports.analysis import analyse
+
+_VERDICTS = text(
+    "SELECT DISTINCT ON (experiment) experiment, report -> 'verdict' ->> 'kind' AS verdict FROM analysis_runs "
+    "ORDER BY experiment, id DESC"
+)
+_NEWEST_RUN = text("SELECT max(id) FROM analysis_runs WHERE experiment = :name")
+
+log = structlog.get_logger()
+
+
+class Registry:
+    """Raises Unavailable when Postgres is down. Every change is in one transaction, one at a time on the platform."""
+
+    def __init__(self, engine: Engine, client: Client) -> None:
+        self._engine, self._client = engine, client
+        self._analysing = Lock()
+
+    def lines(self) -> list[ExperimentLine]:
+        with self._asking() as connection:
+            verdicts = {row.experiment: row.verdict for row in connection.execute(_VERDICTS)}
+            return [
+                ExperimentLine(
+                    name=experiment.name,
+                    state=experiment.state,
+                    mode=experiment.plan.mode,
+                    started_at=experiment.started_at,
+                    stopped_at=experiment.stopped_at,
+                    verdict=verdicts.get(experiment.name),
+                )
+                for experiment in experiments(connection)
+            ]
+
+    def page(self, name: str) -> ExperimentPage:
+        """Raises NotFound."""
+        with self._asking() as connection:
+            return ExperimentPage(experiment=experiment(connection, name), history=history(connection, name))
+
+    def edit(self, name: str, edit: Edit, now: datetime) -> ExperimentPage:
+        """Live in every gateway within two seconds. Raises InvalidParameter, Conflict: `feature_service.experiments.lifecycle`."""
+        with self._asking() as connection:
+            connection.execute(ALONE)
+            every = experiments(connection)
+            others = [each for each in every if each.name != name]
+            current = next((each for each in every if each.name == name), None)
+            if current is None:
+                new, what = created(name, edit, others, now)
+            else:
+                run = connection.execute(_NEWEST_RUN, {"name": name}).scalar_one()
+                new, what = changed(current, edit, others, now, run)
+            if what:
+                record(connection, new, now, by=edit.by, reason=edit.reason, what=what)
+        self._publish()
+        return self.page(name)
+
+    def runs(self, name: str) -> list[RunLine]:
+        """Newest first. Raises NotFound."""
+        with self._asking() as connection:
+            return runs.lines(connection, name)
+
+    def report(self, name: str, run: int | None, now: datetime) -> Report:
+        """The run, the newest stored one, or one that is made at once where none is. Raises NotFound."""
+        with self._asking() as connection:
+            if (found := runs.stored(connection, name, run)) is not None:
+                return found
+        try:
+            with self._analysing:  # one takes three connections
+                return analyse(self._engine, name, now)
+        except (DBAPIError, TimeoutError) as error:
+            raise Unavailable("the report can't be made now") from error
+
+    def _publish(self) -> None:
+        """What fails here is healed by ingest within seconds: the change itself is safe."""
+        try:
+            publish(self._engine, self._client)
+        except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
+            log.warning("experiments_not_published_yet", error=str(error).splitlines()[0])
+
+    @contextmanager
+    def _asking(self) -> Iterator[Connection]:
+        try:
+            with self._engine.begin() as connection:
+                yield connection
+        except (DBAPIError, TimeoutError) as error:
+            raise Unavailable("experiments can't be read or changed now; those that run go on") from error

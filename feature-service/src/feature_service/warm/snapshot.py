@@ -1,0 +1,276 @@
+"""From one Postgres snapshot into a generation. Memory here does not grow with the feed: Postgres groups, a
+server-side cursor streams, Redis is written in chunks.
+
+What the append script may have written meanwhile is not replaced (`SETNX`, `HSETNX`) but added to (`APPEND`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import groupby
+from operator import attrgetter
+from typing import TypeVar
+
+import numpy as np
+from contracts.catalogue import next_tick_after
+from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
+from contracts.wire import UserProfile
+from sqlalchemy import Connection, Row, text
+
+from feature_service.database.engine import naive
+from feature_service.keyspace.connection import Client
+from feature_service.keyspace.keys import BEGINNING, Keys, all_shards
+from feature_service.keyspace.posts import (
+    COUNTER,
+    COUNTERS,
+    POST_ID,
+    TOPIC_INDEX,
+    counter_of,
+    publish_snapshot,
+    text_entry,
+)
+
+Progress = Callable[[str, int, int], None]
+"""What is loaded, how much of it, out of how much."""
+
+CHUNK = 5_000
+POPULAR = 50
+MAX_SECONDS = 2**32 - 1
+T = TypeVar("T")
+U = TypeVar("U")
+
+_USERS = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data")
+_POSTS = text("SELECT id, text, topic FROM post_text_df ORDER BY id")
+_SEGMENT = "coalesce(width_bucket(age, CAST(:bands AS int[])), cardinality(CAST(:bands AS int[])) + 1)"
+"""As `contracts.records.segments_of`; NULL, of an unknown age or user, is the last."""
+_POST_COUNTS = text(
+    f"SELECT post_id, {_SEGMENT} AS segment, count(*) FILTER (WHERE action = 'view' AND timestamp < :tick) AS views, "
+    "count(*) FILTER (WHERE action = 'like' AND timestamp < :tick) AS likes, "
+    "count(*) FILTER (WHERE action = 'like') AS all_likes, "
+    "max(timestamp) FILTER (WHERE timestamp < :tick) AS last, "
+    "min(min(timestamp) FILTER (WHERE action = 'view')) OVER (PARTITION BY post_id) AS first_view "
+    "FROM feed_data LEFT JOIN user_data USING (user_id) GROUP BY 1, 2"
+)
+_OPEN_HOURS = text(
+    f"SELECT post_id, {_SEGMENT} AS segment, action, date_trunc('hour', timestamp) AS hour, count(*) AS n "
+    "FROM feed_data LEFT JOIN user_data USING (user_id) WHERE timestamp >= :tick GROUP BY 1, 2, 3, 4"
+)
+_USER_COUNTS = text(
+    "SELECT user_id, topic, count(*) FILTER (WHERE action = 'view') AS views, "
+    "count(*) FILTER (WHERE action = 'like') AS likes, max(timestamp) FILTER (WHERE action = 'view') AS last_view, "
+    "max(timestamp) FILTER (WHERE action = 'like') AS last_like "
+    "FROM feed_data JOIN post_text_df ON id = post_id GROUP BY user_id, topic ORDER BY user_id"
+)
+_RECENT = text(
+    "SELECT asked.user_id, post_id, timestamp FROM unnest(CAST(:users AS int[])) AS asked(user_id), LATERAL "
+    "(SELECT post_id, timestamp FROM feed_data WHERE user_id = asked.user_id AND action = 'view' "
+    f"AND EXISTS (SELECT FROM post_text_df WHERE id = post_id) ORDER BY timestamp DESC, post_id DESC LIMIT {RECENT_VIEWS}) AS last"
+)
+_LIKES = text(
+    "SELECT user_id, post_id FROM feed_data WHERE action = 'like' GROUP BY user_id, post_id "
+    "ORDER BY user_id, min(timestamp), post_id"
+)
+_TO_THE_END = text("SET LOCAL cursor_tuple_fraction = 1")
+"""A cursor's plan is for its first tenth else: by index, row by row, four times as slow for all."""
+_ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'user_data'::regclass")
+
+
+class Loader:
+    """Fills the keys of one generation from what the connection's snapshot shows.
+
+    beside: another connection with the same snapshot, for what is read at the same time.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        connection: Connection,
+        beside: Connection,
+        keys: Keys,
+        tick: int,
+        progress: Progress,
+    ) -> None:
+        self._client, self._connection, self._beside, self._keys = client, connection, beside, keys
+        self._tick, self._progress = tick, progress
+
+    def load(self, shards: int) -> tuple[int, int]:
+        """Everything, and the shards' offsets in the same snapshot. How many users and posts."""
+        for connection in (self._connection, self._beside):
+            connection.execute(_TO_THE_END)
+        for shard in all_shards(shards):
+            self._client.set(self._keys.offset(shard), _position(self._connection, shard))
+        users = self._profiles()
+        topics, places = self._posts()
+        liked = self._post_counts(places)
+        with ThreadPoolExecutor(1) as thread:
+            hidden = thread.submit(self._hidden)
+            self._counts(topics)
+            hidden.result()
+        self._popular(liked)
+        publish_snapshot(self._client, self._keys)
+        return users, len(places)
+
+    def _profiles(self) -> int:
+        total = int(self._connection.execute(_ESTIMATE).scalar_one())
+        loaded = 0
+        for rows in in_chunks(self._connection, _USERS):
+            with self._client.pipeline(transaction=False) as pipe:
+                for row in rows:
+                    pipe.setnx(self._keys.profile(row.user_id), Profile.of(_profile(row)).pack())
+                pipe.execute()
+            loaded += len(rows)
+            self._progress("profiles", loaded, max(total, loaded))
+        return loaded
+
+    def _posts(self) -> tuple[list[str], dict[int, int]]:
+        topics: list[str] = list(
+            self._connection.execute(text("SELECT DISTINCT topic FROM post_text_df ORDER BY topic")).scalars()
+        )
+        place_of = {topic: place for place, topic in enumerate(topics)}
+        ids: list[int] = []
+        topic_of: list[int] = []
+        for rows in in_chunks(self._connection, _POSTS):
+            with self._client.pipeline(transaction=False) as pipe:
+                for row in rows:
+                    pipe.hsetnx(self._keys.texts, row.id, text_entry(row.id, row.text, row.topic))
+                pipe.execute()
+            ids += [row.id for row in rows]
+            topic_of += [place_of[row.topic] for row in rows]
+            self._progress("posts", len(ids), len(ids))
+        with self._client.pipeline() as pipe:
+            pipe.set(self._keys.posts, np.array(ids, POST_ID).tobytes())
+            pipe.set(self._keys.topic_of, np.array(topic_of, TOPIC_INDEX).tobytes())
+            if topics:
+                pipe.rpush(self._keys.topics, *topics)
+            pipe.execute()
+        return topics, {post: place for place, post in enumerate(ids)}
+
+    def _post_counts(self, places: dict[int, int]) -> list[tuple[str, int, int]]:
+        """Segments, posts, and the likes of the one for the other."""
+        liked: list[tuple[str, int, int]] = []
+        counts = np.zeros((len(places), *COUNTERS), COUNTER)
+        first_view, until = np.zeros(len(places), COUNTER), 0
+        asked = {"tick": naive(datetime.fromtimestamp(self._tick, UTC)), "bands": list(AGE_BANDS)}
+        for row in self._connection.execute(_POST_COUNTS, asked):
+            if (place := places.get(row.post_id)) is not None:
+                counts[place, row.segment] = row.views, row.likes
+                first_view[place] = _seconds(row.first_view)
+                until = max(until, next_tick_after(_seconds(row.last))) if row.last else until
+                liked.append((SEGMENTS[row.segment], row.post_id, row.all_likes))
+        with self._client.pipeline() as pipe:
+            pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes())
+            pipe.set(self._keys.tick, self._tick).set(self._keys.counted_until, until)
+            for row in self._connection.execute(_OPEN_HOURS, asked):
+                if (place := places.get(row.post_id)) is not None:
+                    counter = counter_of(place, row.segment, row.action == "like")
+                    pipe.hincrby(self._keys.hours, f"{_seconds(row.hour)}:{counter}", row.n)
+            pipe.execute()
+        return liked
+
+    def _counts(self, topics: Sequence[str]) -> None:
+        place_of = {topic: place for place, topic in enumerate(topics)}
+        done = 0
+        users = groupby(
+            (row for rows in in_chunks(self._connection, _USER_COUNTS) for row in rows), attrgetter("user_id")
+        )
+        for chunk in _chunks(users, lambda pair: (pair[0], _counts(pair[1], place_of))):
+            recent = self._recent([user_id for user_id, _ in chunk])
+            with self._client.pipeline(transaction=False) as pipe:
+                for user_id, counts in chunk:
+                    viewed = latest(np.array(recent.get(user_id, []), np.int64).reshape(-1, 2))
+                    pipe.set(self._keys.user_counts(user_id), replace(counts, recent=viewed).pack())
+                pipe.execute()
+            done += len(chunk)
+            self._progress("counts", done, done)
+
+    def _recent(self, users: list[int]) -> dict[int, list[tuple[int, int]]]:
+        """Time and post of each user's last views, by the index on users and times: not by a pass over the feed."""
+        found: dict[int, list[tuple[int, int]]] = {}
+        for row in self._connection.execute(_RECENT, {"users": users}):
+            found.setdefault(row.user_id, []).append((_seconds(row.timestamp), row.post_id))
+        return found
+
+    def _hidden(self) -> None:
+        done = 0
+        users = groupby((row for rows in in_chunks(self._beside, _LIKES) for row in rows), attrgetter("user_id"))
+        for chunk in _chunks(users, lambda pair: (pair[0], [row.post_id for row in pair[1]])):
+            with self._client.pipeline(transaction=False) as pipe:
+                for user_id, posts in chunk:
+                    pipe.append(self._keys.hidden(user_id), np.array(posts, "<u4").tobytes())
+                pipe.execute()
+            done += len(chunk)
+            self._progress("likes", done, done)
+
+    def _popular(self, liked: list[tuple[str, int, int]]) -> None:
+        """Most liked first: what the gateway falls back on."""
+        by_segment: dict[str, list[tuple[int, int]]] = {}
+        overall: dict[int, int] = {}
+        for segment, post, likes in liked:
+            by_segment.setdefault(segment, []).append((likes, post))
+            overall[post] = overall.get(post, 0) + likes
+        lists = {segment: _top(pairs) for segment, pairs in by_segment.items()}
+        everyone = _top([(likes, post) for post, likes in overall.items()])
+        if not everyone:
+            everyone = list(
+                self._connection.execute(text("SELECT id FROM post_text_df ORDER BY id LIMIT 50")).scalars()
+            )
+        texts = self._texts({post for posts in [everyone, *lists.values()] for post in posts})
+        popular = {
+            "overall": [texts[post] for post in everyone],
+            "segments": {segment: [texts[post] for post in posts] for segment, posts in sorted(lists.items())},
+        }
+        self._client.set(self._keys.popular, json.dumps(popular, ensure_ascii=False))
+
+    def _texts(self, posts: set[int]) -> dict[int, object]:
+        ordered = sorted(posts)
+        entries = self._client.hmget(self._keys.texts, ordered) if ordered else []
+        return {post: json.loads(entry) for post, entry in zip(ordered, entries, strict=True)}
+
+
+def in_chunks(connection: Connection, statement: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
+    """Rows in chunks from a server-side cursor. The option is this statement's: another one of the connection may be planned
+    for all its rows at once, in parallel."""
+    found = connection.execute(statement, execution_options={"yield_per": CHUNK})  # type: ignore[call-overload]
+    yield from found.partitions(CHUNK)
+
+
+def _chunks(items: Iterator[T], make: Callable[[T], U]) -> Iterator[list[U]]:
+    chunk: list[U] = []
+    for item in items:
+        chunk.append(make(item))
+        if len(chunk) == CHUNK:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _counts(rows: Iterator[Row[tuple[object, ...]]], place_of: dict[str, int]) -> Counts:
+    views, likes = np.zeros(len(place_of), np.uint32), np.zeros(len(place_of), np.uint32)
+    last_view = last_like = 0
+    for row in rows:
+        views[place_of[row.topic]], likes[place_of[row.topic]] = row.views, row.likes
+        last_view, last_like = max(last_view, _seconds(row.last_view)), max(last_like, _seconds(row.last_like))
+    return Counts(last_view, last_like, views, likes)
+
+
+def _profile(row: Row[tuple[object, ...]]) -> UserProfile:
+    return UserProfile.model_construct(**{name: value for name, value in row._mapping.items() if name != "user_id"})
+
+
+def _top(likes: list[tuple[int, int]]) -> list[int]:
+    return [post for count, post in sorted(likes, key=lambda pair: (-pair[0], pair[1]))[:POPULAR] if count > 0]
+
+
+def _position(connection: Connection, shard: int) -> str:
+    found = connection.execute(text("SELECT position FROM shard_offsets WHERE shard = :shard"), {"shard": shard})
+    return found.scalar_one_or_none() or BEGINNING
+
+
+def _seconds(moment: datetime | None) -> int:
+    """As records hold it, 0 for never; what lies outside of 1970 to 2106 (an import may hold anything) is its end."""
+    return 0 if moment is None else min(max(0, int(moment.replace(tzinfo=UTC).timestamp())), MAX_SECONDS)
