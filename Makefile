@@ -54,7 +54,7 @@ benchmark: ## measure; prints tables and holds generous bounds
 
 full: ## the offline side at full size: 76 million rows, 10 GB of disk; prints a table, holds its bars; killed, it goes on
 	@$(setup) development
-	@.venv/bin/python tests/benchmarks/full.py
+	@.venv/bin/python -m tests.benchmarks.full
 
 lint: ## style, formatting, the arrows between packages, the locks' freshness
 	@$(setup) development
@@ -66,7 +66,7 @@ lint: ## style, formatting, the arrows between packages, the locks' freshness
 types: ## mypy, strict
 	@$(setup) development
 	.venv/bin/mypy $(sources)
-	MYPYPATH=tests .venv/bin/mypy --explicit-package-bases tests
+	.venv/bin/mypy --explicit-package-bases tests
 
 lock: ## compile the hashed locks from the pyproject files
 	@$(setup) development

@@ -1,43 +1,45 @@
-"""Real servers for every test that wants them, and the rule that a skip names what is missing."""
+"""Real servers for every test that wants them, and the rule that a skip names what is missing.
+
+A unit test starts within two seconds: what servers need is imported by their fixtures, what a machine has is looked for
+only where a test asks for it.
+"""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
-import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
-import redis
-from feature_service.database.schema import migrate
-from pipeline.stack.servers import running_postgres, running_redis
 
-TEMPLATE = "lenta_template"
+MINILM = Path(".lenta/minilm")
+ORIGINAL_ROWS = "LENTA_ORIGINAL_ROWS"
 
 
 @pytest.fixture(scope="session")
 def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One server for the session, with a migrated template database."""
-    with running_postgres(tmp_path_factory.mktemp("servers") / "postgres") as url:
-        _run(url, f"CREATE DATABASE {TEMPLATE}")
-        migrate(_in_database(url, TEMPLATE))
+    from tests.support.servers import migrated_postgres
+
+    with migrated_postgres(tmp_path_factory.mktemp("servers") / "postgres") as url:
         yield url
 
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
     """A migrated database of the test's own."""
-    name = f"test_{uuid.uuid4().hex}"
-    _run(postgres_server, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
-    yield _in_database(postgres_server, name)
-    _run(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    from tests.support.servers import migrated_database
+
+    with migrated_database(postgres_server) as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    from tests.support.servers import running_redis
+
     with running_redis(tmp_path_factory.mktemp("servers") / "redis") as url:
         yield url
 
@@ -45,16 +47,9 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest.fixture
 def redis_url(redis_server: str) -> str:
     """An empty server with the platform's settings."""
-    with redis.Redis.from_url(redis_server) as client:
-        client.flushall()
-        client.config_set("appendonly", "yes")
-        client.config_set("appendfsync", "always")
-        client.config_set("maxmemory-policy", "noeviction")
-        client.config_set("maxmemory", "0")
-    return redis_server
+    from tests.support.servers import empty_redis
 
-
-MINILM = Path(".lenta/minilm")
+    return empty_redis(redis_server)
 
 
 @pytest.fixture(scope="session")
@@ -63,48 +58,59 @@ def minilm_weights() -> Path:
     return MINILM
 
 
-def chromium() -> Path | None:
-    found = (shutil.which(name) for name in ("chromium", "chromium-browser", "google-chrome"))
-    return next((Path(path) for path in found if path), None)
+@pytest.fixture(scope="session")
+def original_rows() -> Path:
+    """A folder with rows of the original platform's three tables, which are not part of this repository."""
+    return Path(os.environ[ORIGINAL_ROWS])
 
 
-def _docker_answers() -> bool:
+def _lacks_docker() -> str | None:
     try:
         for command in (["docker", "info"], ["docker", "compose", "version"]):
             subprocess.run(command, capture_output=True, check=True, timeout=20)
     except (OSError, subprocess.SubprocessError):
-        return False
-    return True
+        return "no Docker engine with compose answers here"
+    return None
 
 
+def _lacks_browser() -> str | None:
+    from tests.support.browser import chromium
+
+    return None if chromium() else "no Chromium on PATH (Debian: apt-get install chromium)"
+
+
+def _lacks_minilm() -> str | None:
+    here = (MINILM / "model.onnx").exists()
+    return None if here else f"no weights in {MINILM} (run: infra/local/minilm {MINILM})"
+
+
+def _lacks_java() -> str | None:
+    return None if shutil.which("java") else "no Java on PATH (Debian: apt-get install default-jre-headless)"
+
+
+def _lacks_original_rows() -> str | None:
+    if not (folder := os.environ.get(ORIGINAL_ROWS)):
+        return f"{ORIGINAL_ROWS} names no folder with the original platform's rows (made rows are tested everywhere)"
+    return None if Path(folder, "feed_data.csv").exists() else f"{ORIGINAL_ROWS}={folder} holds no feed_data.csv"
+
+
+LACKS: dict[str, Callable[[], str | None]] = {
+    "docker": _lacks_docker,
+    "browser": _lacks_browser,
+    "minilm": _lacks_minilm,
+    "spark": _lacks_java,
+    "original": _lacks_original_rows,
+}
+"""By marker: why such a test cannot run here, or None."""
+
+
+@pytest.hookimpl(trylast=True)  # after -m and -k have left out what is not wanted
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What a machine lacks is skipped with its reason; with LENTA_REQUIRE_ALL=1 (CI) it fails instead."""
-    missing = {
-        "docker": None if _docker_answers() else "no Docker engine with compose answers here",
-        "browser": None if chromium() else "no Chromium on PATH (Debian: apt-get install chromium)",
-        "minilm": None
-        if (MINILM / "model.onnx").exists()
-        else f"no weights in {MINILM} (run: infra/local/minilm {MINILM})",
-        "spark": None if shutil.which("java") else "no Java on PATH (Debian: apt-get install default-jre-headless)",
-    }
-    wanted = {marker.name for item in items for marker in item.iter_markers()} & missing.keys()
-    lacking = {name: reason for name in wanted if (reason := missing[name])}
+    wanted = {marker.name for item in items for marker in item.iter_markers()} & LACKS.keys()
+    lacking = {name: reason for name in sorted(wanted) if (reason := LACKS[name]())}
     if lacking and os.environ.get("LENTA_REQUIRE_ALL") == "1":
         raise pytest.UsageError(f"LENTA_REQUIRE_ALL=1, but {'; '.join(lacking.values())}")
     for item in items:
         for name in {marker.name for marker in item.iter_markers()} & lacking.keys():
             item.add_marker(pytest.mark.skip(reason=lacking[name]))
-
-
-def _in_database(url: str, name: str) -> str:
-    return f"{url.rsplit('/', 1)[0]}/{name}"
-
-
-def _run(url: str, statement: str) -> None:
-    connection = psycopg2.connect(url)
-    try:
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(statement)
-    finally:
-        connection.close()

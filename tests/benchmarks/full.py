@@ -25,7 +25,9 @@ from typing import Any
 import psutil
 import redis
 from feature_service.database.schema import migrate
-from pipeline.stack.servers import Postgres, free_port, running_redis
+from pipeline.stack.servers import Postgres, free_port
+
+from tests.support.servers import running_redis
 
 LENTA = Path(sys.executable).with_name("lenta")
 SEED, WITHHELD = 8, timedelta(days=15)

@@ -3,7 +3,7 @@
 Everything on this machine: Postgres, Redis, feature-service and ingest as processes of their own, and the senders. Here with
 slack for a busy machine; on demand at full length, with the bars of a quiet one:
 
-    PYTHONPATH=tests .venv/bin/python tests/benchmarks/test_events_speed.py 30
+    .venv/bin/python -m tests.benchmarks.test_events_speed 30
 """
 
 from __future__ import annotations
@@ -25,8 +25,10 @@ from contracts.records import UserRow
 from feature_service.database.engine import connect
 from feature_service.database.schema import migrate
 from feature_service.warm.build import warm
-from pipeline.stack.servers import free_port, running_postgres, running_redis
+from pipeline.stack.servers import free_port
 from sqlalchemy import Engine, text
+
+from tests.support.servers import running_postgres, running_redis
 
 USERS, POSTS, BATCH = 20_000, 7_000, 100
 RATE = 5_000

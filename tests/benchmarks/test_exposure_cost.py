@@ -19,15 +19,16 @@ import numpy.typing as npt
 import pytest
 from contracts.experiments import Experiment, Plan
 from contracts.headers import API_KEY, DEGRADED
-from fakes.gateway import served
-from fakes.upstreams import Ranker
-from feature_platform import SHARDS, FeaturePlatform, feature_platform
-from gateway_stage import until
 from pipeline.stack.ports import DEFAULTS
 from pipeline.stack.servers import free_port
 from pipeline.stack.services import Service, services
 from rich.console import Console
 from rich.table import Table
+
+from tests.support.fakes.gateway import served
+from tests.support.fakes.upstreams import Ranker
+from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, feature_platform
+from tests.support.platforms.gateway_stage import until
 
 UNDISTURBED = 0.1
 """The quantile that is held to the bar: requests that no other work on the machine held up, a quiet machine's median."""

@@ -24,7 +24,8 @@ from ranking.scorer import BoundScorer, Scorer
 from ranking.vectors import PostVectors
 from rich.console import Console
 from rich.table import Table
-from toy_model import NOW, toy_artefact, toy_catalogue, toy_row
+
+from tests.support.data.toy_model import NOW, toy_artefact, toy_catalogue, toy_row
 
 POSTS, TREES, DEPTH = 7_023, 300, 6
 DIMENSIONS, TEXT_COLUMNS = 64, 19

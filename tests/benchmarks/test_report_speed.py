@@ -1,6 +1,6 @@
 """How long a report over many exposures takes: a million here, with slack for a busy machine; on demand ten million:
 
-    PYTHONPATH=tests .venv/bin/python tests/benchmarks/test_report_speed.py 10000000
+    .venv/bin/python -m tests.benchmarks.test_report_speed 10000000
 
 Exposures are made in SQL: users who differ, two weeks, one exposure in a hundred degraded, more likes in test.
 """
@@ -15,12 +15,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from contracts.reports import Report
-from experiment_rows import START, start
 from feature_service.database.engine import connect
 from feature_service.database.schema import migrate
 from feature_service.reports.analysis import analyse
-from pipeline.stack.servers import running_postgres
 from sqlalchemy import Engine, text
+
+from tests.support.data.experiment_rows import START, start
+from tests.support.servers import running_postgres
 
 EXPOSURES_A_USER = 50
 DAYS = 14

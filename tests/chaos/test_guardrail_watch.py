@@ -12,8 +12,6 @@ import pytest
 from contracts.clock import REAL, Clock
 from contracts.experiments import Experiment, Running
 from contracts.reports import Report
-from experiment_rows import exposure, put, start, write
-from feature_platform import SHARDS, FeaturePlatform, feature_platform
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.guardrails import FEWEST, Watch
 from feature_service.ingest.health import Rounds
@@ -22,6 +20,9 @@ from feature_service.keyspace.clock import set_clock
 from feature_service.reports.analysis import analyse
 from feature_service.settings import Settings
 from sqlalchemy import Engine
+
+from tests.support.data.experiment_rows import exposure, put, start, write
+from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, feature_platform
 
 SLOW = {"took_ms": 450.0}
 FAILED = {"degraded": "ranker_timeout", "model": "popular", "model_version": ""}

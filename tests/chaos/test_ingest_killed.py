@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
 from feature_service.ingest.rounds import Ingest
 from feature_service.ingest.to_counts import Applier
 from feature_service.ingest.to_postgres import Writer
 from feature_service.keyspace.keys import Keys
 from feature_service.log.entries import Entry, StreamLog
 from sqlalchemy import Connection, text
+
+from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, event, exposure, feature_platform
 
 START = "2026-01-01T00:00:00"
 LIKES = 8 + 20  # of the mixture, on posts that exist: 8 and two a user

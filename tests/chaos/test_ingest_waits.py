@@ -11,7 +11,6 @@ from datetime import UTC, datetime
 import httpx
 import psycopg2
 import pytest
-from feature_platform import SHARDS, FeaturePlatform, event, feature_platform
 from feature_service.ingest.health import Rounds, reported
 from feature_service.ingest.rounds import run
 from feature_service.keyspace.generations import ABANDONED_AFTER_SECONDS, building
@@ -20,6 +19,8 @@ from feature_service.keyspace.scripts import APPLY
 from feature_service.settings import Settings
 from feature_service.warm.build import WarmError, warm
 from sqlalchemy import text
+
+from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, event, feature_platform
 
 
 @pytest.fixture

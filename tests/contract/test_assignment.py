@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from contracts.assignment import BUCKETS, bucket, reweight
@@ -13,6 +12,8 @@ from contracts.experiments import Experiment, Guardrail, Plan, Running, Step, pe
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+
+from tests.support.checkout import ROOT
 
 NOW = datetime(2026, 3, 14, 9, tzinfo=UTC)
 VECTORS = {
@@ -32,7 +33,7 @@ def test_buckets_are_the_published_ones(user_id: int, salt: str, expected: int) 
 
 
 def test_the_documentation_publishes_the_same_vectors() -> None:
-    text = (Path(__file__).parents[2] / "docs/experiments.md").read_text()
+    text = (ROOT / "docs/experiments.md").read_text()
     found = re.findall(r"^\| (\d+) \| `([\w.]+)` \| (\d+) \|", text, re.MULTILINE)
     assert {(int(user), salt): int(value) for user, salt, value in found} == VECTORS
 

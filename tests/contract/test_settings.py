@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 from chassis.settings import ServiceSettings, SettingsError
@@ -12,8 +11,10 @@ from feature_service.settings import Settings as FeatureSettings
 from gateway.settings import Settings as GatewaySettings
 from ranking.settings import RankerSettings
 
+from tests.support.checkout import ROOT
+
 SETTINGS: tuple[type[ServiceSettings], ...] = (GatewaySettings, FeatureSettings, RankerSettings, ConsoleSettings)
-LINES = (Path(__file__).parents[2] / ".env.example").read_text().splitlines()
+LINES = (ROOT / ".env.example").read_text().splitlines()
 DOCUMENTED = {match[1] for line in LINES if (match := re.match(r"(?:# )?([A-Z][A-Z_]+)=", line))}
 PORTS = {"GATEWAY_PORT", "CONSOLE_PORT", "RANKER_CONTROL_PORT", "RANKER_TEST_PORT"}
 """Read by make up, which names a service's port; no setting of the service."""

@@ -6,10 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from e2e.running_platform import RunningPlatform, brought_up
-from fakes.browsing import Opener, launched
 from pipeline.home import Home
 from playwright.sync_api import Browser
+
+from tests.support.browser import Opener, launched
+from tests.support.platforms.running_platform import RunningPlatform, brought_up
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,17 @@ import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import httpx
 import pytest
 from contracts.headers import API_KEY, DEGRADED, MODEL
-from e2e.running_platform import within
 from pipeline.stack.servers import HOST, free_port
 
-ROOT = Path(__file__).parents[2]
+from tests.support.checkout import ROOT
+from tests.support.platforms.running_platform import within
+
 TRIES = 5
 MIB = 2**20
 LIMITS = {"gateway": 192, "feature-service": 192, "ranker-control": 384, "ranker-test": 384}

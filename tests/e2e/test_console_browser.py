@@ -11,9 +11,21 @@ from axe_playwright_python.sync_playwright import Axe
 from console.app import create
 from console.asking import get_now
 from console.settings import ConsoleSettings
-from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, ground
-from fakes.gateway import CYRILLIC, FALLBACK, NOW, READ_KEY, READER, SHORT, SLOW, STRANGER, served, with_every_state
 from playwright.sync_api import Browser
+
+from tests.support.browser import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, ground
+from tests.support.fakes.gateway import (
+    CYRILLIC,
+    FALLBACK,
+    NOW,
+    READ_KEY,
+    READER,
+    SHORT,
+    SLOW,
+    STRANGER,
+    served,
+    with_every_state,
+)
 
 pytestmark = pytest.mark.browser
 

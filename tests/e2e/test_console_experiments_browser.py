@@ -16,11 +16,12 @@ from console.app import create
 from console.asking import get_now, get_watch
 from console.settings import ConsoleSettings
 from contracts.reports import Report
-from fakes.browsing import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, Seen, ground
-from fakes.gateway import ADMIN_KEY, NOW, READ_KEY, FakeGateway, served, with_every_state
-from fakes.reports import LONG_NAME, STATES
-from fakes.services import watched
 from playwright.sync_api import Browser, Page
+
+from tests.support.browser import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, Seen, ground
+from tests.support.fakes.gateway import ADMIN_KEY, NOW, READ_KEY, FakeGateway, served, with_every_state
+from tests.support.fakes.reports import LONG_NAME, STATES
+from tests.support.fakes.services import watched
 
 pytestmark = pytest.mark.browser
 

@@ -14,10 +14,11 @@ import pytest
 from contracts.assignment import GROUPS
 from contracts.catalogue import Catalogue
 from contracts.headers import COLD_START, DEGRADED, MODEL
-from e2e.running_platform import RunningPlatform, within
 from pipeline.stack.ports import is_free
 from pipeline.stack.processes import Processes
 from pipeline.stack.servers import Postgres
+
+from tests.support.platforms.running_platform import RunningPlatform, within
 
 GIB_IN_MIB = 1024
 FIRST_USER, FIRST_POST = 200, 1

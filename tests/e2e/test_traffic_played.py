@@ -12,9 +12,10 @@ import pytest
 from contracts.clock import Clock
 from contracts.headers import REQUEST_ID
 from contracts.reports import Report
-from e2e.running_platform import RunningPlatform, within
 from feature_service.keyspace.clock import read_clock
 from feature_service.keyspace.connection import connect_redis
+
+from tests.support.platforms.running_platform import RunningPlatform, within
 
 DAYS = 1
 FIRST_USER = 200

@@ -13,8 +13,7 @@ import socket
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -122,27 +121,6 @@ class Postgres:
             cwd="/",
             **as_user,  # type: ignore[call-overload]
         )
-
-
-@contextmanager
-def running_postgres(folder: Path) -> Iterator[str]:
-    """A new server for as long as the block lasts; yields its URL. What a killed one left there is removed."""
-    postgres = Postgres(folder)
-    postgres.delete()
-    try:
-        yield postgres.start(free_port()).url
-    finally:
-        postgres.stop()
-        postgres.delete()
-
-
-@contextmanager
-def running_redis(folder: Path) -> Iterator[str]:
-    server = start_redis(folder, free_port())
-    try:
-        yield server.url
-    finally:
-        stop_process(server.pid)
 
 
 def _postgres_user() -> pwd.struct_passwd | None:

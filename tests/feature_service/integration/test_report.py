@@ -1,0 +1,385 @@
+"""The report: equal to what the rows say, honest where they say nothing, stored as runs, frozen with the experiment."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from io import StringIO
+
+import numpy as np
+import pytest
+from contracts.clock import Clock
+from contracts.experiments import Experiment
+from contracts.reports import Day, Report
+from contracts.wire import Assigned, Exposure, Shadowed
+from experiments import cuped, ratios, sequential
+from experiments.cuped import CupedSums
+from experiments.ratios import RatioSums
+from feature_service.database.engine import connect
+from feature_service.ingest.exposures import record_shadows
+from feature_service.keyspace.clock import set_clock
+from feature_service.log.entries import StreamLog
+from feature_service.reports.analysis import analyse
+from feature_service.reports.runs import Analyst, store
+from sqlalchemy import Engine, text
+
+from tests.support.data.experiment_rows import POSTS, START, exposure, put, start, visits, write
+from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, feature_platform
+
+USERS = range(1_000, 1_400)
+LATER = START + timedelta(days=3)
+
+
+@pytest.fixture
+def engine(postgres_url: str) -> Iterator[Engine]:
+    opened = connect(postgres_url, pool_size=5)
+    yield opened
+    opened.dispose()
+
+
+def _assigned(experiment: Experiment, users: range, at: datetime = START) -> list[Assigned]:
+    return [
+        Assigned(
+            experiment=experiment.name,
+            user_id=user,
+            group=experiment.assign(user, at).group,
+            weight_period=experiment.period(at),
+            at=at,
+        )
+        for user in users
+    ]
+
+
+def _by_user(
+    exposures: list[Exposure], likes: list[tuple[str, int]], *, undegraded: bool = False
+) -> dict[int, list[int]]:
+    """n, h, l of each user, counted by hand."""
+    liked: dict[str, int] = defaultdict(int)
+    for key, _ in likes:
+        liked[key] += 1
+    found: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    for each in exposures:
+        if undegraded and each.degraded:
+            continue
+        mine = found[each.user_id]
+        mine[0], mine[1], mine[2] = mine[0] + 1, mine[1] + (liked[each.key] > 0), mine[2] + liked[each.key]
+    return found
+
+
+def _near(found: object, wanted: float) -> None:
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
+def test_every_number_is_the_one_that_the_rows_give(engine: Engine) -> None:
+    experiment = start(engine, "lift")
+    with engine.begin() as connection:  # what users did before
+        connection.execute(
+            text(
+                "INSERT INTO feed_data SELECT CAST(:at AS timestamp) - n * interval '1 hour', u, n, a, NULL "
+                "FROM generate_series(1000, 1399) u, generate_series(1, 1 + u % 5) n, unnest(ARRAY['view', 'like']) a "
+                "WHERE u % 4 > 0 AND (a = 'view' OR n <= u % 3)"
+            ),
+            {"at": START.replace(tzinfo=None)},
+        )
+    exposures, likes = visits(experiment, USERS, np.random.default_rng(3))
+    write(engine, exposures, likes, _assigned(experiment, USERS))
+    report = analyse(engine, "lift", LATER)
+
+    group = {user: experiment.assign(user, START).group for user in USERS}
+    rows, kept = _by_user(exposures, likes), _by_user(exposures, likes, undegraded=True)
+    columns = {"hit_rate": (1, 0), "likes_per_exposure": (2, 0), "likes_per_user": (2, None)}
+    columns |= {"exposures_per_user": (0, None)}
+    for name, (y, x) in columns.items():
+        for told, counted in ((report.metrics, rows), (report.per_protocol, kept)):
+            sums = {
+                name: RatioSums.of(
+                    [counted[user][y] for user in USERS if group[user] == name],
+                    None if x is None else [counted[user][x] for user in USERS if group[user] == name],
+                )
+                for name in ("control", "test")
+            }
+            reading = next(reading for reading in told if reading.metric == name)
+            difference, lift = ratios.effect(sums["control"], sums["test"]), ratios.relative_effect(sums["control"], sums["test"])  # fmt: skip
+            assert reading.difference is not None
+            assert reading.always_valid is not None
+            _near(reading.control, sums["control"].ratio)
+            _near(reading.difference.low, difference.interval().low)
+            _near(reading.p_value, difference.p_value())
+            _near(reading.always_valid.high, sequential.interval(lift, 2_000).high)
+            if told is report.metrics:
+                assert reading.course[-1].lift == reading.always_valid
+    past = {user: min(1 + user % 5, user % 3) / (1 + user % 5) if user % 4 else None for user in USERS}
+    adjusted = cuped.effect(
+        *(
+            CupedSums.of(
+                [rows[user][1] for user in USERS if group[user] == name],
+                [rows[user][0] for user in USERS if group[user] == name],
+                [past[user] for user in USERS if group[user] == name],
+            )
+            for name in ("control", "test")
+        )
+    )
+    primary = report.metrics[0]
+    assert primary.cuped is not None
+    _near(primary.cuped.low, adjusted.interval().low)
+    assert primary.variance_removed == pytest.approx(adjusted.removed, abs=1e-9)
+
+
+def test_each_day_of_the_course_is_the_report_of_that_day(engine: Engine) -> None:
+    experiment = start(engine, "daily")
+    exposures, likes = visits(experiment, USERS, np.random.default_rng(4))
+    whole = _assigned(experiment, USERS)
+    courses: list[list[list[Day]]] = []
+    for day in range(3):
+        end = START + timedelta(days=day + 1)
+        today = [each for each in exposures if end - timedelta(days=1) <= each.served_at < end]
+        keys = {each.key for each in today}
+        write(engine, today, [like for like in likes if like[0] in keys], whole)
+        report = analyse(engine, "daily", end)
+        assert [point.day for point in report.metrics[0].course] == [
+            START + timedelta(days=d + 1) for d in range(day + 1)
+        ]
+        if day:
+            assert [metric.course[:-1] for metric in report.metrics] == courses[-1]
+        courses.append([metric.course for metric in report.metrics])
+    counts = {group.group: (group.assigned, group.exposures, group.likes) for group in report.groups}
+    assert sum(assigned for assigned, _, _ in counts.values()) == len(USERS)
+    assert sum(shown for _, shown, _ in counts.values()) == len(exposures)
+    assert sum(liked for _, _, liked in counts.values()) == len(likes)
+
+
+@pytest.mark.parametrize(
+    ("chance", "users", "why"),
+    [
+        ({"control": 0.0, "test": 0.0}, USERS, "control has no likes yet"),
+        ({"control": 0.1, "test": 0.0}, USERS, "test has no likes yet"),
+        (None, range(0), "nobody is assigned to control yet"),
+    ],
+)
+def test_what_the_data_do_not_say_is_no_number(
+    engine: Engine, chance: dict[str, float] | None, users: range, why: str
+) -> None:
+    experiment = start(engine, "silent")
+    write(engine, *visits(experiment, users, np.random.default_rng(1), chance=chance, degraded=0.0))
+    report = analyse(engine, "silent", LATER)
+    primary = report.metrics[0]
+    assert (primary.reading, primary.why) == ("cannot_tell", why)
+    told = primary.model_dump(exclude={"metric", "reading", "why", "course", "adjusted_p_value"})
+    assert set(told.values()) == {None}
+    assert all(day.lift is None and day.p_value is None for day in primary.course)
+    assert report.verdict.kind == "too_early"
+
+
+def test_an_empty_group_and_users_who_are_all_alike_tell_nothing(engine: Engine) -> None:
+    experiment = start(engine, "halves")
+    control = [user for user in USERS if experiment.assign(user, START).group == "control"]
+    write(engine, *visits(experiment, control, np.random.default_rng(1)))
+    assert analyse(engine, "halves", LATER).metrics[0].why == "nobody is assigned to test yet"
+    put(engine, "halves", LATER, state="stopped")
+    same = start(engine, "alike")
+    shown = [exposure(same, f"a{user}", user, START) for user in USERS]
+    write(engine, shown, [(each.key, 1) for each in shown])
+    primary = analyse(engine, "alike", LATER).metrics[0]
+    assert primary.reading == "cannot_tell"
+    assert primary.why is not None
+    assert "no variance" in primary.why
+
+
+def test_users_without_exposures_count_zeros_and_forced_ones_do_not_count(engine: Engine) -> None:
+    experiment = start(engine, "zeros", {"forced": {"1000": "test", "1001": "test"}})
+    exposures, likes = visits(experiment, USERS, np.random.default_rng(5))
+    absent = range(2_000, 2_100)
+    write(engine, exposures, likes, _assigned(experiment, absent))
+    report = analyse(engine, "zeros", LATER)
+    seen = {each.user_id for each in exposures} - {1000, 1001}
+    assert sum(group.assigned for group in report.groups) == len(seen) + len(absent)
+    per_user = next(reading for reading in report.metrics if reading.metric == "exposures_per_user")
+    users = [user for user in [*seen, *absent] if experiment.assign(user, START).group == "control"]
+    rows = _by_user(exposures, likes)
+    assert per_user.control == pytest.approx(sum(rows[user][0] for user in users) / len(users))
+
+
+def test_a_split_that_is_not_by_the_weights_fails_and_nothing_else_is_decided(engine: Engine) -> None:
+    experiment = start(engine, "lopsided")
+    lost = [a for a in _assigned(experiment, range(1_000, 4_000)) if a.group == "control" or a.user_id % 3]
+    write(engine, [], [], lost)
+    report = analyse(engine, "lopsided", LATER)
+    assert report.split.failed
+    assert report.verdict.kind == "split_failed"
+    assert "sample ratio mismatch" in report.verdict.reasons[0]
+
+
+def test_a_changed_weight_is_read_period_by_period_without_whom_it_moved(engine: Engine) -> None:
+    before = start(engine, "moves", {"weights": {"control": 0.8, "test": 0.2}})
+    early = visits(before, USERS, np.random.default_rng(6), days=1)
+    write(engine, *early)
+    change = START + timedelta(days=1)
+    after = put(engine, "moves", change, plan={"weights": {"control": 0.5, "test": 0.5}})
+    late_users = range(1_000, 1_800)
+    late = visits(after, late_users, np.random.default_rng(7), days=2, begin=change + timedelta(seconds=1))
+    write(engine, [each.model_copy(update={"key": f"late {each.key}"}) for each in late[0]],
+          [(f"late {key}", post) for key, post in late[1]])  # fmt: skip
+    report = analyse(engine, "moves", LATER)
+    assert [sum(period.assigned.values()) for period in report.split.periods] == [
+        len({each.user_id for each in early[0]}),
+        len({each.user_id for each in late[0]} - {each.user_id for each in early[0]}),
+    ]
+    assert not report.split.failed
+    moved = {u for u in late_users if before.assign(u, START).group != after.assign(u, LATER).group}
+    first = {each.user_id: before for each in early[0]}
+    everyone = {each.user_id for each in [*early[0], *late[0]]}
+    compared = [user for user in everyone if not (user in first and user in moved)]
+    assert len(everyone) - len(compared) > 0
+    assert report.metrics[0].course[-1].users == len(compared)
+
+
+def test_after_a_rollback_the_comparison_stays_what_it_was(engine: Engine) -> None:
+    experiment = start(engine, "back")
+    exposures, likes = visits(experiment, USERS, np.random.default_rng(8), days=1)
+    write(engine, exposures, likes)
+    before = analyse(engine, "back", START + timedelta(days=1))
+    plan = {"weights": {"control": 1.0, "test": 0.0}}
+    after = put(engine, "back", START + timedelta(days=1), plan=plan)
+    more = visits(after, USERS, np.random.default_rng(9), days=1, begin=START + timedelta(days=1, seconds=1))
+    write(engine, [each.model_copy(update={"key": f"m{each.key}"}) for each in more[0]])
+    report = analyse(engine, "back", LATER)
+    assert report.metrics[0].lift == before.metrics[0].lift
+    assert not report.split.failed
+
+
+def test_interleaved_users_vote_once_and_a_failed_ranker_excludes_the_exposure(engine: Engine) -> None:
+    experiment = start(engine, "drafts", {"mode": "interleave"})
+    rng = np.random.default_rng(10)
+    exposures, likes = list[Exposure](), list[tuple[str, int]]()
+    for user in range(1_000, 1_300):
+        for visit in range(3):
+            failed = user % 10 == 0 and visit == 0
+            teams = None if failed else "ctctc"
+            made = exposure(experiment, f"{user}-{visit}", user, START + timedelta(hours=visit), teams=teams,
+                            degraded="ranker_timeout" if failed else None)  # fmt: skip
+            exposures.append(made)
+            likes += [(made.key, post) for post in POSTS if rng.random() < (0.2 if post in (2, 4) else 0.02)]
+    write(engine, exposures, likes)
+    votes: dict[int, int] = defaultdict(int)
+    counted = {each.key: each for each in exposures if each.teams}
+    voters = set[int]()
+    for key, post in likes:
+        if key in counted:
+            votes[counted[key].user_id] += 1 if post in (2, 4) else -1
+            voters.add(counted[key].user_id)
+    report = analyse(engine, "drafts", LATER)
+    found = report.interleaving
+    assert found is not None
+    assert found.for_test == sum(vote > 0 for vote in votes.values())
+    assert found.for_control == sum(vote < 0 for vote in votes.values())
+    assert found.ties == sum(votes[user] == 0 for user in voters)
+    assert found.excluded == 30
+    assert found.share is not None
+    assert found.share.low > 0.5
+    assert found.p_value is not None
+    assert found.p_value < 1e-6
+    assert all(reading.reading == "cannot_tell" for reading in report.metrics)
+
+
+def test_interleaving_without_likes_says_so(engine: Engine) -> None:
+    experiment = start(engine, "nobody", {"mode": "interleave"})
+    write(engine, [exposure(experiment, "a", 1_000, START, teams="ctctc")])
+    found = analyse(engine, "nobody", LATER).interleaving
+    assert found is not None
+    assert (found.share, found.p_value, found.why) == (None, None, "nobody liked an interleaved post yet")
+
+
+def test_a_shadow_is_read_by_latency_failures_overlap_and_rank(engine: Engine) -> None:
+    experiment = start(engine, "beside", {"mode": "shadow"})
+    shown = [exposure(experiment, f"s{user}", user, START) for user in range(1_000, 1_100)]
+    answers = [[1, 2, 3, 4, 5], [5, 4, 3, 2, 1], [1, 2, 3, 8, 9], [6, 7, 8, 9, 10]]
+    shadows = [
+        Shadowed(key=each.key, user_id=each.user_id, experiment="beside", ranker="test", took_ms=float(place),
+                 posts=answers[place % 4] if place < 96 else [], failed=None if place < 96 else "ranker_timeout")
+        for place, each in enumerate(shown)
+    ]  # fmt: skip
+    write(engine, shown)
+    with engine.begin() as connection:
+        record_shadows(connection, shadows)
+    report = analyse(engine, "beside", LATER)
+    found = report.shadow
+    assert found is not None
+    assert (found.asked, found.failed) == (100, 4)
+    assert found.p50_ms == pytest.approx(47.5)
+    assert found.p99_ms == pytest.approx(0.99 * 95)
+    assert found.overlap is not None
+    assert found.overlap.estimate == pytest.approx((5 + 5 + 3 + 0) / 20)
+    assert found.rank_correlation is not None
+    assert found.rank_correlation.estimate == pytest.approx((1 - 1 + 1) / 3)
+    assert report.verdict.kind == "hold"
+
+
+@pytest.fixture
+def platform(postgres_url: str, redis_url: str) -> Iterator[FeaturePlatform]:
+    with feature_platform(postgres_url, redis_url) as running:
+        yield running
+
+
+def test_runs_are_stored_read_by_number_and_frozen_by_the_last_one(platform: FeaturePlatform, engine: Engine) -> None:
+    analyst = Analyst(engine, platform.client, StreamLog(platform.client), SHARDS)
+    assert platform.http.get("/experiments/models/runs").json() == []
+    at_once = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
+    assert (at_once.run, at_once.metrics[0].reading) == (0, "cannot_tell")
+    assert analyst.round() == ["models"]
+    assert analyst.round() == [], "nothing is new"
+    first = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
+    assert first.run > 0
+    assert platform.http.put("/experiments/models", json={"decision": "keep_control", "reason": "enough"}).is_success
+    platform.send({"key": "w", "user_id": 200, "post_id": 1, "action": "view"})
+    assert analyst.round() == [], "the log is not drained yet"
+    platform.settle()
+    assert analyst.round() == ["models"]
+    assert analyst.round() == []
+    last = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
+    assert last.run == first.run + 1
+    assert last.at == last.experiment.stopped_at
+    assert last.history[-1].what.startswith("decided")
+    runs = platform.http.get("/experiments/models/runs").json()
+    assert [line["run"] for line in runs] == [last.run, first.run]
+    earlier = platform.http.get("/experiments/models/report", params={"run": first.run}).content
+    assert Report.model_validate_json(earlier) == first
+    assert platform.http.get("/experiments/models/report", params={"run": 999}).status_code == 404
+    for call in ("runs", "report", "report.csv"):
+        assert platform.http.get(f"/experiments/unknown/{call}").status_code == 404
+    lines = {line["name"]: line["verdict"] for line in platform.http.get("/experiments").json()}
+    assert lines == {"models": last.verdict.kind}
+
+
+def test_of_old_runs_each_days_last_one_is_kept(platform: FeaturePlatform, engine: Engine) -> None:
+    report = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
+    for number in range(230):
+        at = START + timedelta(hours=number)
+        store(engine, report.model_copy(update={"at": at}), final=False)
+    kept = [datetime.fromisoformat(line["at"]) for line in platform.http.get("/experiments/models/runs").json()]
+    assert len(kept) == 201
+    assert kept[-1] == START + timedelta(hours=23)
+
+
+def test_a_report_exports_as_csv(platform: FeaturePlatform) -> None:
+    experiment = start(platform.engine, "exported", now=datetime.now(UTC) - timedelta(days=3))
+    begin = datetime.now(UTC) - timedelta(days=3)
+    write(platform.engine, *visits(experiment, USERS, np.random.default_rng(2), begin=begin, days=2))
+    answer = platform.http.get("/experiments/exported/report.csv")
+    assert answer.headers["content-type"].startswith("text/csv")
+    rows = list(csv.DictReader(StringIO(answer.text)))
+    report = Report.model_validate_json(platform.http.get("/experiments/exported/report").content)
+    lift = next(
+        row for row in rows if row["name"] == "hit_rate: lift, always valid" and row["part"] == "intent to treat"
+    )
+    assert report.metrics[0].always_valid is not None
+    assert float(lift["low"]) == report.metrics[0].always_valid.low
+    assert sum(row["name"] == "hit_rate: course" for row in rows) == len(report.metrics[0].course)
+
+
+def test_the_platforms_clock_dates_a_report(platform: FeaturePlatform) -> None:
+    moved = datetime(2031, 1, 1, tzinfo=UTC)
+    set_clock(platform.client, Clock(since=datetime.now(UTC), then=moved, speed=1))
+    assert analyse(platform.engine, "models", moved).at == moved
+    set_clock(platform.client, None)

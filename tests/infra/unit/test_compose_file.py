@@ -1,0 +1,94 @@
+"""docker-compose.yml and the Dockerfile, as far as they can be judged without an engine."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.support.checkout import ROOT
+
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+PLATFORM = {name: service for name, service in SERVICES.items() if "profiles" not in service}
+ONE_SHOTS = {"load", "train", "warm"}
+DOCKERFILE = (ROOT / "infra/docker/Dockerfile").read_text()
+LIMITS = {"ranker-control": "384m", "ranker-test": "384m", "gateway": "192m", "feature-service": "192m"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_container_is_bounded_and_hardened(name: str) -> None:
+    service = SERVICES[name]
+    assert re.fullmatch(r"\d+[mg]", service["mem_limit"])
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["user"] not in {"root", "0", "0:0"}
+    assert "ulimits" not in service, "not every engine may raise them"
+
+
+@pytest.mark.parametrize("name", LIMITS)
+def test_the_limits_are_those_that_are_promised(name: str) -> None:
+    assert SERVICES[name]["mem_limit"] == LIMITS[name]
+
+
+def test_only_gateway_and_console_are_published_and_on_loopback() -> None:
+    published = {name: service["ports"] for name, service in PLATFORM.items() if "ports" in service}
+    assert published.keys() == {"gateway", "console"}
+    for ports in published.values():
+        assert all(port.startswith("${LENTA_LISTEN:-127.0.0.1}:") for port in ports)
+
+
+def test_stores_and_rankers_are_on_the_inner_network_alone() -> None:
+    assert COMPOSE["networks"]["inner"]["internal"] is True
+    outside = {name for name, service in PLATFORM.items() if service["networks"] != ["inner"]}
+    assert outside == {"gateway", "console"}
+
+
+def test_somebody_waits_for_every_one_shot_else_waiting_for_the_platform_fails() -> None:
+    awaited = {
+        name
+        for service in PLATFORM.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_completed_successfully"
+    }
+    assert awaited == ONE_SHOTS
+
+
+def test_whatever_goes_on_running_is_checked() -> None:
+    for name in PLATFORM.keys() - ONE_SHOTS:
+        stage = DOCKERFILE.partition(f"FROM runtime AS {name}\n")[2].partition("FROM ")[0]
+        assert "healthcheck" in SERVICES[name] or "HEALTHCHECK" in stage, name
+
+
+def test_nothing_that_trains_or_serves_can_read_the_simulated_worlds_truth() -> None:
+    mounting = {
+        name for name, service in PLATFORM.items() if any("world:" in mount for mount in service.get("volumes", []))
+    }
+    assert mounting == {"load"}
+
+
+def test_every_target_is_built_from_the_one_dockerfile() -> None:
+    built = {service["build"]["target"] for service in SERVICES.values() if "build" in service}
+    for target in built:
+        assert f"FROM runtime AS {target}\n" in DOCKERFILE
+        assert (ROOT / f"requirements/{target}.txt").exists()
+    assert built == set(re.findall(r"FROM runtime AS (\S+)", DOCKERFILE))
+
+
+def test_the_dockerfile_needs_no_frontend_of_its_own() -> None:
+    """It builds with any builder, without asking a registry for a syntax."""
+    assert "# syntax" not in DOCKERFILE
+    assert "--mount" not in DOCKERFILE
+    assert "USER 10001:10001" in DOCKERFILE
+
+
+def test_prometheus_asks_every_service_on_its_port() -> None:
+    config = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())
+    (job,) = config["scrape_configs"]
+    targets = {target for group in job["static_configs"] for target in group["targets"]}
+    opened = {f"{name}:{port}" for name, port in re.findall(r"FROM runtime AS (\S+)\nEXPOSE (\d+)", DOCKERFILE)}
+    assert targets == opened | {"ingest:8011"}
+    assert {target.split(":")[0] for target in targets} <= SERVICES.keys()

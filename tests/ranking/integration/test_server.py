@@ -1,0 +1,270 @@
+"""The ranker server: not ready before it can answer as trained, and swapped between two requests."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from contracts.catalogue import Catalogue
+from contracts.records import pack_row
+from contracts.wire import Post, PostIds, Posts
+from ranking.artefact import Manifest, ModelStore
+from ranking.server import create_ranker
+from ranking.settings import RankerSettings
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tests.support.data.toy_model import NOW, LengthEncoder, publish_toy, toy_artefact, toy_catalogue, toy_row
+from tests.support.fakes.gateway import served
+
+
+@dataclass
+class CatalogueService:
+    """The part of feature-service that a ranker asks."""
+
+    catalogue: Catalogue
+    texts_fail: bool = False
+
+    def app(self) -> Starlette:
+        return Starlette(routes=[Route("/catalogue", self._catalogue), Route("/posts", self._posts, methods=["POST"])])
+
+    async def _catalogue(self, request: Request) -> Response:
+        tag = f'"{self.catalogue.version}"'
+        if request.headers.get("If-None-Match") == tag:
+            return Response(status_code=304)
+        return Response(self.catalogue.pack(), headers={"ETag": tag})
+
+    async def _posts(self, request: Request) -> Response:
+        if self.texts_fail:
+            return Response(status_code=503)
+        ids = PostIds.model_validate_json(await request.body()).ids
+        return Response(Posts(posts=[Post(id=post, text="new text", topic="movie") for post in ids]).model_dump_json())
+
+
+@dataclass
+class Stage:
+    service: CatalogueService
+    models: Path
+    work: Path
+    http: httpx.Client
+
+    def publish(self, version: str, seed: int = 0) -> None:
+        publish_toy(self.models, self.work, self.service.catalogue, name="toy", version=version, seed=seed)
+
+    def rank(self, body: bytes | None = None, **params: int) -> httpx.Response:
+        row = toy_row(1, self.service.catalogue) if body is None else body
+        return self.http.post("/rank", content=row, params={"time": NOW, **params})
+
+    def ready_reason(self) -> str:
+        answer = self.http.get("/readyz")
+        return "" if answer.status_code == 200 else str(answer.json()["reasons"]["model"])
+
+    def warning(self) -> str:
+        answer = self.http.get("/readyz").json()
+        return str(answer.get("warnings", {}).get("model", ""))
+
+    def failed_swaps(self) -> float:
+        """Since this process began, other tests included."""
+        (line,) = re.findall(r"^ranker_failed_swaps_total (.+)$", self.http.get("/metrics").text, re.MULTILINE)
+        return float(line)
+
+    def add_post(self, post: int) -> None:
+        old = self.service.catalogue
+        self.service.catalogue = Catalogue(
+            version=old.version + 1,
+            counted_until=old.counted_until,
+            topics=old.topics,
+            post_id=np.append(old.post_id, post),
+            topic=np.append(old.topic, 1).astype(np.int16),
+            first_view_at=np.append(old.first_view_at, 0),
+            segment_views=np.vstack([old.segment_views, np.zeros_like(old.segment_views[:1])]),
+            segment_likes=np.vstack([old.segment_likes, np.zeros_like(old.segment_likes[:1])]),
+        )
+
+    def until(self, holds: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < deadline, self.ready_reason()
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    service = CatalogueService(toy_catalogue(300))
+    with served(service.app()) as features:
+        settings = RankerSettings(
+            model_uri=str(tmp_path / "models"),
+            features_url=features,
+            cache_dir=tmp_path,
+            poll_seconds=0.1,
+            catalogue_poll_seconds=0.1,
+        )
+        with (
+            served(create_ranker("toy", LengthEncoder.load, settings)) as url,
+            httpx.Client(base_url=url, timeout=20) as http,
+        ):
+            yield Stage(service, tmp_path / "models", tmp_path, http)
+
+
+def test_without_a_model_it_is_not_ready_and_says_what_to_run(stage: Stage) -> None:
+    stage.until(lambda: "lenta train toy" in stage.ready_reason())
+    assert stage.rank().status_code == 503
+    assert stage.http.get("/livez").status_code == 200
+
+
+def test_a_published_model_ranks_the_live_catalogue(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    answer = stage.rank(limit=7).json()
+    assert (answer["model"], answer["version"], len(answer["posts"])) == ("toy", "1", 7)
+    assert stage.http.get("/model").json()["version"] == "1"
+    assert 'ranker_model_info{model="toy",version="1"} 1.0' in stage.http.get("/metrics").text
+
+
+def test_a_new_version_and_a_rollback_swap_without_a_failed_request(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    stop, statuses = threading.Event(), set[int]()
+
+    def ask_on() -> None:
+        while not stop.is_set():
+            statuses.add(stage.rank().status_code)
+
+    asking = threading.Thread(target=ask_on)
+    asking.start()
+    stage.publish("2", seed=5)
+    stage.until(lambda: bool(stage.rank().json()["version"] == "2"))
+    ModelStore(str(stage.models)).roll_back("toy")
+    stage.until(lambda: bool(stage.rank().json()["version"] == "1"))
+    stop.set()
+    asking.join()
+    assert statuses == {200}
+
+
+def test_a_broken_version_keeps_the_old_one_serving_and_is_counted(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    toy_artefact(stage.work / "broken", stage.service.catalogue, name="toy", version="2")
+    manifest = Manifest.model_validate_json((stage.work / "broken/manifest.json").read_bytes())
+    store = ModelStore(str(stage.models))
+    store.put(stage.work / "broken", manifest.model_copy(update={"schema_id": "feedfacefeedface"}))
+    before = stage.failed_swaps()
+    store.publish("toy", "2")
+    stage.until(lambda: "model toy@2 needs feature schema feedfacefeedface" in stage.warning())
+    assert stage.failed_swaps() > before
+    assert stage.rank().json()["version"] == "1"
+    assert stage.ready_reason() == ""
+
+
+def test_a_model_of_another_schema_alone_is_not_ready_and_named(stage: Stage) -> None:
+    toy_artefact(stage.work / "broken", stage.service.catalogue, name="toy", version="2")
+    manifest = Manifest.model_validate_json((stage.work / "broken/manifest.json").read_bytes())
+    store = ModelStore(str(stage.models))
+    store.put(stage.work / "broken", manifest.model_copy(update={"schema_id": "feedfacefeedface"}))
+    store.publish("toy", "2")
+    stage.until(lambda: "needs feature schema feedfacefeedface" in stage.ready_reason())
+
+
+def test_a_model_whose_files_do_not_fit_this_build_is_named_and_the_next_one_serves(stage: Stage) -> None:
+    manifest = toy_artefact(stage.work / "other", stage.service.catalogue, name="toy", version="1")
+    (stage.work / "other/posts.npz").write_bytes(b"")
+    store = ModelStore(str(stage.models))
+    store.put(stage.work / "other", manifest)
+    store.publish("toy", "1")
+    stage.until(lambda: "toy@1" in stage.ready_reason())
+    stage.publish("2")
+    stage.until(lambda: stage.ready_reason() == "")
+
+
+def test_a_new_post_is_seen_by_its_text_and_ranked(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    hidden = stage.service.catalogue.post_id.astype("<u4").tobytes()
+    stage.add_post(9_999)
+    stage.until(lambda: bool(stage.rank(pack_row(b"", b"", hidden)).json()["posts"] == [9_999]))
+
+
+def test_a_swap_that_new_posts_texts_held_up_is_made_good_without_a_further_change(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    stage.service.texts_fail = True
+    stage.add_post(9_999)
+    stage.until(lambda: "answered /posts with 503" in stage.warning())
+    stage.publish("2", seed=5)
+    assert stage.rank().status_code == 200
+    stage.service.texts_fail = False
+    stage.until(lambda: bool(stage.rank().json()["version"] == "2"))
+    stage.until(lambda: stage.warning() == "")
+
+
+def test_it_says_why_its_best_posts_stand_where_they_do(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row = toy_row(1, stage.service.catalogue)
+    ranked = stage.rank(limit=7).json()
+    said = stage.http.post("/explain", content=row, params={"time": NOW, "limit": 7}).json()
+    assert (said["model"], said["version"]) == ("toy", "1")
+    assert [post["post_id"] for post in said["posts"]] == ranked["posts"]
+    assert [post["score"] for post in said["posts"]] == ranked["scores"]
+    for post in said["posts"]:
+        reasons = sum(reason["contribution"] for reason in post["reasons"])
+        assert post["bias"] + reasons + post["rest"] == pytest.approx(post["score"], abs=1e-6)
+    assert stage.http.post("/explain", content=row, params={"limit": 21}).json()["field"] == "limit"
+    assert stage.http.post("/explain", content=b"x").json()["field"] == "body"
+
+
+def test_many_explanations_at_once_are_shed_and_rankings_go_on(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row = toy_row(1, stage.service.catalogue)
+    with ThreadPoolExecutor(16) as pool:
+        asked = [
+            pool.submit(stage.http.post, "/explain", content=row, params={"time": NOW, "limit": 20}) for _ in range(48)
+        ]
+        ranked = [stage.rank().status_code for _ in range(20)]
+    statuses = {found.result().status_code for found in asked}
+    assert set(ranked) == {200}
+    assert 200 in statuses <= {200, 503}
+
+
+def test_without_feature_service_it_is_not_ready_and_names_where_it_looked(tmp_path: Path) -> None:
+    publish_toy(tmp_path / "models", tmp_path, toy_catalogue(80), name="toy", version="1")
+    settings = RankerSettings(
+        model_uri=str(tmp_path / "models"), features_url="http://127.0.0.1:9", cache_dir=tmp_path, poll_seconds=0.1
+    )
+    with (
+        served(create_ranker("toy", LengthEncoder.load, settings)) as url,
+        httpx.Client(base_url=url, timeout=20) as http,
+    ):
+        alone = Stage(CatalogueService(toy_catalogue(80)), tmp_path / "models", tmp_path, http)
+        alone.until(lambda: "feature-service at http://127.0.0.1:9 cannot be reached" in alone.ready_reason())
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"\x05\x00\x00\x00\x00\x00\x00\x00"])
+def test_bytes_that_are_no_row_are_refused(stage: Stage, body: bytes) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    answer = stage.rank(body)
+    assert (answer.status_code, answer.json()["field"]) == (422, "body")
+
+
+def test_a_deadline_that_has_passed_is_not_worked_for(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    answer = stage.http.post("/rank", content=toy_row(1, stage.service.catalogue), headers={"X-Deadline": "1000"})
+    assert answer.status_code == 503
+    assert "Retry-After" in answer.headers
+
+
+def test_a_limit_out_of_bounds_is_named(stage: Stage) -> None:
+    assert stage.rank(limit=0).json()["field"] == "limit"

@@ -1,0 +1,91 @@
+"""A post's reasons: together they are its score, to the last digit that matters, for every user and post."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from catboost import CatBoost
+from contracts.features import SCHEMA
+from contracts.records import UserRow, pack_row
+from ranking.explaining import explain
+from ranking.scorer import MODEL, BoundScorer, Scorer
+
+from tests.support.data.toy_model import NOW, LengthEncoder, toy_artefact, toy_catalogue, toy_row
+
+STRANGER = pack_row(b"", b"", b"")
+
+
+@pytest.fixture(scope="module")
+def bound(tmp_path_factory: pytest.TempPathFactory) -> BoundScorer:
+    folder, catalogue = tmp_path_factory.mktemp("toy"), toy_catalogue(200)
+    toy_artefact(folder, catalogue)
+    return Scorer.open(folder, LengthEncoder.load).bind(catalogue)
+
+
+def rows(bound: BoundScorer) -> list[UserRow]:
+    return [UserRow.unpack(toy_row(user, bound.catalogue)) for user in range(10)] + [UserRow.unpack(STRANGER)]
+
+
+def test_bias_reasons_and_rest_are_the_score(bound: BoundScorer) -> None:
+    for row in rows(bound):
+        ids, scores = bound.rank(row, NOW, 5)
+        found = explain(bound, row, NOW, ids.tolist())
+        assert [one.post_id for one in found] == ids.tolist()
+        for one, score in zip(found, scores, strict=True):
+            assert one.score == score
+            whole = one.bias + sum(reason.contribution for reason in one.reasons) + one.rest
+            assert whole == pytest.approx(score, abs=1e-6)
+
+
+def test_all_reasons_leave_no_rest_and_name_every_column_with_the_value_that_the_model_saw(bound: BoundScorer) -> None:
+    row = rows(bound)[0]
+    (one,) = explain(bound, row, NOW, [17], most=100)
+    assert one.rest == 0.0
+    assert {reason.feature for reason in one.reasons} == set(bound.scorer.manifest.columns)
+    place = int(bound.catalogue.index_of(np.array([17]))[0])
+    values = bound.candidates.matrix(row, NOW)[place]
+    for reason in one.reasons:
+        seen = values[bound.scorer.manifest.columns.index(reason.feature)]
+        assert reason.value == (None if np.isnan(seen) else pytest.approx(float(seen)))
+
+
+def test_the_strongest_reason_comes_first_and_a_weak_one_is_left_out(bound: BoundScorer) -> None:
+    (one,) = explain(bound, rows(bound)[1], NOW, [3], most=3)
+    sizes = [abs(reason.contribution) for reason in one.reasons]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(sizes) == 3
+    (all_of_it,) = explain(bound, rows(bound)[1], NOW, [3], most=100)
+    assert all(abs(reason.contribution) <= sizes[-1] for reason in all_of_it.reasons[3:])
+
+
+def test_the_base_counts_as_far_as_it_tells_a_post_from_the_others(bound: BoundScorer, tmp_path: Path) -> None:
+    """With trees that add nothing, the base's column is the only reason, its mean over the catalogue the bias."""
+    manifest = toy_artefact(tmp_path, bound.catalogue)
+    flat = CatBoost({"iterations": 1, "learning_rate": 1e-3, "verbose": False, "allow_writing_files": False})
+    matrix = bound.candidates.matrix(rows(bound)[0], NOW)
+    flat.fit(matrix, np.resize([1e-9, -1e-9], len(matrix)))
+    flat.save_model(str(tmp_path / MODEL))
+    plain = Scorer.open(tmp_path, LengthEncoder.load).bind(bound.catalogue)
+    (one,) = explain(plain, rows(bound)[0], NOW, [17], most=1)
+    column = matrix[:, SCHEMA.index("post_rate")].astype(np.float64)
+    place = int(bound.catalogue.index_of(np.array([17]))[0])
+    assert manifest.base == {"post_rate": 1.0}
+    assert one.reasons[0].feature == "post_rate"
+    assert one.reasons[0].contribution == pytest.approx(column[place] - column.mean(), abs=1e-9)
+    assert one.bias == pytest.approx(column.mean(), abs=1e-6)
+
+
+def test_a_user_of_whom_nothing_is_known_gets_reasons_too(bound: BoundScorer) -> None:
+    row = UserRow.unpack(STRANGER)
+    (one,) = explain(bound, row, NOW, bound.rank(row, NOW, 1)[0].tolist(), most=100)
+    missing = {reason.feature for reason in one.reasons if reason.value is None}
+    assert {"age", "gender", "exp_group", "days_since_view"} <= missing
+    assert any(reason.contribution for reason in one.reasons)
+
+
+def test_a_post_that_the_catalogue_does_not_hold_is_left_out(bound: BoundScorer) -> None:
+    row = rows(bound)[0]
+    assert [one.post_id for one in explain(bound, row, NOW, [3, 99_999, 5])] == [3, 5]
+    assert explain(bound, row, NOW, [99_999]) == []
