@@ -1,10 +1,11 @@
 # Lenta. `make help` is the table of contents.
 #
 # Variables: DATA=folder UNTIL=time (what `make up` loads), GATEWAY_PORT= FEATURE_SERVICE_PORT= RANKER_CONTROL_PORT=
-# RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later).
+# RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later),
+# PACKAGE=gateway (whose tests `make unit` and `make test` run).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load test benchmark full lint types lock clean
+.PHONY: help up down status logs check load unit test benchmark full lint types lock clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -44,9 +45,13 @@ load: ## users who ask, view and like, against the running platform; writes .len
 	@$(setup) development
 	@infra/local/load
 
-test: ## unit, contract, integration, chaos and end-to-end tests, on real servers
+unit: ## the unit tests alone, on all cores; PACKAGE=gateway: those of one package
 	@$(setup) development
-	@.venv/bin/pytest --ignore tests/benchmarks --ignore tests/load
+	@.venv/bin/pytest -q -n logical tests/$(or $(PACKAGE),*)/unit
+
+test: ## unit, contract, integration, chaos and end-to-end tests, on real servers; PACKAGE=gateway: those of one package
+	@$(setup) development
+	@.venv/bin/pytest --durations 15 --durations-min 1 $(if $(PACKAGE),tests/$(PACKAGE),--ignore tests/benchmarks --ignore tests/load)
 
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development
@@ -56,7 +61,7 @@ full: ## the offline side at full size: 76 million rows, 10 GB of disk; prints a
 	@$(setup) development
 	@.venv/bin/python -m tests.benchmarks.full
 
-lint: ## style, formatting, the arrows between packages, the locks' freshness
+lint: ## style, formatting, the arrows between packages and rooms, the locks' freshness
 	@$(setup) development
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
