@@ -2,10 +2,10 @@
 #
 # Variables: DATA=folder UNTIL=time (what `make up` loads), GATEWAY_PORT= FEATURE_SERVICE_PORT= RANKER_CONTROL_PORT=
 # RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later),
-# PACKAGE=gateway (whose tests `make unit` and `make test` run).
+# PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit test benchmark full lint types lock clean
+.PHONY: help up down status logs check load unit test benchmark full lint types lock release clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -76,6 +76,9 @@ types: ## mypy, strict
 lock: ## compile the hashed locks from the pyproject files
 	@$(setup) development
 	requirements/compile
+
+release: ## VERSION=0.3.0: versions, changelog and image tags in one commit, and a tag; DRY=1 only prints the change
+	@$(PYTHON) infra/release/release.py $(if $(DRY),--dry) "$(VERSION)"
 
 clean: ## stop the platform and remove its data
 	@[ ! -x $(lenta) ] || $(lenta) down --clean

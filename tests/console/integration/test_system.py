@@ -7,6 +7,7 @@ import gzip
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 
 import httpx
 import pytest
@@ -99,7 +100,7 @@ async def polled(watch: Watch) -> None:
 def test_every_service_of_ours_says_its_name_and_version() -> None:
     with served(create(ConsoleSettings(gateway_url="http://127.0.0.1:9"))) as at:
         metrics = httpx.get(f"{at}/metrics").text
-    assert 'service_info{service="Lenta console",version="0.1.0"} 1.0' in metrics
+    assert f'service_info{{service="Lenta console",version="{version("lenta-console")}"}} 1.0' in metrics
 
 
 def test_page_and_json_say_the_same(console: httpx.Client) -> None:
