@@ -5,7 +5,7 @@
 # PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit test benchmark full lint types lock release clean
+.PHONY: help up down status logs check load unit test benchmark full lint types docs docs-serve lock release clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -21,7 +21,7 @@ lenta := .venv/bin/lenta
 sources := $(wildcard libs/*/src */src)
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: ## set everything up and start the platform; DATA=folder loads your tables instead of the demo world
 	@$(setup) local
@@ -72,6 +72,14 @@ types: ## mypy, strict
 	@$(setup) development
 	.venv/bin/mypy $(sources)
 	.venv/bin/mypy --explicit-package-bases tests
+
+docs: ## the documentation as a site, in site/; a link that leads nowhere fails it
+	@$(setup) development
+	@.venv/bin/zensical build --clean --strict
+
+docs-serve: ## the documentation while you write it
+	@$(setup) development
+	@.venv/bin/zensical serve
 
 lock: ## compile the hashed locks from the pyproject files
 	@$(setup) development

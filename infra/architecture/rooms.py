@@ -1,7 +1,7 @@
 """Counts and draws the rooms of every package: the folders and modules right below it, and who imports whom.
 
-    .venv/bin/python docs/drawings/rooms.py           draws docs/images/rooms-<package>.svg anew, prints the counts
-    .venv/bin/python docs/drawings/rooms.py --check   for CI: fails on a circle and on a drawing that is no longer true
+    .venv/bin/python infra/architecture/rooms.py           draws docs/images/rooms-<package>.svg anew, prints the counts
+    .venv/bin/python infra/architecture/rooms.py --check   for CI: fails on a circle and on a drawing that is no longer true
 
 An arrow goes from one room to another when any file of the one imports any file of the other. Rooms in a circle of
 arrows are red. A floor is one above the highest room that it stands on. Arrows that follow from others (there is a longer
@@ -20,7 +20,7 @@ from pathlib import Path
 
 import grimp
 
-IMAGES = Path(__file__).parents[1] / "images"
+IMAGES = Path(__file__).parents[2] / "docs/images"
 PACKAGES = (
     "contracts",
     "chassis",
@@ -175,7 +175,7 @@ def main(check: bool) -> int:
         if not check:
             path.write_text(drawing(rooms))
         elif not path.exists() or path.read_text() != drawing(rooms):
-            failures.append(f"{path.name} is no longer true; draw it anew: .venv/bin/python docs/drawings/rooms.py")
+            failures.append(f"{path.name} is no longer true; draw it anew: .venv/bin/python infra/architecture/rooms.py")
     for failure in failures:
         print(f"rooms: {failure}", file=sys.stderr)
     return 1 if failures else 0
