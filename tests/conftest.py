@@ -84,6 +84,10 @@ def _lacks_minilm() -> str | None:
     return None if here else f"no weights in {MINILM} (run: infra/local/minilm {MINILM})"
 
 
+def _lacks_curl() -> str | None:
+    return None if shutil.which("curl") else "no curl on PATH (Debian: apt-get install curl)"
+
+
 def _lacks_java() -> str | None:
     return None if shutil.which("java") else "no Java on PATH (Debian: apt-get install default-jre-headless)"
 
@@ -97,6 +101,7 @@ def _lacks_original_rows() -> str | None:
 LACKS: dict[str, Callable[[], str | None]] = {
     "docker": _lacks_docker,
     "browser": _lacks_browser,
+    "curl": _lacks_curl,
     "minilm": _lacks_minilm,
     "spark": _lacks_java,
     "original": _lacks_original_rows,

@@ -175,7 +175,9 @@ def main(check: bool) -> int:
         if not check:
             path.write_text(drawing(rooms))
         elif not path.exists() or path.read_text() != drawing(rooms):
-            failures.append(f"{path.name} is no longer true; draw it anew: .venv/bin/python infra/architecture/rooms.py")
+            failures.append(
+                f"{path.name} is no longer true; draw it anew: .venv/bin/python infra/architecture/rooms.py"
+            )
     for failure in failures:
         print(f"rooms: {failure}", file=sys.stderr)
     return 1 if failures else 0
