@@ -33,8 +33,8 @@ ROUTERS = [routes.router, editor.router, experiment.router, system.router, route
 
 def create(settings: ConsoleSettings | None = None) -> FastAPI:
     """Ready as soon as it answers: a page that says what cannot be read is worth more than none."""
-    configure_logs("console")
     settings = settings or ConsoleSettings.read_or_exit()
+    configure_logs("console", settings.log_level)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:

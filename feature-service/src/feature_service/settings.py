@@ -15,4 +15,3 @@ class Settings(ServiceSettings):
     ingest_host: str = "0.0.0.0"
     """As a container needs it; `make up` says 127.0.0.1."""
     ingest_port: int = 8011
-    log_level: str = "INFO"

@@ -1,8 +1,8 @@
-"""Who was assigned where: told to feature-service once a user and weight period, whatever becomes of his request.
+"""Who was assigned where: reported to feature-service once per user and weight period, whatever becomes of the request.
 
-The sample-ratio check counts these, and not exposures, which failures distort. A process tells what it has not told
-yet; Postgres ignores repetitions, so that forgetting costs a line on the wire and nothing else. One that is killed loses
-half a second's lines, of all groups alike, and tells them at these users' next requests.
+The sample-ratio check counts these, and not exposures, which failures distort. A process reports what it has not
+reported yet; Postgres ignores repetitions, so that forgetting costs a line on the wire and nothing else. One that is
+killed loses half a second's lines, of all groups alike, and reports them at these users' next requests.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import structlog
 from chassis.deadline import Deadline
 from prometheus_client import Counter, Gauge
 
-from gateway.running import Enrolled
-from gateway.upstream import Down, Refused, Upstream
+from gateway.split import Enrolment
+from gateway.upstream import JSON_BODY, Down, Refused, Upstream
 
 BATCH = 500
 """Lines a call. At most `contracts.wire.MAX_BATCH`; fewer hold up feature-service for less long."""
@@ -30,14 +30,13 @@ FLUSH_SECONDS = 0.5
 RETRY_SECONDS = 1.0
 CALL_SECONDS = 3.0
 RUN_SECONDS = 60.0
-JSON = {"Content-Type": "application/json"}
 
 LOST = Counter("gateway_lost_assignments_total", "Assignments that feature-service never heard of.", ["reason"])
 WAITING = Gauge("gateway_waiting_assignments", "Assignments that feature-service has not taken yet.")
 log = structlog.get_logger()
 
 
-class Told:
+class RecentlyReported:
     """A set of 64-bit hashes in a fixed number of bytes: sets of four, in each the longest unused gives way.
 
     Two keys with one hash are taken for one: once in some 10^13 lookups of a full table.
@@ -55,45 +54,45 @@ class Told:
 
     def __contains__(self, key: tuple[str, int, int]) -> bool:
         """As of its latest use: what is looked for stays longer."""
-        found, first = self._place(key)
+        hashed, first = self._place(key)
         hashes = self._hashes
-        if hashes[first] == found:
+        if hashes[first] == hashed:
             return True
         for place in range(first + 1, first + WAYS):
-            if hashes[place] == found:
+            if hashes[place] == hashed:
                 hashes[first + 1 : place + 1] = hashes[first:place]
-                hashes[first] = found
+                hashes[first] = hashed
                 return True
         return False
 
     def add(self, key: tuple[str, int, int]) -> None:
-        found, first = self._place(key)
+        hashed, first = self._place(key)
         self._hashes[first + 1 : first + WAYS] = self._hashes[first : first + WAYS - 1]
-        self._hashes[first] = found
+        self._hashes[first] = hashed
 
     def _place(self, key: tuple[str, int, int]) -> tuple[int, int]:
-        found = hash(key) or 1  # 0 is an empty place
-        return found, (found & self._mask) * WAYS
+        hashed = hash(key) or 1  # 0 is an empty place
+        return hashed, (hashed & self._mask) * WAYS
 
 
-class Assignments:
+class AssignmentReporter:
     """Noted on the hot path, sent beside it."""
 
-    def __init__(self, records: Upstream, told: Told, capacity: int = CAPACITY) -> None:
-        self._records, self._told, self._capacity = records, told, capacity
+    def __init__(self, records: Upstream, reported: RecentlyReported, capacity: int = CAPACITY) -> None:
+        self._records, self._reported, self._capacity = records.within(CALL_SECONDS), reported, capacity
         self._waiting = deque[bytes]()
         self._some = asyncio.Event()
 
-    def note(self, user_id: int, enrolled: Iterable[Enrolled], at: datetime) -> None:
+    def note(self, user_id: int, enrolments: Iterable[Enrolment], at: datetime) -> None:
         """A line for each experiment that has not heard of this user in this weight period."""
-        for experiment, assignment in enrolled:
+        for experiment, assignment in enrolments:
             key = (experiment.name, user_id, assignment.weight_period)
-            if key in self._told:
+            if key in self._reported:
                 continue
             if len(self._waiting) >= self._capacity:
                 LOST.labels("overflow").inc()
-                continue  # not noted as told: his next request tries again
-            self._told.add(key)
+                continue  # not noted as reported: the user's next request tries again
+            self._reported.add(key)
             self._waiting.append(_line(user_id, experiment.name, assignment.group, assignment.weight_period, at))
             self._some.set()
 
@@ -118,7 +117,7 @@ class Assignments:
             try:
                 await self._send(batch, deadline)
             except Down as error:
-                log.warning("assignments_wait", reason=error.reason, lines=len(self._waiting))
+                log.warning("assignments_wait", reason=error.word, lines=len(self._waiting))
                 WAITING.set(len(self._waiting))
                 return False
             except Refused:  # a bug: sending it again would not help
@@ -131,14 +130,8 @@ class Assignments:
         return True
 
     async def _send(self, batch: list[bytes], deadline: Deadline) -> None:
-        await self._records.call(
-            "POST",
-            "/assignments",
-            content=b'{"assigned":[' + b",".join(batch) + b"]}",
-            deadline=deadline,
-            at_most=CALL_SECONDS,
-            headers=JSON,
-        )
+        content = b'{"assigned":[' + b",".join(batch) + b"]}"
+        await self._records.call("POST", "/assignments", content=content, deadline=deadline, headers=JSON_BODY)
 
 
 def _line(user_id: int, experiment: str, group: str, weight_period: int, at: datetime) -> bytes:

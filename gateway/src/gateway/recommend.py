@@ -1,81 +1,50 @@
-"""A recommendation, from the user's group to five posts, whatever is down on the way."""
+"""A recommendation, from the user's placement to five posts, whatever is down on the way."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 import structlog
-from chassis.deadline import Deadline
 from chassis.errors import Unavailable
+from contracts import degradation
 from contracts.assignment import Group
-from contracts.experiments import Plan
+from contracts.degradation import joined, reason
 from contracts.headers import REQUEST_ID
-from contracts.records import BadRecordError
 from contracts.wire import Exposure, Post, PostIds, Posts
 from prometheus_client import Counter
-from pydantic import ValidationError
 
-from gateway.memory import Memory
-from gateway.rankers import Question, Rankers, Slate
+from gateway.fallback import Fallback
+from gateway.rankers import RankedSlate, ranked_slate
+from gateway.request import RecommendationRequest
 from gateway.row import Row
-from gateway.running import Enrolled
-from gateway.upstream import Down, Refused, Upstream, in_a_word
+from gateway.split import Enrolment
+from gateway.upstream import JSON_BODY, Upstream, UpstreamError
 
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
 DEGRADED = Counter("gateway_degraded_total", "Answers that were not the model's own full answer.", ["group", "reason"])
 UNLOGGED = Counter("gateway_unlogged_exposures_total", "Exposures that could not be recorded.", ["group"])
-INTERLEAVED = "interleaved"
-"""Where last slates of two rankers are kept, beside those of each."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """key: of the request, made by us; an exposure's key. group: said as `exp_group`. ranker: whose posts.
-
-    time: for which the posts are ranked. arrived: by the platform's clock. started: `perf_counter` at arrival.
-    """
-
-    key: str
-    user_id: int
-    group: Group
-    ranker: Group
-    limit: int
-    time: datetime
-    arrived: datetime
-    started: float
-    deadline: Deadline
-    exposed: Enrolled | None = None
-    """None for a preview of one model or a user who is in no experiment: no exposure."""
-
-    @property
-    def headers(self) -> dict[str, str]:
-        return {REQUEST_ID: self.key, "Content-Type": "application/json"}
-
-    @property
-    def plan(self) -> Plan | None:
-        return self.exposed.experiment.plan if self.exposed is not None else None
-
-    @property
-    def kept_as(self) -> str:
-        """Whose last slate stands in."""
-        return INTERLEAVED if self.plan is not None and self.plan.mode == "interleave" else self.ranker
-
-
-@dataclass(slots=True)
-class Answer:
-    """slate: what was ranked; None for a fallback."""
+class Recommendation:
+    """model: that ranked, or the fallback. row: None where it could not be read. slate: None for a fallback.
+    degraded: why this is not the model's own full answer."""
 
     group: Group
     model: str
-    posts: list[Post] = field(default_factory=list)
-    row: Row | None = None
-    slate: Slate | None = None
-    degraded: list[str] = field(default_factory=list)
+    posts: list[Post]
+    row: Row | None
+    slate: RankedSlate | None
+    degraded: tuple[str, ...]
+
+    @property
+    def ids(self) -> list[int]:
+        """Of the posts, also before their texts are read."""
+        return self.slate.posts if self.slate is not None else [post.id for post in self.posts]
 
     @property
     def cold_start(self) -> bool:
@@ -83,111 +52,114 @@ class Answer:
 
     @property
     def version(self) -> str:
-        return self.slate.version if self.slate is not None else ""
+        return self.slate.version if self.slate is not None else degradation.FALLBACK_VERSION
 
 
-class Recommender:
-    def __init__(
-        self, features: Upstream, rankers: Rankers, memory: Memory, features_seconds: float, exposure_seconds: float
-    ) -> None:
-        """features_seconds, exposure_seconds: of the deadline that reading a row, and recording an exposure, may take."""
-        self._features, self._rankers, self._memory = features, rankers, memory
-        self._features_seconds, self._exposure_seconds = features_seconds, exposure_seconds
-
-    async def recommend(self, ask: Ask) -> Answer:
-        """Raises Unavailable when there is neither a ranking nor anything to fall back on."""
-        answer = Answer(ask.group, ask.ranker)
-        answer.row = await self._row(ask, answer)
-        if answer.row is not None:
-            question = Question(answer.row.packed, ask.limit, ask.time, ask.key, ask.deadline)
-            answer.slate = await self._rankers.slate(question, ask.ranker, ask.plan, answer.degraded)
-        if answer.slate is None:
-            self._fall_back(ask, answer)
-        else:
-            answer.model, answer.group = answer.slate.model, answer.slate.team or ask.group
-        await self._record_and_read(ask, answer)
-        if answer.slate is not None:
-            self._memory.saw_slate(ask.user_id, ask.kept_as, answer.posts)
-        REQUESTS.labels(answer.group, answer.model).inc()
-        for reason in answer.degraded:
-            DEGRADED.labels(answer.group, reason).inc()
-        return answer
-
-    async def _row(self, ask: Ask, answer: Answer) -> Row | None:
-        try:
-            response = await self._features.call(
-                "GET",
-                f"/users/{ask.user_id}/row",
-                deadline=ask.deadline,
-                at_most=self._features_seconds,
-                headers=ask.headers,
-            )
-            row = Row.of(response.content)
-        except (Down, Refused, BadRecordError) as error:
-            answer.degraded.append(in_a_word("features", error))
-            return None
-        self._memory.saw_row(ask.user_id, row)
-        return row
-
-    async def _record_and_read(self, ask: Ask, answer: Answer) -> None:
-        """Records the exposure of an enrolled user and reads the posts' texts, in one call."""
-        ids = answer.slate.posts if answer.slate is not None else [post.id for post in answer.posts]
-        if ask.exposed is not None:
-            path, body = "/exposures", _exposure(ask, ask.exposed, ids, answer).model_dump_json()
-        else:
-            path, body = "/posts", PostIds(ids=ids).model_dump_json()
-        try:
-            response = await self._features.call(
-                "POST",
-                path,
-                content=body.encode(),
-                deadline=ask.deadline,
-                at_most=self._exposure_seconds,
-                headers=ask.headers,
-            )
-            answer.posts = Posts.model_validate_json(response.content).posts
-        except (Down, Refused, ValidationError) as error:
-            log.warning("texts_from_memory", reason=in_a_word("features", error))
-            if ask.exposed is not None:
-                UNLOGGED.labels(answer.group).inc()
-                answer.degraded.append("unlogged")
-            self._remember(ask, ids, answer)
-
-    def _remember(self, ask: Ask, ids: Sequence[int], answer: Answer) -> None:
-        """The texts that are at hand; where one is not, popular posts instead."""
-        if answer.slate is None:
-            return
-        answer.posts = self._memory.texts(ids)
-        if len(answer.posts) < len(ids):
-            answer.degraded.append("texts")
-            answer.slate = None
-            self._fall_back(ask, answer)
-
-    def _fall_back(self, ask: Ask, answer: Answer) -> None:
-        answer.group = ask.group
-        answer.model, answer.posts = self._memory.instead(ask.user_id, ask.kept_as, answer.row, ask.limit)
-        if not answer.posts and self._memory.popular is None:
-            raise Unavailable("nothing can be recommended yet")
+Recommend = Callable[[RecommendationRequest], Awaitable[Recommendation]]
+"""`recommend` with the platform's parts given."""
 
 
-def _exposure(ask: Ask, enrolled: Enrolled, ids: list[int], answer: Answer) -> Exposure:
-    (experiment, assignment), slate = enrolled, answer.slate
+async def recommend(
+    request: RecommendationRequest,
+    *,
+    rows: Upstream,
+    exposures: Upstream,
+    rankers: Mapping[Group, Upstream],
+    fallback: Fallback,
+) -> Recommendation:
+    """rows, exposures: feature-service, with the budget of each. Raises Unavailable when there is neither a ranking nor
+    anything to fall back on."""
+    row, degraded = await _row(request, rows)
+    slate: RankedSlate | None = None
+    if row is not None:
+        fallback.keep_row(request.user_id, row)
+        slate, degraded = await ranked_slate(request, row, rankers)
+    if slate is not None:
+        chosen = Recommendation(slate.team or request.placement.group, slate.model, [], row, slate, degraded)
+    else:
+        chosen = _fallen_back(request, row, degraded, fallback)
+    try:
+        answer = replace(chosen, posts=await _recorded(request, chosen, exposures))
+    except UpstreamError as error:
+        log.warning("texts_from_memory", reason=reason("features", error.word))
+        answer = _unrecorded(request, chosen, fallback)
+    if answer.slate is not None:
+        fallback.keep_slate(request.user_id, request.kept_as, answer.posts)
+    REQUESTS.labels(answer.group, answer.model).inc()
+    for why in answer.degraded:
+        DEGRADED.labels(answer.group, why).inc()
+    return answer
+
+
+async def _row(request: RecommendationRequest, rows: Upstream) -> tuple[Row | None, tuple[str, ...]]:
+    """And why there is none."""
+    path = f"/users/{request.user_id}/row"
+    try:
+        return await rows.ask("GET", path, into=Row.of, deadline=request.deadline, headers=_headers(request)), ()
+    except UpstreamError as error:
+        return None, (reason("features", error.word),)
+
+
+def _fallen_back(
+    request: RecommendationRequest, row: Row | None, degraded: tuple[str, ...], fallback: Fallback
+) -> Recommendation:
+    model, posts = fallback.instead(request.user_id, request.kept_as, row, request.limit)
+    if not posts and fallback.popular is None:
+        raise Unavailable("nothing can be recommended yet")
+    return Recommendation(request.placement.group, model, posts, row, None, degraded)
+
+
+async def _recorded(request: RecommendationRequest, chosen: Recommendation, exposures: Upstream) -> list[Post]:
+    """Records the exposure of an enrolled user and reads the posts' texts, in one call. Raises UpstreamError."""
+    exposed = request.placement.exposed
+    body = _exposure(request, exposed, chosen) if exposed is not None else PostIds(ids=chosen.ids)
+    texts = await exposures.ask(
+        "POST",
+        "/exposures" if exposed is not None else "/posts",
+        into=Posts.model_validate_json,
+        content=body.model_dump_json().encode(),
+        deadline=request.deadline,
+        headers=_headers(request),
+    )
+    return texts.posts
+
+
+def _unrecorded(request: RecommendationRequest, chosen: Recommendation, fallback: Fallback) -> Recommendation:
+    """With the texts that are at hand; where one is not, popular posts instead."""
+    degraded = chosen.degraded
+    if request.placement.exposed is not None:
+        UNLOGGED.labels(chosen.group).inc()
+        degraded = (*degraded, degradation.UNLOGGED)
+    if chosen.slate is None:
+        return replace(chosen, degraded=degraded)
+    posts = fallback.texts(chosen.ids)
+    if len(posts) < len(chosen.ids):
+        return _fallen_back(request, chosen.row, (*degraded, degradation.TEXTS), fallback)
+    return replace(chosen, posts=posts, degraded=degraded)
+
+
+def _headers(request: RecommendationRequest) -> dict[str, str]:
+    return {REQUEST_ID: request.key, **JSON_BODY}
+
+
+def _exposure(request: RecommendationRequest, enrolment: Enrolment, chosen: Recommendation) -> Exposure:
+    (experiment, assignment), slate = enrolment, chosen.slate
     return Exposure(
-        key=ask.key,
-        user_id=ask.user_id,
+        key=request.key,
+        user_id=request.user_id,
         experiment=experiment.name,
         mode=experiment.plan.mode,
         group=assignment.group,
-        ranker=slate.ranker if slate is not None else ask.ranker,
-        model=answer.model,
-        model_version=answer.version,
-        posts=ids,
+        ranker=slate.ranker if slate is not None else request.placement.ranker,
+        model=chosen.model,
+        model_version=chosen.version,
+        posts=chosen.ids,
         scores=slate.scores if slate is not None else [],
         teams=slate.teams if slate is not None else None,
         propensities=slate.propensities if slate is not None else None,
-        degraded=",".join(answer.degraded) or None,
-        asked_for=ask.time,
-        served_at=ask.arrived,
-        took_ms=round((time.perf_counter() - ask.started) * 1000, 3),
+        degraded=joined(chosen.degraded) or None,
+        asked_for=request.time,
+        served_at=request.arrived,
+        took_ms=round((time.perf_counter() - request.started) * 1000, 3),
         weight_period=assignment.weight_period,
     )

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 
 import structlog
-from chassis.deadline import Deadline
 from contracts.experiments import Running
 from contracts.wire import PopularPosts
-from pydantic import ValidationError
 
-from gateway.memory import Memory
-from gateway.running import Experiments
-from gateway.upstream import Reply, Upstream, UpstreamError
+from gateway.fallback import Fallback
+from gateway.split import Split
+from gateway.upstream import Upstream, UpstreamError
 
 RUNNING_SECONDS = 1.0
 POPULAR_SECONDS = 30.0
@@ -25,8 +23,8 @@ log = structlog.get_logger()
 
 
 class Refresh:
-    def __init__(self, features: Upstream, memory: Memory, experiments: Experiments) -> None:
-        self._features, self._memory, self._experiments = features, memory, experiments
+    def __init__(self, features: Upstream, fallback: Fallback, split: Split) -> None:
+        self._features, self._fallback, self._split = features.within(CALL_SECONDS), fallback, split
         self._etag: str | None = None
 
     async def run(self) -> None:
@@ -40,21 +38,18 @@ class Refresh:
             try:
                 await read()
                 wait = seconds
-            except (UpstreamError, ValidationError) as error:
+            except UpstreamError as error:
                 log.warning("not_refreshed", reason=str(error).splitlines()[0])
                 wait = RETRY_SECONDS
             await asyncio.sleep(wait)
 
     async def _read_running(self) -> None:
         """Most answers are "as before": the bucket tables travel when something has changed."""
-        reply = await self._get("/running", {"If-None-Match": self._etag} if self._etag else {})
+        headers = {"If-None-Match": self._etag} if self._etag else {}
+        reply = await self._features.call("GET", "/running", headers=headers)
         if reply.status != NOT_MODIFIED:
-            self._experiments.saw(Running.model_validate_json(reply.content))
+            self._split.update(self._features.read(reply, Running.model_validate_json))
             self._etag = reply.etag
 
     async def _read_popular(self) -> None:
-        self._memory.saw_popular(PopularPosts.model_validate_json((await self._get("/popular", {})).content))
-
-    async def _get(self, path: str, headers: Mapping[str, str]) -> Reply:
-        deadline = Deadline.after(CALL_SECONDS)
-        return await self._features.call("GET", path, deadline=deadline, at_most=CALL_SECONDS, headers=headers)
+        self._fallback.keep_popular(await self._features.ask("GET", "/popular", into=PopularPosts.model_validate_json))

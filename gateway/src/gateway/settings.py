@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from chassis.settings import LogLevel, ServiceSettings, prefixed
+from chassis.settings import ServiceSettings, prefixed
 from pydantic import Field
 
 Positive = Annotated[int, Field(ge=1)]
@@ -30,6 +30,5 @@ class Settings(ServiceSettings):
     max_concurrent: Positive = 100
     """Requests at once; more are shed with 503."""
     memory_mb: Positive = 48
-    """For last slates, hidden ids and texts, which are answered with when something is down; a sixth of it for who
-    was told to have been assigned."""
-    log_level: LogLevel = "INFO"
+    """For last slates, hidden ids and texts, which are answered with when something is down; a sixth of it for
+    whose assignment was reported."""

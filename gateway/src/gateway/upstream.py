@@ -1,23 +1,30 @@
 """The services behind the gateway. A call has a budget; only a refused connection is tried again.
 
 UpstreamError
- |- Down      transport error, timeout or 5xx: the request is answered without it
- |- Refused   a 4xx of our own service: somebody's mistake, handed on to the caller or logged as a bug
+ |- Down            transport error, timeout or 5xx: the request is answered without it
+ |- Refused         a 4xx of our own service: the caller's mistake where a call is forwarded, else a bug of ours
+ |- Misunderstood   an answer that is not what was agreed: a bug
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Self, TypeVar
 
 import aiohttp
 import structlog
 from chassis.deadline import Deadline
+from contracts.degradation import Failure
 from prometheus_client import Histogram
 
 from gateway.breaker import Breaker
+
+CALL_SECONDS = 3.0
+JSON = "application/json"
+JSON_BODY = {"Content-Type": JSON}
 
 SECONDS = Histogram(
     "gateway_upstream_seconds",
@@ -26,6 +33,7 @@ SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.12, 0.3, 1.0),
 )
 
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -38,15 +46,17 @@ class Reply:
 
 
 class UpstreamError(Exception):
-    pass
+    """word: what went wrong. Whatever is not an outage is a bug."""
+
+    word: Failure = "bug"
 
 
 class Down(UpstreamError):
-    """The service did not answer in time, or could not. `reason` is one word: timeout, refused, error, open."""
+    """The service did not answer in time, or could not."""
 
-    def __init__(self, service: str, reason: str) -> None:
-        super().__init__(f"{service}: {reason}")
-        self.service, self.reason = service, reason
+    def __init__(self, service: str, word: Failure) -> None:
+        super().__init__(f"{service}: {word}")
+        self.word = word
 
 
 class Refused(UpstreamError):
@@ -55,30 +65,69 @@ class Refused(UpstreamError):
         self.reply = reply
 
 
+class Misunderstood(UpstreamError):
+    pass
+
+
 class Upstream:
     """One kind of calls to one service. What fails together has one breaker: a service that cannot read histories,
     since Postgres is down, still gives rows."""
 
-    def __init__(self, name: str, session: aiohttp.ClientSession) -> None:
-        self.name, self._session, self._breaker = name, session, Breaker()
+    def __init__(
+        self, name: str, session: aiohttp.ClientSession, seconds: float = CALL_SECONDS, breaker: Breaker | None = None
+    ) -> None:
+        """seconds: the most that one call may take of its deadline."""
+        self.name, self.seconds = name, seconds
+        self._session, self._breaker = session, breaker or Breaker()
+
+    def within(self, seconds: float) -> Self:
+        """The same service and breaker, with another budget."""
+        return type(self)(self.name, self._session, seconds, self._breaker)
 
     @property
     def trouble(self) -> str | None:
         return f"{self.name} does not answer" if self._breaker.is_open else None
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        into: Callable[[bytes], T],
+        deadline: Deadline | None = None,
+        content: bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> T:
+        """For a request of our own: what `into` makes of the answer. Raises UpstreamError; a bug is logged here."""
+        try:
+            reply = await self.call(method, path, deadline=deadline, content=content, params=params, headers=headers)
+        except Refused as error:
+            self._log_bug(error)
+            raise
+        return self.read(reply, into)
+
+    def read(self, reply: Reply, into: Callable[[bytes], T]) -> T:
+        """Raises Misunderstood, and logs it, for bytes that `into` refuses with a ValueError."""
+        try:
+            return into(reply.content)
+        except ValueError as error:
+            self._log_bug(error)
+            raise Misunderstood(f"{self.name}: {error}") from error
 
     async def call(
         self,
         method: str,
         path: str,
         *,
-        deadline: Deadline,
-        at_most: float,
+        deadline: Deadline | None = None,
         content: bytes | None = None,
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """at_most: seconds of the deadline that this call may take. Raises Down or Refused."""
-        budget = deadline.remaining(at_most)
+        """deadline: of the request that needs it; by default this call's own budget. Raises Down or Refused."""
+        deadline = deadline or Deadline.after(self.seconds)
+        budget = deadline.remaining(self.seconds)
         if budget <= 0:  # used up by others: says nothing about this service
             raise Down(self.name, "timeout")
         if not self._breaker.allows():
@@ -117,15 +166,10 @@ class Upstream:
             content = await response.read()
             return Reply(response.status, response.content_type, content, response.headers.get("ETag"))
 
-    def _down(self, reason: str, started: float) -> Down:
+    def _down(self, word: Failure, started: float) -> Down:
         self._breaker.failed()
-        SECONDS.labels(self.name, reason).observe(time.perf_counter() - started)
-        return Down(self.name, reason)
+        SECONDS.labels(self.name, word).observe(time.perf_counter() - started)
+        return Down(self.name, word)
 
-
-def in_a_word(what: str, error: Exception) -> str:
-    """The reason in one word. What our own service says wrongly or refuses is a bug, not an outage: it is logged as one."""
-    if isinstance(error, Down):
-        return f"{what}_{error.reason}"
-    log.error("own_service_misunderstood", what=what, error=str(error))
-    return f"{what}_bug"
+    def _log_bug(self, error: Exception) -> None:
+        log.error("own_service_misunderstood", upstream=self.name, error=str(error))

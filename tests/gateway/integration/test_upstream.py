@@ -32,8 +32,8 @@ def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
 async def _reason(url: str) -> str:
     async with http_session(url) as session:
         with pytest.raises(Down) as caught:
-            await Upstream("service", session).call("GET", "/", deadline=Deadline.after(1.0), at_most=0.3)
-        return caught.value.reason
+            await Upstream("service", session, seconds=0.3).call("GET", "/", deadline=Deadline.after(1.0))
+        return caught.value.word
 
 
 def _hang_up(listener: socket.socket) -> None:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, TypedDict
 import anyio.to_thread
 import redis.exceptions
 import structlog
-from chassis.errors import InvalidParameter, NotFound, Unavailable, unfit
+from chassis.errors import InvalidParameter, NotFound, Unavailable, invalid_parameter_from
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.headers import CATALOGUE_VERSION
@@ -125,7 +125,7 @@ async def exposures(request: Request) -> Response:
     try:
         exposure = Exposure.model_validate_json(await request.body())
     except ValidationError as error:
-        raise unfit(error, "body") from error
+        raise invalid_parameter_from(error, "body") from error
     store = _store(request)
     # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
     _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))

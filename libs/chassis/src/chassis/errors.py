@@ -95,7 +95,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     return problem(request, 422, "invalid_parameter", f"{field}: {first['msg']}", field)
 
 
-def unfit(error: ValidationError, whole: str) -> InvalidParameter:
+def invalid_parameter_from(error: ValidationError, whole: str) -> InvalidParameter:
     """For a bare route, which reads what it gets by itself. whole: what to name where no field is at fault."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"]) or whole

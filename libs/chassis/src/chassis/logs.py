@@ -7,8 +7,10 @@ import sys
 
 import structlog
 
+from chassis.settings import LogLevel
 
-def configure_logs(service: str, level: str = "INFO") -> None:
+
+def configure_logs(service: str, level: LogLevel = "INFO") -> None:
     """For the whole process: structlog's events and the standard library's (uvicorn, sqlalchemy) alike."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,

@@ -22,6 +22,8 @@ class ServiceSettings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True)
 
+    log_level: LogLevel = "INFO"
+
     @classmethod
     def read(cls) -> Self:
         """From the environment. Raises SettingsError for a missing, malformed or unknown variable."""

@@ -13,7 +13,7 @@ from typing import Annotated, TypedDict
 import httpx
 from chassis.clients import http_client
 from chassis.deadline import Deadline
-from chassis.errors import InvalidParameter, Unavailable, unfit
+from chassis.errors import InvalidParameter, Unavailable, invalid_parameter_from
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.experiments import EXPLORED
@@ -170,7 +170,7 @@ async def _asked(request: Request, kind: type[Wanted]) -> tuple[BoundScorer, Use
         wanted = kind.model_validate(dict(request.query_params))
         row = UserRow.unpack(await request.body())
     except ValidationError as error:
-        raise unfit(error, "query") from error
+        raise invalid_parameter_from(error, "query") from error
     except BadRecordError as error:
         raise InvalidParameter(f"body: {error}", field="body") from error
     loaded: Loaded = request.state.loaded

@@ -21,4 +21,3 @@ class RankerSettings(ServiceSettings):
     catalogue_poll_seconds: float = 1.0
     max_queue: int = 32
     """Requests that may wait for the scoring thread; more are shed with 503."""
-    log_level: str = "INFO"

@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.access import require_admin_key, require_key
-from gateway.describing import ADMINISTERED, ONE_OF_OURS, OURS, REPORT_CSV
-from gateway.proxy import handed_back, handed_on
+from gateway.forward import forward, respond
+from gateway.routes.openapi import ADMINISTERED, ONE_OF_OURS, OURS, REPORT_CSV
+from gateway.state import UpstreamsDep
+from gateway.upstreams import Upstreams
 
 EDIT_SECONDS = 5.0
 REPORT_SECONDS = 15.0
@@ -28,47 +30,47 @@ ExposureKey = Annotated[str, Path(pattern=r"^[\w-]{1,64}$", description="`X-Requ
 
 
 @read.get("/running", response_model=Running, responses=OURS)
-async def running(request: Request) -> Response:
+async def running(request: Request, upstreams: UpstreamsDep) -> Response:
     """By what every gateway splits users: the running experiments, whose ranker serves the others, and the platform's clock."""
-    return await _handed(request, "/running")
+    return await _read(request, upstreams, "/running")
 
 
 @read.get("/experiments", response_model=list[ExperimentLine], responses=OURS)
-async def experiments(request: Request) -> Response:
+async def experiments(request: Request, upstreams: UpstreamsDep) -> Response:
     """All of them, archived ones too."""
-    return await _handed(request, "/experiments")
+    return await _read(request, upstreams, "/experiments")
 
 
 @read.get("/experiments/{name}", response_model=ExperimentPage, responses=ONE_OF_OURS)
-async def experiment(request: Request, name: Named) -> Response:
+async def experiment(request: Request, upstreams: UpstreamsDep, name: Named) -> Response:
     """The plan, what became of it, and every change with its reason."""
-    return await _handed(request, f"/experiments/{name}")
+    return await _read(request, upstreams, f"/experiments/{name}")
 
 
 @read.get("/experiments/{name}/runs", response_model=list[RunLine], responses=ONE_OF_OURS)
-async def runs(request: Request, name: Named) -> Response:
+async def runs(request: Request, upstreams: UpstreamsDep, name: Named) -> Response:
     """The stored analysis runs."""
-    return await _handed(request, f"/experiments/{name}/runs")
+    return await _read(request, upstreams, f"/experiments/{name}/runs")
 
 
 @read.get("/experiments/{name}/report", response_model=Report, responses=ONE_OF_OURS)
-async def report(request: Request, name: Named, run: Run = None) -> Response:
+async def report(request: Request, upstreams: UpstreamsDep, name: Named, run: Run = None) -> Response:
     """Of a stored run; computed at once where there is none yet."""
-    return await _handed(request, f"/experiments/{name}/report", run)
+    return await _read(request, upstreams, f"/experiments/{name}/report", run)
 
 
 @read.get("/experiments/{name}/report.csv", response_class=Response, responses=REPORT_CSV)
-async def report_csv(request: Request, name: Named, run: Run = None) -> Response:
+async def report_csv(request: Request, upstreams: UpstreamsDep, name: Named, run: Run = None) -> Response:
     """The same as a table."""
-    answer = await _handed(request, f"/experiments/{name}/report.csv", run)
+    answer = await _read(request, upstreams, f"/experiments/{name}/report.csv", run)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer
 
 
 @read.get("/exposures/{key}", response_model=Exposure, responses=ONE_OF_OURS)
-async def exposure(request: Request, key: ExposureKey) -> Response:
+async def exposure(request: Request, upstreams: UpstreamsDep, key: ExposureKey) -> Response:
     """What was served and why, as it was recorded."""
-    return await _handed(request, f"/exposures/{key}")
+    return await _read(request, upstreams, f"/exposures/{key}")
 
 
 @router.put(
@@ -77,16 +79,17 @@ async def exposure(request: Request, key: ExposureKey) -> Response:
     responses=ADMINISTERED,
     dependencies=[Depends(require_admin_key)],
 )
-async def edit(request: Request, name: Named, edit: Edit) -> Response:
+async def edit(request: Request, upstreams: UpstreamsDep, name: Named, edit: Edit) -> Response:
     """Plans, starts, changes, stops, decides or archives. Every gateway follows within two seconds."""
     body = edit.model_dump_json(exclude_unset=True).encode()
-    path = f"/experiments/{name}"
-    return handed_back(await handed_on(request, "administration", "PUT", path, body, seconds=EDIT_SECONDS))
+    edits = upstreams.administration.within(EDIT_SECONDS)
+    return respond(await forward(request, edits, "PUT", f"/experiments/{name}", body))
 
 
-async def _handed(request: Request, path: str, run: int | None = None) -> Response:
+async def _read(request: Request, upstreams: Upstreams, path: str, run: int | None = None) -> Response:
     params = {"run": run} if run is not None else None
-    return handed_back(await handed_on(request, "administration", "GET", path, params=params, seconds=REPORT_SECONDS))
+    reports = upstreams.administration.within(REPORT_SECONDS)
+    return respond(await forward(request, reports, "GET", path, params=params))
 
 
 router.include_router(read)

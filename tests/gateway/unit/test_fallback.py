@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from contracts.records import BadRecordError, Counts, Profile, pack_row
 from contracts.wire import PopularPosts, Post
-from gateway.memory import Memory, Recent
+from gateway.fallback import Fallback, Recent
 from gateway.row import Row, packed_ids, unpacked_ids
 
 MEGABYTE = 2**20
@@ -20,9 +20,9 @@ def row(*hidden: int, age: int | None = 30) -> Row:
 
 
 @pytest.fixture
-def memory() -> Memory:
-    made = Memory(MEGABYTE)
-    made.saw_popular(PopularPosts(overall=posts(1, 2, 3, 4), segments={"3": posts(11, 12, 1)}))
+def fallback() -> Fallback:
+    made = Fallback(MEGABYTE)
+    made.keep_popular(PopularPosts(overall=posts(1, 2, 3, 4), segments={"3": posts(11, 12, 1)}))
     return made
 
 
@@ -30,37 +30,37 @@ def ids(answer: tuple[str, list[Post]]) -> tuple[str, list[int]]:
     return answer[0], [post.id for post in answer[1]]
 
 
-def test_without_anything_else_what_is_popular(memory: Memory) -> None:
-    assert ids(memory.instead(7, "test", None, 3)) == ("popular", [1, 2, 3])
+def test_without_anything_else_what_is_popular(fallback: Fallback) -> None:
+    assert ids(fallback.instead(7, "test", None, 3)) == ("popular", [1, 2, 3])
 
 
-def test_with_a_known_row_what_is_popular_at_that_age_then_popular_each_once(memory: Memory) -> None:
-    assert ids(memory.instead(7, "test", row(12), 4)) == ("popular_in_segment", [11, 1, 2, 3])
+def test_with_a_known_row_what_is_popular_at_that_age_then_popular_each_once(fallback: Fallback) -> None:
+    assert ids(fallback.instead(7, "test", row(12), 4)) == ("popular_in_segment", [11, 1, 2, 3])
 
 
-def test_the_last_slate_first_filled_up_where_posts_were_liked_since(memory: Memory) -> None:
-    memory.saw_slate(7, "test", posts(21, 22, 23))
-    assert ids(memory.instead(7, "test", row(22), 3)) == ("last_slate", [21, 23, 11])
+def test_the_last_slate_first_filled_up_where_posts_were_liked_since(fallback: Fallback) -> None:
+    fallback.keep_slate(7, "test", posts(21, 22, 23))
+    assert ids(fallback.instead(7, "test", row(22), 3)) == ("last_slate", [21, 23, 11])
 
 
-def test_a_slate_is_of_one_user_and_one_model(memory: Memory) -> None:
-    memory.saw_slate(7, "test", posts(21, 22, 23))
-    assert ids(memory.instead(8, "test", None, 1)) == ("popular", [1])
-    assert ids(memory.instead(7, "control", None, 1)) == ("popular", [1])
+def test_a_slate_is_of_one_user_and_one_model(fallback: Fallback) -> None:
+    fallback.keep_slate(7, "test", posts(21, 22, 23))
+    assert ids(fallback.instead(8, "test", None, 1)) == ("popular", [1])
+    assert ids(fallback.instead(7, "control", None, 1)) == ("popular", [1])
 
 
-def test_without_a_row_what_was_hidden_lately_stays_hidden(memory: Memory) -> None:
-    memory.saw_row(7, row(1))
-    memory.saw_like(7, 3)
-    assert ids(memory.instead(7, "test", None, 5)) == ("popular", [2, 4])
+def test_without_a_row_what_was_hidden_lately_stays_hidden(fallback: Fallback) -> None:
+    fallback.keep_row(7, row(1))
+    fallback.keep_like(7, 3)
+    assert ids(fallback.instead(7, "test", None, 5)) == ("popular", [2, 4])
 
 
-def test_a_user_without_age_has_no_segment_of_his_own(memory: Memory) -> None:
-    assert ids(memory.instead(7, "test", row(age=None), 1)) == ("popular", [1])
+def test_a_user_without_age_has_no_segment_of_its_own(fallback: Fallback) -> None:
+    assert ids(fallback.instead(7, "test", row(age=None), 1)) == ("popular", [1])
 
 
 def test_before_anything_is_known_there_is_nothing() -> None:
-    assert Memory(MEGABYTE).instead(7, "test", None, 5)[1] == []
+    assert Fallback(MEGABYTE).instead(7, "test", None, 5)[1] == []
 
 
 def test_what_was_put_first_goes_first_and_the_weight_is_kept() -> None:

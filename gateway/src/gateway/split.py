@@ -1,4 +1,4 @@
-"""The experiments that run, and where they put a user."""
+"""The split: the running experiments, and where they place a user."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contracts.clock import REAL
 from contracts.experiments import Assignment, Experiment, Running
 
 
-class Enrolled(NamedTuple):
+class Enrolment(NamedTuple):
     """A user's part in an experiment."""
 
     experiment: Experiment
@@ -20,29 +20,29 @@ class Enrolled(NamedTuple):
 class Placement(NamedTuple):
     """What becomes of a user's request.
 
-    group: said as `exp_group`; while interleaving, the first slot's team is said instead.
-    ranker: whose posts he gets. seen: in which experiment that was decided, None where in none.
+    group: the answer's `exp_group`; while interleaving, the first slot's team stands there instead.
+    ranker: whose posts the user gets. visible: the experiment that decided it, None where none did.
     shadows: the experiments that ask another ranker beside.
     """
 
     group: Group
     ranker: Group
-    seen: Enrolled | None = None
-    shadows: tuple[Enrolled, ...] = ()
+    visible: Enrolment | None = None
+    shadows: tuple[Enrolment, ...] = ()
 
     @property
-    def exposed(self) -> Enrolled | None:
+    def exposed(self) -> Enrolment | None:
         """The experiment whose exposure the answer is: a shadow one needs it too, to compare with."""
-        return self.seen or (self.shadows[0] if self.shadows else None)
+        return self.visible or (self.shadows[0] if self.shadows else None)
 
     @property
-    def enrolled(self) -> tuple[Enrolled, ...]:
-        return self.shadows if self.seen is None else (self.seen, *self.shadows)
+    def enrolments(self) -> tuple[Enrolment, ...]:
+        return self.shadows if self.visible is None else (self.visible, *self.shadows)
 
 
-class Experiments:
-    """All that this process knows of them. Before feature-service has named them nobody takes part, and the gateway
-    is not ready: a guessed split would be an exposure to the wrong ranker."""
+class Split:
+    """What this process knows of the running experiments. Before feature-service has named them nobody takes part, and
+    the gateway is not ready: a guessed split would be an exposure to the wrong ranker."""
 
     def __init__(self) -> None:
         self._running: Running | None = None
@@ -52,7 +52,7 @@ class Experiments:
     def known(self) -> bool:
         return self._running is not None
 
-    def saw(self, running: Running) -> None:
+    def update(self, running: Running) -> None:
         self._running, self._clock = running, REAL if running.clock == REAL else running.clock
 
     def now(self) -> datetime:
@@ -60,12 +60,12 @@ class Experiments:
         return datetime.now(UTC) if self._clock is REAL else self._clock.now()
 
     def place(self, user_id: int, now: datetime) -> Placement:
-        """Of the experiments that users see, one that names the user comes before one whose slice holds him."""
+        """Of the visible experiments, one that names the user comes before one whose slice holds the user."""
         running = self._running
         if running is None:
             return Placement("control", "control")
-        seen: Enrolled | None = None
-        shadows: list[Enrolled] = []
+        visible: Enrolment | None = None
+        shadows: list[Enrolment] = []
         for experiment in running.experiments:
             if not experiment.is_on(now):
                 continue
@@ -73,10 +73,10 @@ class Experiments:
             if not assignment.enrolled:
                 continue
             if not experiment.plan.is_seen:
-                shadows.append(Enrolled(experiment, assignment))
-            elif seen is None or user_id in experiment.plan.forced:
-                seen = Enrolled(experiment, assignment)
-        if seen is None:
+                shadows.append(Enrolment(experiment, assignment))
+            elif visible is None or user_id in experiment.plan.forced:
+                visible = Enrolment(experiment, assignment)
+        if visible is None:
             return Placement(running.otherwise, running.otherwise, None, tuple(shadows))
-        group = seen.assignment.group
-        return Placement(group, seen.experiment.plan.rankers.get(group, group), seen, tuple(shadows))
+        group = visible.assignment.group
+        return Placement(group, visible.experiment.plan.rankers.get(group, group), visible, tuple(shadows))

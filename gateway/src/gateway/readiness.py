@@ -1,0 +1,41 @@
+"""What `/readyz` looks at: ready is a gateway that could answer, and that splits users as all other gateways do."""
+
+from __future__ import annotations
+
+from contracts.assignment import Group
+from starlette.requests import Request
+
+from gateway.state import state_of
+
+
+async def can_fall_back(request: Request) -> str | None:
+    """Whatever else is down."""
+    popular = state_of(request)["fallback"].popular
+    return None if popular is not None else "feature-service has not answered yet: nothing to fall back on"
+
+
+async def knows_experiments(request: Request) -> str | None:
+    known = state_of(request)["split"].known
+    return None if known else "feature-service has not named the running experiments yet"
+
+
+async def features_trouble(request: Request) -> str | None:
+    trouble = state_of(request)["upstreams"].features.trouble
+    return f"{trouble}: last slates and popular posts are given" if trouble else None
+
+
+async def control_trouble(request: Request) -> str | None:
+    return _ranker_trouble(request, "control")
+
+
+async def test_trouble(request: Request) -> str | None:
+    return _ranker_trouble(request, "test")
+
+
+def _ranker_trouble(request: Request, group: Group) -> str | None:
+    trouble = state_of(request)["upstreams"].rankers[group].trouble
+    return f"{trouble}: its group gets last slates and popular posts" if trouble else None
+
+
+CHECKS = {"fallback": can_fall_back, "experiments": knows_experiments}
+WARNINGS = {"features": features_trouble, "control": control_trouble, "test": test_trouble}

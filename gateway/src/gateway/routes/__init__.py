@@ -1,0 +1,1 @@
+"""The public calls, by what they are about."""

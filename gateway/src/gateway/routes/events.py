@@ -1,0 +1,45 @@
+"""What happens on the network: events, registrations, publications. Durable when answered; behind a key."""
+
+from __future__ import annotations
+
+from contracts.wire import Accepted, EventBatch, PostContent, PostId, UserId, UserProfile
+from fastapi import APIRouter, Depends
+from starlette.requests import Request
+from starlette.responses import Response
+
+from gateway.access import require_key
+from gateway.forward import forward
+from gateway.routes.openapi import WRITING
+from gateway.state import FallbackDep, UpstreamsDep
+from gateway.upstream import JSON, Upstream
+
+router = APIRouter(tags=["writing"], dependencies=[Depends(require_key)], responses=WRITING)
+
+
+@router.post("/events", status_code=202, response_model=Accepted)
+async def events(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, batch: EventBatch) -> Response:
+    """Views and likes, at most 1,000. 202 when they are durable; the very next request honours a like."""
+    answer = await _write(request, upstreams.writes, "POST", "/events", batch)
+    for event in batch.events:
+        if event.action == "like":
+            fallback.keep_like(event.user_id, event.post_id)
+    return answer
+
+
+@router.put("/user/{id}", status_code=202, response_model=Accepted)
+async def put_user(request: Request, upstreams: UpstreamsDep, id: UserId, profile: UserProfile) -> Response:
+    """Registers a user, or replaces the profile."""
+    return await _write(request, upstreams.writes, "PUT", f"/users/{id}", profile)
+
+
+@router.put("/post/{id}", status_code=202, response_model=Accepted)
+async def put_post(request: Request, upstreams: UpstreamsDep, id: PostId, content: PostContent) -> Response:
+    """Publishes a post: it can be recommended within seconds."""
+    return await _write(request, upstreams.writes, "PUT", f"/posts/{id}", content)
+
+
+async def _write(
+    request: Request, writes: Upstream, method: str, path: str, body: EventBatch | UserProfile | PostContent
+) -> Response:
+    reply = await forward(request, writes, method, path, body.model_dump_json().encode())
+    return Response(reply.content, 202, media_type=JSON)

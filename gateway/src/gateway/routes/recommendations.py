@@ -1,0 +1,87 @@
+"""The calls that answer with posts."""
+
+from __future__ import annotations
+
+import time as clocks
+from datetime import datetime
+
+from chassis.deadline import Deadline
+from chassis.errors import Unavailable
+from contracts.degradation import joined
+from contracts.headers import COLD_START, DEGRADED, MODEL, SHORT
+from contracts.wire import Post, Recommendations
+from fastapi import APIRouter
+from prometheus_client import Counter, Histogram
+from pydantic import TypeAdapter
+from starlette.background import BackgroundTask
+from starlette.responses import Response
+
+from gateway.recommend import Recommendation
+from gateway.request import RecommendationRequest
+from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
+from gateway.split import Placement
+from gateway.state import RequestState, StateDep
+from gateway.upstream import JSON
+
+router = APIRouter(tags=["recommendations"])
+
+SECONDS = Histogram(
+    "gateway_recommendation_seconds",
+    "From a request to its answer, by the user's group; previews are not counted.",
+    ["group"],
+    buckets=(0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5),
+)
+UNANSWERED = Counter("gateway_unanswered_total", "Requests for which there was nothing to recommend.", ["group"])
+_posts = TypeAdapter(list[Post])
+
+
+@router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
+async def recommendations(state: StateDep, id: Id, time: At = None, limit: Limit = 5) -> Response:
+    """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
+    now = state["split"].now()
+    placement = state["split"].place(id, now)
+    state["assignments"].note(id, placement.enrolments, now)
+    request = _request(state, id, placement, time, now, limit)
+    try:
+        answer = await state["recommend"](request)
+    except Unavailable:
+        UNANSWERED.labels(placement.group).inc()
+        raise
+    SECONDS.labels(answer.group).observe(clocks.perf_counter() - request.started)
+    body = Recommendations(exp_group=answer.group, recommendations=answer.posts).model_dump_json()
+    after = BackgroundTask(state["shadows"].start, request, answer, placement.shadows) if placement.shadows else None
+    return Response(body, headers=_headers(answer, limit), media_type=JSON, background=after)
+
+
+@router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
+async def recommendations_of(state: StateDep, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
+    """The posts of one model, whatever the user's group. A preview: not an exposure."""
+    request = _request(state, id, Placement(group, group), time, state["split"].now(), limit)
+    answer = await state["recommend"](request)
+    return Response(_posts.dump_json(answer.posts), headers=_headers(answer, limit), media_type=JSON)
+
+
+def _request(
+    state: RequestState, user_id: int, placement: Placement, time: datetime | None, now: datetime, limit: int
+) -> RecommendationRequest:
+    return RecommendationRequest(
+        key=state["request_id"],
+        user_id=user_id,
+        placement=placement,
+        limit=limit,
+        time=time or now,
+        arrived=now,
+        started=clocks.perf_counter(),
+        deadline=Deadline.after(state["deadline_seconds"]),
+    )
+
+
+def _headers(answer: Recommendation, limit: int) -> dict[str, str]:
+    headers = {MODEL: f"{answer.model}@{answer.version}" if answer.version else answer.model}
+    if answer.degraded:
+        headers[DEGRADED] = joined(answer.degraded)
+    if answer.cold_start:
+        headers[COLD_START] = "1"
+    if len(answer.posts) < limit:
+        headers[SHORT] = "1"
+    return headers

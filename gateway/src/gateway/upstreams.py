@@ -1,0 +1,57 @@
+"""Every way to the services behind, opened together."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from chassis.clients import http_session
+from contracts.assignment import Group
+from prometheus_client import Gauge
+
+from gateway.settings import Settings
+from gateway.upstream import Upstream
+
+BUDGET = Gauge("gateway_budget_seconds", "The most that a call to another service may take.", ["of"])
+
+
+@dataclass(frozen=True, slots=True)
+class Upstreams:
+    """Each fails apart from the others. To feature-service by what a call needs there: Redis (features), Postgres
+    (histories), the log (writes), Postgres for longer than the others (administration), and records that nobody waits
+    for. To a ranker by whether somebody waits for posts, or for reasons (explainers)."""
+
+    features: Upstream
+    histories: Upstream
+    writes: Upstream
+    administration: Upstream
+    records: Upstream
+    rankers: Mapping[Group, Upstream]
+    explainers: Mapping[Group, Upstream]
+
+
+@asynccontextmanager
+async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
+    ranker_seconds = settings.ranker_ms / 1000
+    BUDGET.labels("ranker").set(ranker_seconds)
+    async with AsyncExitStack() as stack:
+        features, control, test = [
+            await stack.enter_async_context(http_session(url))
+            for url in (settings.features_url, settings.control_url, settings.test_url)
+        ]
+        yield Upstreams(
+            features=Upstream("feature-service", features),
+            histories=Upstream("histories", features),
+            writes=Upstream("writes", features),
+            administration=Upstream("administration", features),
+            records=Upstream("records", features),
+            rankers={
+                "control": Upstream("ranker-control", control, ranker_seconds),
+                "test": Upstream("ranker-test", test, ranker_seconds),
+            },
+            explainers={
+                "control": Upstream("explain-control", control),
+                "test": Upstream("explain-test", test),
+            },
+        )
