@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from contracts.assignment import Group
+from contracts.degradation import LAST_SLATE, POPULAR, POPULAR_IN_SEGMENT
 from contracts.wire import User
 
 NO_DATA = "The console cannot read its data. Feeds are not affected."
@@ -14,9 +15,9 @@ UNKNOWN = "–"
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(#@]?[A-ZА-ЯЁ0-9])")
 FALLBACKS = {
-    "popular": "popular posts",
-    "popular_in_segment": "posts popular with users of this age",
-    "last_slate": "the posts that this user was shown last",
+    POPULAR: "popular posts",
+    POPULAR_IN_SEGMENT: "posts popular with users of this age",
+    LAST_SLATE: "the posts that this user was shown last",
 }
 _SMALLEST_REST = 40
 

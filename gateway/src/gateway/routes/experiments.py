@@ -31,7 +31,7 @@ ExposureKey = Annotated[str, Path(pattern=r"^[\w-]{1,64}$", description="`X-Requ
 
 @read.get("/running", response_model=Running, responses=OURS)
 async def running(request: Request, upstreams: UpstreamsDep) -> Response:
-    """By what every gateway splits users: the running experiments, whose ranker serves the others, and the platform's clock."""
+    """What every gateway splits users by: the running experiments, whose ranker serves the others, and the clock."""
     return await _read(request, upstreams, "/running")
 
 

@@ -1,7 +1,7 @@
-"""What gunicorn is told in a container: `gunicorn --config python:chassis.gunicorn gateway.app:create()`.
+"""gunicorn's settings in a container: `gunicorn --config python:chassis.gunicorn gateway.app:create()`.
 
-HOST and PORT say where it listens unless `--bind` does. One worker each: more containers for more load. Without a readable
-setting the master ends with status 4, after the one line that names the variable.
+HOST and PORT say where it listens unless `--bind` does. One worker each: more containers for more load. Without a
+readable setting the master ends with status 4, after the one line that names the variable.
 """
 
 from __future__ import annotations

@@ -35,5 +35,5 @@ def health_routes(checks: Mapping[str, Check], warnings: Mapping[str, Check] = M
 
 
 async def _failing(checks: Mapping[str, Check], request: Request) -> dict[str, str]:
-    found = {name: await check(request) for name, check in checks.items()}
-    return {name: reason for name, reason in found.items() if reason is not None}
+    reasons = {name: await check(request) for name, check in checks.items()}
+    return {name: reason for name, reason in reasons.items() if reason is not None}

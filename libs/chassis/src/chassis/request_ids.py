@@ -16,7 +16,7 @@ _HEADER = REQUEST_ID.lower().encode()
 class RequestIds:
     """ASGI middleware. The id stands in `request.state.request_id`.
 
-    public: the caller is anybody, so that an id of his counts for nothing and one is made here.
+    public: the caller may be anybody, so that an id that came counts for nothing and one is made here.
     """
 
     def __init__(self, app: ASGIApp, *, public: bool) -> None:

@@ -7,6 +7,7 @@ from math import inf
 
 import numpy as np
 import numpy.typing as npt
+from contracts.degradation import UNLOGGED
 
 Floats = npt.NDArray[np.float64]
 
@@ -45,7 +46,7 @@ class Tally:
         line.users.add(user)
         line.requests += 1
         line.degraded += degraded != ""
-        line.unlogged += "unlogged" in degraded
+        line.unlogged += UNLOGGED in degraded
         line.likes += likes
         line.hits += likes > 0
         line.expected += expected
