@@ -14,9 +14,9 @@ from chassis.deadline import Deadline
 from chassis.errors import Unavailable
 from contracts.records import UserRow
 from ranking.candidates import Candidates
+from ranking.queue import Queue
 from ranking.retrieval import KEPT
 from ranking.scorer import BoundScorer, Scorer, Scores
-from ranking.server import Queue
 
 from tests.support.data.toy_model import NOW, LengthEncoder, toy_artefact, toy_catalogue, toy_row
 

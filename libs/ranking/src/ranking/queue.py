@@ -1,0 +1,67 @@
+"""Who waits for the one scoring thread, and who is turned away."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from chassis.deadline import Deadline
+from chassis.errors import Unavailable
+from contracts.records import UserRow
+from contracts.wire import Ranking
+from prometheus_client import Counter, Histogram
+
+from ranking.scorer import BoundScorer
+
+SCORE_SECONDS = Histogram(
+    "ranker_score_seconds",
+    "Time to rank one user, without waiting.",
+    buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.05),
+)
+SHED = Counter("ranker_shed_total", "Requests refused because too many waited or their time was up.")
+PACE_WEIGHT = 0.1
+"""What the latest ranking weighs in the running mean."""
+
+
+class Queue:
+    """One scoring thread, and a bound on who waits for it: the event loop never computes."""
+
+    def __init__(self, max_waiting: int) -> None:
+        self._max_waiting, self._waiting = max_waiting, 0
+        self._pace = 0.0
+        """Seconds a ranking takes, as a running mean."""
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
+
+    async def rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
+        """Raises Unavailable when too many wait, or the caller's time is up or would be before its turn."""
+        if self._waiting >= self._max_waiting:
+            raise _shed("too many requests wait")
+        if self._waiting * self._pace >= deadline.remaining():  # nobody waiting: tried, however slow the last one was
+            raise _shed("the deadline would pass before ranking begins")
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(
+                self._thread, self._rank, bound, row, now, limit, deadline
+            )
+        finally:
+            self._waiting -= 1
+
+    def _rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
+        if deadline.remaining() <= 0:
+            raise _shed("the deadline passed before ranking began")
+        started = time.perf_counter()
+        ids, scores = bound.rank(row, now, limit)
+        seconds = time.perf_counter() - started
+        SCORE_SECONDS.observe(seconds)
+        self._pace += PACE_WEIGHT * (seconds - self._pace)
+        manifest = bound.scorer.manifest
+        return Ranking(model=manifest.name, version=manifest.version, posts=ids.tolist(), scores=scores.tolist())
+
+    def close(self) -> None:
+        self._thread.shutdown()
+
+
+def _shed(why: str) -> Unavailable:
+    SHED.inc()
+    return Unavailable(why)
