@@ -1,7 +1,7 @@
 """What the composition root leaves on a request, and the dependencies by which routes reach it.
 
-They are coroutines: FastAPI runs a plain function in a thread. On the hot path a route takes the whole state by one
-dependency, as each one costs some 15 µs.
+They are coroutines: FastAPI runs a plain function in a thread. Each costs a request some 15 µs all the same, so that the
+hot path, which needs nearly everything, calls `state_of` itself.
 """
 
 from __future__ import annotations

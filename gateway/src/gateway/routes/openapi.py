@@ -34,7 +34,7 @@ At = Annotated[
 ]
 
 
-def _group(
+async def _group(
     group: Annotated[
         str, Path(description="Whose posts.", examples=["test"], json_schema_extra={"enum": list(GROUPS)})
     ],

@@ -14,13 +14,14 @@ from fastapi import APIRouter
 from prometheus_client import Counter, Histogram
 from pydantic import TypeAdapter
 from starlette.background import BackgroundTask
+from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
 from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
 from gateway.split import Placement
-from gateway.state import RequestState, StateDep
+from gateway.state import RequestState, state_of
 from gateway.upstream import JSON
 
 router = APIRouter(tags=["recommendations"])
@@ -36,32 +37,34 @@ _posts = TypeAdapter(list[Post])
 
 
 @router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
-async def recommendations(state: StateDep, id: Id, time: At = None, limit: Limit = 5) -> Response:
+async def recommendations(request: Request, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
+    state = state_of(request)
     now = state["split"].now()
     placement = state["split"].place(id, now)
     state["assignments"].note(id, placement.enrolments, now)
-    request = _request(state, id, placement, time, now, limit)
+    wanted = _wanted(state, id, placement, time, now, limit)
     try:
-        answer = await state["recommend"](request)
+        answer = await state["recommend"](wanted)
     except Unavailable:
         UNANSWERED.labels(placement.group).inc()
         raise
-    SECONDS.labels(answer.group).observe(clocks.perf_counter() - request.started)
+    SECONDS.labels(answer.group).observe(clocks.perf_counter() - wanted.started)
     body = Recommendations(exp_group=answer.group, recommendations=answer.posts).model_dump_json()
-    after = BackgroundTask(state["shadows"].start, request, answer, placement.shadows) if placement.shadows else None
+    after = BackgroundTask(state["shadows"].start, wanted, answer, placement.shadows) if placement.shadows else None
     return Response(body, headers=_headers(answer, limit), media_type=JSON, background=after)
 
 
 @router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
-async def recommendations_of(state: StateDep, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
+async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
-    request = _request(state, id, Placement(group, group), time, state["split"].now(), limit)
-    answer = await state["recommend"](request)
+    state = state_of(request)
+    wanted = _wanted(state, id, Placement(group, group), time, state["split"].now(), limit)
+    answer = await state["recommend"](wanted)
     return Response(_posts.dump_json(answer.posts), headers=_headers(answer, limit), media_type=JSON)
 
 
-def _request(
+def _wanted(
     state: RequestState, user_id: int, placement: Placement, time: datetime | None, now: datetime, limit: int
 ) -> RecommendationRequest:
     return RecommendationRequest(
