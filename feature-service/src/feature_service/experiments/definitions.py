@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from chassis.errors import NotFound
 from contracts.experiments import Change, Experiment
-from sqlalchemy import Connection, bindparam, text
+from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from feature_service.database.engine import naive
+from feature_service.database.queries import query
 
 _ALL = text("SELECT definition FROM experiments ORDER BY name")
 _RUNNING = text("SELECT definition FROM experiments WHERE state = 'running' ORDER BY name")
 _ONE = text("SELECT definition FROM experiments WHERE name = :name")
-_PUT = text(
-    "INSERT INTO experiments (name, definition, state, revision) VALUES (:name, :definition, :state, :revision) "
-    "ON CONFLICT (name) DO UPDATE SET definition = excluded.definition, state = excluded.state, "
-    "revision = excluded.revision"
-).bindparams(bindparam("definition", type_=JSONB))
-_RECORD = text(
-    "INSERT INTO experiment_history (name, at, reason, definition, by, what, revision) "
-    "VALUES (:name, :at, :reason, :definition, :by, :what, :revision)"
-).bindparams(bindparam("definition", type_=JSONB))
+_PUT = query(__package__, "put", definition=JSONB())
+_RECORD = query(__package__, "record", definition=JSONB())
 _HISTORY = text("SELECT at, by, reason, what, revision FROM experiment_history WHERE name = :name ORDER BY id")
 
 
@@ -33,7 +29,12 @@ def experiments(connection: Connection) -> list[Experiment]:
 
 
 def running(connection: Connection) -> list[Experiment]:
-    return [Experiment.model_validate(definition) for definition in connection.execute(_RUNNING).scalars()]
+    return [Experiment.model_validate(definition) for definition in running_definitions(connection)]
+
+
+def running_definitions(connection: Connection) -> Sequence[dict[str, Any]]:
+    """As JSON, not validated: what Postgres holds is what gateways get."""
+    return connection.execute(_RUNNING).scalars().all()
 
 
 def experiment(connection: Connection, name: str) -> Experiment:
@@ -53,7 +54,7 @@ def history(connection: Connection, name: str) -> list[Change]:
 
 
 def record(connection: Connection, new: Experiment, now: datetime, *, by: str, reason: str, what: str) -> None:
-    """The experiment and the line of its history; the caller holds `experiments.ALONE`."""
+    """The experiment and the line of its history; the caller holds `published.ALONE`."""
     definition = json.loads(new.model_dump_json())
     values = {"name": new.name, "definition": definition, "revision": new.revision}
     connection.execute(_PUT, {**values, "state": new.state})

@@ -10,18 +10,20 @@ limits belong well above what is usual.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
 from contracts.clock import Clock
-from contracts.experiments import Experiment, Guardrail
+from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE
+from contracts.experiments import Experiment, Guardrail, GuardrailMetric
 from experiments.shares import wilson
 from prometheus_client import Counter
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, RowMapping
 
 from feature_service.database.engine import naive
+from feature_service.database.queries import query
 from feature_service.experiments.definitions import record, running
 from feature_service.experiments.lifecycle import is_rolled_back, rolled_back
 from feature_service.experiments.published import ALONE, publish
@@ -35,11 +37,14 @@ CONFIDENCE = 0.99
 BY = "guardrail"
 ROLLBACKS = Counter("ingest_rollbacks_total", "Experiments whose guardrail was breached.", ["experiment", "metric"])
 
-_COUNTS = r"""
-SELECT count(*) AS n, count(*) FILTER (WHERE degraded LIKE '%ranker\_%') AS failed,
-  count(*) FILTER (WHERE model_version = '') AS fallbacks{slow}
-FROM exposures WHERE experiment = :name AND served_at > :since AND served_at <= :until {group}
-"""
+_COUNTS = query(__package__, "guardrail_counts")
+_WORDS = {"ranker_failed": RANKER_FAILED_LIKE, "fallback": FALLBACK_VERSION}
+COLUMNS: Mapping[GuardrailMetric, str] = {
+    "slow_share": "slow",
+    "error_share": "failed",
+    "fallback_share": "fallbacks",
+}
+"""Of each metric: where the answers past it are counted, here and in `exposure_days`."""
 
 log = structlog.get_logger()
 
@@ -129,31 +134,25 @@ def _is_over(experiment: Experiment, now: datetime) -> bool:
 
 def _breach(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Breach | None:
     """The first guardrail that is certainly past its limit. Of an interleaved experiment every answer counts."""
-    rules = experiment.plan.guardrails
-    slow = [(place, rule.over_ms) for place, rule in enumerate(rules) if rule.over_ms is not None]
-    columns = "".join(f", count(*) FILTER (WHERE took_ms > :over_{place}) AS slow_{place}" for place, _ in slow)
-    group = "" if experiment.plan.mode == "interleave" else "AND exp_group = 'test'"
-    row = connection.execute(
-        text(_COUNTS.format(slow=columns, group=group)),
-        {
-            "name": experiment.name,
-            "since": naive(
-                max(clock.at(real - WINDOW), experiment.periods[experiment.period(clock.at(real))].starts_at)
-            ),
-            "until": naive(clock.at(real) + SKEW * clock.speed),
-            **{f"over_{place}": limit for place, limit in slow},
-        },
-    ).one()
-    return _first(rules, row._mapping)
+    rules, now = experiment.plan.guardrails, clock.at(real)
+    begin = experiment.periods[experiment.period(now)].starts_at
+    values = {
+        "name": experiment.name,
+        "since": naive(max(clock.at(real - WINDOW), begin)),
+        "until": naive(now + SKEW * clock.speed),
+        "over_ms": next((rule.over_ms for rule in rules if rule.over_ms is not None), None),
+        "interleaved": experiment.plan.mode == "interleave",
+    }
+    counts = connection.execute(_COUNTS, values | _WORDS).mappings().one()
+    return _first_breach(rules, counts)
 
 
-def _first(rules: Sequence[Guardrail], counts: object) -> Breach | None:
-    found: dict[str, int] = dict(counts)  # type: ignore[call-overload]
-    if found["n"] < FEWEST:
+def _first_breach(rules: Sequence[Guardrail], counts: RowMapping) -> Breach | None:
+    if (answers := counts["answers"]) < FEWEST:
         return None
-    for place, rule in enumerate(rules):
-        column = {"slow_share": f"slow_{place}", "error_share": "failed", "fallback_share": "fallbacks"}[rule.metric]
-        low = wilson(found[column], found["n"], CONFIDENCE).low
+    for rule in rules:
+        past = counts[COLUMNS[rule.metric]]
+        low = wilson(past, answers, CONFIDENCE).low
         if low > rule.limit:
-            return Breach(rule, found[column], found["n"], low)
+            return Breach(rule, past, answers, low)
     return None

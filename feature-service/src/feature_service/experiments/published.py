@@ -8,6 +8,8 @@ from hashlib import blake2b
 from contracts.clock import REAL
 from sqlalchemy import Connection, Engine, text
 
+from feature_service.database.queries import query
+from feature_service.experiments.definitions import running_definitions
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import EXPERIMENTS
 
@@ -15,18 +17,13 @@ ALONE = text("SELECT pg_advisory_xact_lock(8002)")
 """Held by whoever changes or publishes experiments, until the end of his transaction: the last one to write into Redis
 is the one who read last."""
 
-_RUNNING = text("SELECT definition FROM experiments WHERE state = 'running' ORDER BY name")
-_DECIDED = text(
-    "SELECT definition FROM experiments WHERE definition -> 'decision' ->> 'outcome' IS NOT NULL "
-    "AND definition -> 'plan' ->> 'mode' <> 'shadow' ORDER BY definition -> 'decision' ->> 'at' DESC, name LIMIT 1"
-)
+_LAST_DECIDED = query(__package__, "last_decided")
 
 
 def publish_experiments(connection: Connection, client: Client) -> None:
     """Writes `Running`, all but its clock, from what the connection sees; it must be in a transaction of its own."""
     connection.execute(ALONE)
-    running = connection.execute(_RUNNING).scalars().all()
-    body = {"experiments": running, "otherwise": otherwise(connection)}
+    body = {"experiments": running_definitions(connection), "otherwise": otherwise(connection)}
     client.set(EXPERIMENTS, json.dumps(body, ensure_ascii=False))
 
 
@@ -37,7 +34,7 @@ def publish(engine: Engine, client: Client) -> None:
 
 def otherwise(connection: Connection) -> str:
     """The ranker of whoever is in no experiment: by the last decision, that of the group test if it was shipped."""
-    definition = connection.execute(_DECIDED).scalar_one_or_none()
+    definition = connection.execute(_LAST_DECIDED).scalar_one_or_none()
     if definition is None:
         return "control"
     group = "test" if definition["decision"]["outcome"] == "ship" else "control"

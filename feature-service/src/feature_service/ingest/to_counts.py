@@ -13,10 +13,11 @@ import numpy as np
 import structlog
 from contracts.catalogue import tick_of
 from contracts.records import Counts, Profile, latest
-from sqlalchemy import Engine, bindparam, text
+from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
+from feature_service.database.queries import query
 from feature_service.ingest.to_postgres import BATCH, COUNTED, Writer
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
@@ -28,10 +29,7 @@ Command = Sequence[str | int | bytes]
 
 log = structlog.get_logger()
 
-_FATES = text(
-    "SELECT position, fate FROM event_ledger WHERE shard = :shard AND (user_id, key) IN "
-    "(SELECT u, k FROM unnest(CAST(:users AS integer[]), :keys) AS t(u, k))"
-).bindparams(bindparam("keys", type_=ARRAY(String)))
+_FATES = query(__package__, "fates", keys=ARRAY(String))
 
 
 @dataclass(slots=True)

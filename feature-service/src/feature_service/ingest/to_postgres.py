@@ -12,6 +12,7 @@ from sqlalchemy.types import Integer, String
 
 from feature_service.database import offsets
 from feature_service.database.engine import naive
+from feature_service.database.queries import query
 from feature_service.ingest.attribution import attribute
 from feature_service.ingest.exposures import record_assignments, record_exposures, record_shadows
 from feature_service.keyspace.keys import POSTS_SHARD
@@ -33,50 +34,15 @@ UNKNOWN_POST = "unknown_post"
 _KNOWN_POSTS = text("SELECT id FROM post_text_df WHERE id = ANY(:ids)").bindparams(
     bindparam("ids", type_=ARRAY(Integer))
 )
-# An event whose post was unknown is asked again when it comes again: it counts, or becomes a dead letter again.
-_LEDGER = text(
-    "INSERT INTO event_ledger (user_id, key, shard, position, fate) "
-    "SELECT u, k, :shard, p, f FROM unnest(:users, :keys, :positions, :fates) AS t(u, k, p, f) "
-    "ON CONFLICT (user_id, key) DO UPDATE SET shard = excluded.shard, position = excluded.position, fate = excluded.fate "
-    "WHERE event_ledger.fate = 'unknown_post' RETURNING position"
-).bindparams(
-    bindparam("users", type_=ARRAY(Integer)),
-    bindparam("keys", type_=ARRAY(String)),
-    bindparam("positions", type_=ARRAY(String)),
-    bindparam("fates", type_=ARRAY(String)),
+_LEDGER = query(
+    __package__, "ledger", users=ARRAY(Integer), keys=ARRAY(String), positions=ARRAY(String), fates=ARRAY(String)
 )
-_FEED = text(
-    "INSERT INTO feed_data (timestamp, user_id, post_id, action, target) "
-    "SELECT at, u, p, a, CASE a WHEN 'view' THEN 0 END FROM unnest(:times, :users, :posts, :actions) AS t(at, u, p, a)"
-).bindparams(
-    bindparam("times", type_=ARRAY(TIMESTAMP)),
-    bindparam("users", type_=ARRAY(Integer)),
-    bindparam("posts", type_=ARRAY(Integer)),
-    bindparam("actions", type_=ARRAY(String)),
+_FEED = query(
+    __package__, "feed", times=ARRAY(TIMESTAMP), users=ARRAY(Integer), posts=ARRAY(Integer), actions=ARRAY(String)
 )
-# The view that a like follows is the user's latest one of that post before it.
-_TARGETS = text(
-    "UPDATE feed_data SET target = 1 FROM ("
-    "  SELECT DISTINCT ON (l.u, l.p, l.t) l.u, l.p, v.timestamp AS at"
-    "  FROM unnest(:users, :posts, :times) AS l(u, p, t)"
-    "  JOIN feed_data v ON v.user_id = l.u AND v.post_id = l.p AND v.action = 'view' AND v.timestamp <= l.t"
-    "  ORDER BY l.u, l.p, l.t, v.timestamp DESC"
-    ") liked WHERE user_id = liked.u AND post_id = liked.p AND action = 'view' AND timestamp = liked.at"
-).bindparams(
-    bindparam("users", type_=ARRAY(Integer)),
-    bindparam("posts", type_=ARRAY(Integer)),
-    bindparam("times", type_=ARRAY(TIMESTAMP)),
-)
-_USER = text(
-    "INSERT INTO user_data (user_id, age, gender, country, city, exp_group, os, source) "
-    "VALUES (:user_id, :age, :gender, :country, :city, :exp_group, :os, :source) ON CONFLICT (user_id) DO UPDATE SET "
-    "age = excluded.age, gender = excluded.gender, country = excluded.country, city = excluded.city, "
-    "exp_group = excluded.exp_group, os = excluded.os, source = excluded.source"
-)
-_POST = text(
-    "INSERT INTO post_text_df (id, text, topic) VALUES (:id, :text, :topic) "
-    "ON CONFLICT (id) DO UPDATE SET text = excluded.text, topic = excluded.topic"
-)
+_TARGETS = query(__package__, "targets", users=ARRAY(Integer), posts=ARRAY(Integer), times=ARRAY(TIMESTAMP))
+_USER = query(__package__, "user")
+_POST = query(__package__, "post")
 
 
 class Writer:

@@ -24,9 +24,14 @@ from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Integer, String
 
+from feature_service.database.queries import query, read_sql
+
 Row = Mapping[str, Any]
 PARTS = 2
 """Of the users, each summed on a connection of its own: as many as the platform has cores."""
+
+_PEOPLE = read_sql(__package__, "people")
+_FORCED = query(__package__, "forced")
 
 _NUMERATORS: dict[Metric, str] = {
     "hit_rate": "h",
@@ -95,7 +100,8 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
     values["stays"] = stays
     snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
 
-    def ask(statement: str, more: Mapping[str, object] | None = None) -> list[Row]:
+    def ask(name: str, more: Mapping[str, object] | None = None) -> list[Row]:
+        statement = read_sql(__package__, name).replace("/*people*/", people)
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as opened:
             opened.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
             opened.execute(text("SET LOCAL work_mem = '128MB'"))
@@ -103,14 +109,14 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
             return _rows(opened, statement, {**values, **(more or {})})
 
     with ThreadPoolExecutor(PARTS) as pool:
-        course = [pool.submit(ask, people + _COURSE, {"part": part}) for part in range(PARTS)]
-        totals = pool.submit(ask, people + _TOTALS)
-        groups, models = pool.submit(ask, _GROUPS), pool.submit(ask, _MODELS)
-        arrivals = pool.submit(ask, people + _ARRIVALS)
-        assigned = pool.submit(ask, _ASSIGNED)
-        unattributed = pool.submit(ask, _UNATTRIBUTED)
-        votes = pool.submit(ask, _VOTES) if experiment.plan.mode == "interleave" else None
-        shadow = pool.submit(ask, _SHADOW) if experiment.plan.mode == "shadow" else None
+        course = [pool.submit(ask, "course", {"part": part}) for part in range(PARTS)]
+        totals = pool.submit(ask, "totals")
+        groups, models = pool.submit(ask, "groups"), pool.submit(ask, "models")
+        arrivals = pool.submit(ask, "arrivals")
+        assigned = pool.submit(ask, "assigned")
+        unattributed = pool.submit(ask, "unattributed")
+        votes = pool.submit(ask, "votes") if experiment.plan.mode == "interleave" else None
+        shadow = pool.submit(ask, "shadow") if experiment.plan.mode == "shadow" else None
         found = totals.result()
         return Aggregates(
             totals=_placed(found, ""),
@@ -144,14 +150,8 @@ def _forced(connection: Connection, name: str) -> list[int]:
     return [int(user) for user in connection.execute(_FORCED, {"name": name}).scalars()]
 
 
-_FORCED = text(
-    "SELECT DISTINCT jsonb_object_keys(definition -> 'plan' -> 'forced') FROM experiment_history WHERE name = :name "
-    "AND jsonb_typeof(definition -> 'plan' -> 'forced') = 'object'"
-)
-
-
 def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
-    """The CTE of who is compared, and for each period, by bucket, whether later weights leave the group as it is."""
+    """The statement of who is compared, and for each period, by bucket, whether later weights leave the group as it is."""
     places = compared(experiment)
     stays = ["1" * len(period.table) for period in experiment.periods]
     for place in places:
@@ -174,91 +174,6 @@ def _bucket(salt: str) -> str:
         for place in range(4)
     ]
     return f"(SELECT (({') + ('.join(words)})) % 10000 FROM (SELECT md5(user_id || '{salt}') AS digest) d)::int"
-
-
-_PEOPLE = """
-WITH people AS MATERIALIZED (SELECT * FROM (
-  SELECT DISTINCT ON (user_id) user_id, weight_period AS stratum, exp_group, at::date AS day,
-    likes_before::float8 / nullif(views_before, 0) AS z
-  FROM assignments WHERE experiment = :name AND weight_period = ANY (:periods) /*forced*/
-  ORDER BY user_id, weight_period) firsts /*stays*/)
-"""
-_COURSE = """,
-cumulated AS (
-  SELECT user_id, day, exposures AS n, hits AS h, likes AS l,
-    sum(exposures) OVER w AS cn, sum(hits) OVER w AS ch, sum(likes) OVER w AS cl
-  FROM exposure_days
-  WHERE experiment = :name AND weight_period = ANY (:periods) AND user_id % :parts = :part
-  WINDOW w AS (PARTITION BY user_id ORDER BY day ROWS UNBOUNDED PRECEDING))
-SELECT stratum, exp_group, cumulated.day, 0 AS users, sum(n) AS n, sum(h) AS h, sum(l) AS l,
-  sum(n * (2 * cn - n)) AS nn, sum(h * (2 * ch - h)) AS hh, sum(l * (2 * cl - l)) AS ll,
-  sum(n * ch + h * cn - n * h) AS nh, sum(n * cl + l * cn - n * l) AS nl
-FROM cumulated JOIN people USING (user_id) GROUP BY 1, 2, 3
-"""
-_ARRIVALS = "SELECT stratum, exp_group, day, count(*) AS users FROM people GROUP BY 1, 2, 3"
-_TOTALS = """,
-total AS (
-  SELECT user_id, sum(exposures) AS n, sum(hits) AS h, sum(likes) AS l, sum(exposures - degraded) AS kn,
-    sum(hits - degraded_hits) AS kh, sum(likes - degraded_likes) AS kl
-  FROM exposure_days WHERE experiment = :name AND weight_period = ANY (:periods) GROUP BY user_id)
-SELECT stratum, exp_group, count(*) AS users,
-  sum(n) AS n, sum(h) AS h, sum(l) AS l, sum(n * n) AS nn, sum(h * h) AS hh, sum(l * l) AS ll,
-  sum(n * h) AS nh, sum(n * l) AS nl,
-  sum(z) AS z, sum(z * z) AS zz, sum(n * z) AS nz, sum(h * z) AS hz, sum(l * z) AS lz,
-  count(*) FILTER (WHERE z IS NULL) AS m, sum(n) FILTER (WHERE z IS NULL) AS nm,
-  sum(h) FILTER (WHERE z IS NULL) AS hm, sum(l) FILTER (WHERE z IS NULL) AS lm,
-  sum(kn) AS kept_n, sum(kh) AS kept_h, sum(kl) AS kept_l, sum(kn * kn) AS kept_nn, sum(kh * kh) AS kept_hh,
-  sum(kl * kl) AS kept_ll, sum(kn * kh) AS kept_nh, sum(kn * kl) AS kept_nl
-FROM people LEFT JOIN total USING (user_id) GROUP BY 1, 2
-"""
-_ASSIGNED = """
-SELECT weight_period, exp_group, count(*) AS users FROM (
-  SELECT DISTINCT ON (user_id) weight_period, exp_group FROM assignments
-  WHERE experiment = :name AND user_id <> ALL (:forced) ORDER BY user_id, weight_period) firsts GROUP BY 1, 2
-"""
-_GROUPS = """
-SELECT exp_group, sum(exposures) AS exposures, sum(degraded) AS degraded, sum(likes) AS likes, sum(failed) AS failed,
-  sum(fallbacks) AS fallbacks, sum(slow) AS slow
-FROM exposure_days WHERE experiment = :name AND user_id <> ALL (:forced) GROUP BY 1
-"""
-_MODELS = """
-SELECT exp_group, model, model_version FROM exposure_models WHERE experiment = :name
-ORDER BY exposures DESC, model, model_version
-"""
-_UNATTRIBUTED = "SELECT reason, sum(likes) AS likes FROM unattributed_likes WHERE experiment = :name GROUP BY reason"
-_VOTES = """
-WITH votes AS (
-  SELECT user_id, count(*) FILTER (WHERE team = 't') AS test, count(*) FILTER (WHERE team = 'c') AS control FROM (
-    SELECT user_id, substr(teams, array_position(posts, post_id), 1) AS team
-    FROM exposures JOIN exposure_likes USING (key)
-    WHERE experiment = :name AND teams IS NOT NULL AND user_id <> ALL (:forced)) credited GROUP BY user_id)
-SELECT count(*) FILTER (WHERE test > control) AS test, count(*) FILTER (WHERE control > test) AS control,
-  count(*) FILTER (WHERE control = test) AS ties,
-  (SELECT count(*) FROM exposures WHERE experiment = :name AND teams IS NULL) AS excluded
-FROM votes
-"""
-_SHADOW = """
-WITH asked AS MATERIALIZED (
-  SELECT s.user_id, s.took_ms, s.failed, cardinality(e.posts) AS shown, agreed.shared, agreed.tau
-  FROM shadows s LEFT JOIN exposures e USING (key) LEFT JOIN LATERAL (
-    WITH common AS (
-      SELECT ours.place AS a, theirs.place AS b FROM unnest(e.posts) WITH ORDINALITY ours(post, place)
-      JOIN unnest(s.posts) WITH ORDINALITY theirs(post, place) USING (post))
-    SELECT (SELECT count(*) FROM common) AS shared,
-      (SELECT avg(sign((x.a - y.a) * (x.b - y.b))::float8) FROM common x JOIN common y ON x.a < y.a) AS tau
-  ) agreed ON s.failed IS NULL AND e.posts IS NOT NULL
-  WHERE s.experiment = :name),
-by_user AS (
-  SELECT sum(shared) AS shared, sum(shown) FILTER (WHERE shared IS NOT NULL) AS shown, sum(tau) AS tau, count(tau) AS taus
-  FROM asked GROUP BY user_id)
-SELECT count(*) AS asked, count(failed) AS failed,
-  percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY took_ms) FILTER (WHERE failed IS NULL) AS quantiles,
-  (SELECT ARRAY[count(*), sum(shared), sum(shown), sum(shared * shared), sum(shown * shown), sum(shared * shown)]::float8[]
-    FROM by_user WHERE shown > 0) AS overlap,
-  (SELECT ARRAY[count(*), sum(tau), sum(taus), sum(tau * tau), sum(taus * taus), sum(tau * taus)]::float8[]
-    FROM by_user WHERE taus > 0) AS correlation
-FROM asked
-"""
 
 
 def _rows(connection: Connection, statement: str, values: Mapping[str, object]) -> list[Row]:

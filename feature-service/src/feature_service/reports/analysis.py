@@ -15,7 +15,7 @@ from sqlalchemy import Engine
 
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.definitions import history
-from feature_service.experiments.guardrails import breach_of
+from feature_service.experiments.guardrails import COLUMNS, breach_of
 from feature_service.reports import readings
 from feature_service.reports.aggregates import Aggregates, Row, aggregate
 
@@ -108,7 +108,7 @@ class _Analysis:
         found = []
         breached = breach_of(self._experiment)
         for rule in self._plan.guardrails:
-            column = {"slow_share": "slow", "error_share": "failed", "fallback_share": "fallbacks"}[rule.metric]
+            column = COLUMNS[rule.metric]
             counts: dict[Group, tuple[int, int]] = {
                 group: (self._sum(group, column), self._sum(group, "exposures")) for group in GROUPS
             }

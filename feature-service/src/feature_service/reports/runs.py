@@ -17,6 +17,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 
 from feature_service.database import offsets
 from feature_service.database.engine import naive
+from feature_service.database.queries import query
 from feature_service.keyspace.clock import read_clock
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, all_shards
@@ -33,23 +34,11 @@ DURATION = Gauge("ingest_analysis_seconds", "How long the last analysis run took
 _STORE = text(
     "INSERT INTO analysis_runs (experiment, at, final, report) VALUES (:name, :at, :final, :report) RETURNING id"
 ).bindparams(bindparam("report", type_=JSONB))
-_FORGET = text(
-    "DELETE FROM analysis_runs WHERE experiment = :name AND NOT final "
-    "AND id NOT IN (SELECT id FROM analysis_runs WHERE experiment = :name ORDER BY id DESC LIMIT :kept) "
-    "AND id NOT IN (SELECT max(id) FROM analysis_runs WHERE experiment = :name GROUP BY at::date)"
-)
-_LINES = text(
-    "SELECT id, at, report -> 'verdict' ->> 'kind' AS verdict FROM analysis_runs WHERE experiment = :name ORDER BY id DESC"
-)
-_READ = text(
-    "SELECT id, report FROM analysis_runs WHERE experiment = :name AND (id = :run OR CAST(:run AS bigint) IS NULL) "
-    "ORDER BY id DESC LIMIT 1"
-)
+_FORGET = query(__package__, "forget_runs")
+_LINES = query(__package__, "run_lines")
+_READ = query(__package__, "run")
 _EXISTS = text("SELECT EXISTS (SELECT FROM experiments WHERE name = :name)")
-_DUE = text(
-    "SELECT name, state FROM experiments e WHERE state = 'running' OR (state IN ('stopped', 'archived') "
-    "AND NOT EXISTS (SELECT FROM analysis_runs r WHERE r.experiment = e.name AND r.final)) ORDER BY name"
-)
+_DUE = query(__package__, "due")
 _ALONE = text("SELECT pg_try_advisory_xact_lock(8003)")
 """Of several ingest processes one analyses."""
 

@@ -10,13 +10,10 @@ from contracts.wire import Exposure, FeedPage, FeedRow, User
 from sqlalchemy import Engine, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from feature_service.database.queries import query
+
 _USER = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data WHERE user_id = :id")
-_EXPOSURE = text(
-    'SELECT key, user_id, experiment, mode, exp_group AS "group", ranker, model, model_version, posts, scores, teams, '
-    "propensities, degraded, asked_for, served_at, took_ms, weight_period, "
-    "ARRAY(SELECT post_id FROM exposure_likes l WHERE l.key = e.key ORDER BY at, post_id) AS likes "
-    "FROM exposures e WHERE key = :key"
-)
+_EXPOSURE = query(__package__, "exposure")
 _PAGE = """
 SELECT timestamp, user_id, post_id, action, target FROM feed_data
 WHERE {whose} = :id AND timestamp <= :before

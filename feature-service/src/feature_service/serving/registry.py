@@ -15,6 +15,7 @@ from contracts.reports import ExperimentLine, Report, RunLine
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
+from feature_service.database.queries import query
 from feature_service.experiments.definitions import experiment, experiments, history, record
 from feature_service.experiments.lifecycle import changed, created
 from feature_service.experiments.published import ALONE, publish
@@ -22,10 +23,7 @@ from feature_service.keyspace.connection import Client
 from feature_service.reports import runs
 from feature_service.reports.analysis import analyse
 
-_VERDICTS = text(
-    "SELECT DISTINCT ON (experiment) experiment, report -> 'verdict' ->> 'kind' AS verdict FROM analysis_runs "
-    "ORDER BY experiment, id DESC"
-)
+_VERDICTS = query(__package__, "verdicts")
 _NEWEST_RUN = text("SELECT max(id) FROM analysis_runs WHERE experiment = :name")
 
 log = structlog.get_logger()

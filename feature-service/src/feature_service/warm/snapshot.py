@@ -22,6 +22,7 @@ from contracts.wire import UserProfile
 from sqlalchemy import Connection, Row, text
 
 from feature_service.database.engine import naive
+from feature_service.database.queries import query
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, Keys, all_shards
 from feature_service.keyspace.posts import (
@@ -45,35 +46,11 @@ U = TypeVar("U")
 
 _USERS = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data")
 _POSTS = text("SELECT id, text, topic FROM post_text_df ORDER BY id")
-_SEGMENT = "coalesce(width_bucket(age, CAST(:bands AS int[])), cardinality(CAST(:bands AS int[])) + 1)"
-"""As `contracts.records.segments_of`; NULL, of an unknown age or user, is the last."""
-_POST_COUNTS = text(
-    f"SELECT post_id, {_SEGMENT} AS segment, count(*) FILTER (WHERE action = 'view' AND timestamp < :tick) AS views, "
-    "count(*) FILTER (WHERE action = 'like' AND timestamp < :tick) AS likes, "
-    "count(*) FILTER (WHERE action = 'like') AS all_likes, "
-    "max(timestamp) FILTER (WHERE timestamp < :tick) AS last, "
-    "min(min(timestamp) FILTER (WHERE action = 'view')) OVER (PARTITION BY post_id) AS first_view "
-    "FROM feed_data LEFT JOIN user_data USING (user_id) GROUP BY 1, 2"
-)
-_OPEN_HOURS = text(
-    f"SELECT post_id, {_SEGMENT} AS segment, action, date_trunc('hour', timestamp) AS hour, count(*) AS n "
-    "FROM feed_data LEFT JOIN user_data USING (user_id) WHERE timestamp >= :tick GROUP BY 1, 2, 3, 4"
-)
-_USER_COUNTS = text(
-    "SELECT user_id, topic, count(*) FILTER (WHERE action = 'view') AS views, "
-    "count(*) FILTER (WHERE action = 'like') AS likes, max(timestamp) FILTER (WHERE action = 'view') AS last_view, "
-    "max(timestamp) FILTER (WHERE action = 'like') AS last_like "
-    "FROM feed_data JOIN post_text_df ON id = post_id GROUP BY user_id, topic ORDER BY user_id"
-)
-_RECENT = text(
-    "SELECT asked.user_id, post_id, timestamp FROM unnest(CAST(:users AS int[])) AS asked(user_id), LATERAL "
-    "(SELECT post_id, timestamp FROM feed_data WHERE user_id = asked.user_id AND action = 'view' "
-    f"AND EXISTS (SELECT FROM post_text_df WHERE id = post_id) ORDER BY timestamp DESC, post_id DESC LIMIT {RECENT_VIEWS}) AS last"
-)
-_LIKES = text(
-    "SELECT user_id, post_id FROM feed_data WHERE action = 'like' GROUP BY user_id, post_id "
-    "ORDER BY user_id, min(timestamp), post_id"
-)
+_POST_COUNTS = query(__package__, "post_counts")
+_OPEN_HOURS = query(__package__, "open_hours")
+_USER_COUNTS = query(__package__, "user_counts")
+_RECENT_VIEWS = query(__package__, "recent_views")
+_LIKES = query(__package__, "likes")
 _TO_THE_END = text("SET LOCAL cursor_tuple_fraction = 1")
 """A cursor's plan is for its first tenth else: by index, row by row, four times as slow for all."""
 _ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'user_data'::regclass")
@@ -157,16 +134,17 @@ class Loader:
         asked = {"tick": naive(datetime.fromtimestamp(self._tick, UTC)), "bands": list(AGE_BANDS)}
         for row in self._connection.execute(_POST_COUNTS, asked):
             if (place := places.get(row.post_id)) is not None:
-                counts[place, row.segment] = row.views, row.likes
+                segment = _segment(row.band)
+                counts[place, segment] = row.views, row.likes
                 first_view[place] = _seconds(row.first_view)
                 until = max(until, next_tick_after(_seconds(row.last))) if row.last else until
-                liked.append((SEGMENTS[row.segment], row.post_id, row.all_likes))
+                liked.append((SEGMENTS[segment], row.post_id, row.all_likes))
         with self._client.pipeline() as pipe:
             pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes())
             pipe.set(self._keys.tick, self._tick).set(self._keys.counted_until, until)
             for row in self._connection.execute(_OPEN_HOURS, asked):
                 if (place := places.get(row.post_id)) is not None:
-                    counter = counter_of(place, row.segment, row.action == "like")
+                    counter = counter_of(place, _segment(row.band), row.action == "like")
                     pipe.hincrby(self._keys.hours, f"{_seconds(row.hour)}:{counter}", row.n)
             pipe.execute()
         return liked
@@ -190,7 +168,7 @@ class Loader:
     def _recent(self, users: list[int]) -> dict[int, list[tuple[int, int]]]:
         """Time and post of each user's last views, by the index on users and times: not by a pass over the feed."""
         found: dict[int, list[tuple[int, int]]] = {}
-        for row in self._connection.execute(_RECENT, {"users": users}):
+        for row in self._connection.execute(_RECENT_VIEWS, {"users": users, "recent": RECENT_VIEWS}):
             found.setdefault(row.user_id, []).append((_seconds(row.timestamp), row.post_id))
         return found
 
@@ -269,6 +247,11 @@ def _top(likes: list[tuple[int, int]]) -> list[int]:
 def _position(connection: Connection, shard: int) -> str:
     found = connection.execute(text("SELECT position FROM shard_offsets WHERE shard = :shard"), {"shard": shard})
     return found.scalar_one_or_none() or BEGINNING
+
+
+def _segment(band: int | None) -> int:
+    """As `contracts.records.segments_of`: an unknown age is the last."""
+    return len(SEGMENTS) - 1 if band is None else band
 
 
 def _seconds(moment: datetime | None) -> int:
