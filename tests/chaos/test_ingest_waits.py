@@ -7,12 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from typing import cast
 
 import httpx
 import psycopg2
 import pytest
 from feature_service.ingest.health import Rounds, reported
 from feature_service.ingest.rounds import run
+from feature_service.keyspace.connection import Client
 from feature_service.keyspace.generations import ABANDONED_AFTER_SECONDS, building
 from feature_service.keyspace.keys import BUILDING, POSTS_SHARD, RETIRED, Keys, log_key, shard_of
 from feature_service.keyspace.scripts import APPLY
@@ -123,8 +125,8 @@ def test_a_warm_up_that_died_pins_neither_log_nor_memory(platform: FeaturePlatfo
 def test_a_lease_is_renewed_for_as_long_as_its_warm_up_lives(platform: FeaturePlatform) -> None:
     with building(platform.client, lease_seconds=0.4) as generation:
         time.sleep(1.0)
-        assert int(platform.client.get(BUILDING)) == generation
-        assert platform.client.zscore(RETIRED, generation) > time.time()
+        assert int(platform.client.get(BUILDING) or 0) == generation
+        assert (platform.client.zscore(RETIRED, generation) or 0) > time.time()
 
 
 def test_of_two_warm_ups_at_once_the_later_one_goes_into_service(platform: FeaturePlatform) -> None:
@@ -167,7 +169,7 @@ def test_a_post_that_was_applied_when_ingest_died_is_in_the_catalogue_all_the_sa
     platform.http.put("/posts/500", json={"text": "news", "topic": "science"})
     platform.writer.write(POSTS_SHARD)
     alive = platform.applier._client
-    platform.applier._client = _DyingClient(alive, APPLY)
+    platform.applier._client = cast(Client, _DyingClient(alive, APPLY))
     with pytest.raises(_Dies):
         platform.applier.apply(platform.keys, POSTS_SHARD)
     platform.applier._client = alive

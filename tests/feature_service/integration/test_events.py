@@ -210,5 +210,7 @@ def test_who_is_not_there_is_not_found(platform: FeaturePlatform) -> None:
 def test_a_user_takes_at_most_300_bytes(platform: FeaturePlatform) -> None:
     keys = platform.keys
     for user in range(200, 210):
-        profile, counts = platform.client.mget(keys.profile(user), keys.user_counts(user))
+        profile, counts = platform.client.mget([keys.profile(user), keys.user_counts(user)])
+        assert profile is not None
+        assert counts is not None
         assert len(profile) + len(counts) <= 300

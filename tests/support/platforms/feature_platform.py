@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol, cast
 
 import httpx
 import numpy as np
@@ -51,12 +52,36 @@ def fill(engine: Engine, rng: np.random.Generator) -> None:
                 connection.execute(text("INSERT INTO feed_data VALUES (:at, :u, :p, 'like', NULL)"), row)
 
 
+class Redis(Client, Protocol):
+    """What tests ask of Redis beyond what the platform does."""
+
+    def config_set(self, name: str, value: str) -> object: ...
+
+    def hset(
+        self,
+        name: str,
+        key: str | None = None,
+        value: bytes | None = None,
+        mapping: Mapping[str, bytes] | None = None,
+    ) -> int: ...
+
+    def hexists(self, name: str, key: str) -> bool: ...
+
+    def hvals(self, name: str) -> list[bytes]: ...
+
+    def zscore(self, name: str, value: str | int) -> float | None: ...
+
+    def xadd(self, name: str, fields: Mapping[str, Any]) -> bytes: ...
+
+    def xlen(self, name: str) -> int: ...
+
+
 @dataclass
 class FeaturePlatform:
     url: str
     redis_url: str
     postgres_url: str
-    client: Client
+    client: Redis
     engine: Engine
     ingest: Ingest
     writer: Writer
@@ -82,7 +107,7 @@ class FeaturePlatform:
 
     @property
     def keys(self) -> Keys:
-        return Keys(int(self.client.get(GENERATION)))
+        return Keys(int(self.client.get(GENERATION) or 0))
 
     def count(self, table: str, where: str = "TRUE") -> int:
         with self.engine.connect() as connection:
@@ -141,7 +166,9 @@ def feature_platform(postgres_url: str, redis_url: str, *, warmed: bool = True) 
         if warmed:
             warm(redis_url, postgres_url, shards=SHARDS)
         with served(create(settings)) as url, httpx.Client(base_url=url, timeout=10) as http:
-            yield FeaturePlatform(url, redis_url, postgres_url, client, engine, ingest, writer, applier, http)
+            yield FeaturePlatform(
+                url, redis_url, postgres_url, cast(Redis, client), engine, ingest, writer, applier, http
+            )
     engine.dispose()
 
 

@@ -106,7 +106,7 @@ class Ingest:
 
     def _trim(self) -> None:
         """Below the lowest offset that Postgres or any generation still needs."""
-        generations = [Keys(int(value)) for value in self._client.mget(GENERATION, BUILDING) if value]
+        generations = [Keys(int(value)) for value in self._client.mget([GENERATION, BUILDING]) if value]
         for shard in self._shards:
             needed = [self._writer.offset(shard)]
             needed += [self._applier.offset(keys, shard) for keys in generations]

@@ -1,4 +1,4 @@
-"""The platform's clock, as it lies in Redis: everybody takes "now" from it. Absent: real time.
+"""The platform's clock, kept in Redis: every process takes "now" from it. Absent: real time.
 
 Deadlines, leases and latencies stay in real time.
 """
@@ -12,7 +12,7 @@ from datetime import datetime
 import redis.exceptions
 from contracts.clock import REAL, Clock
 
-from feature_service.keyspace.connection import Client
+from feature_service.keyspace.connection import AsyncClient, Client
 from feature_service.keyspace.keys import CLOCK
 
 CACHED_SECONDS = 1.0
@@ -30,29 +30,32 @@ def set_clock(client: Client, clock: Clock | None) -> None:
         client.set(CLOCK, clock.model_dump_json())
 
 
-def parse_clock(found: bytes | None) -> Clock:
-    return Clock.model_validate_json(found) if found else REAL
+def parse_clock(json: bytes | None) -> Clock:
+    return Clock.model_validate_json(json) if json else REAL
 
 
-class _Cached:
-    def __init__(self, client: Client) -> None:
-        self._client, self._clock, self._until = client, REAL, 0.0
+class _Expiry:
+    def __init__(self) -> None:
+        self._until = 0.0
 
-    def _is_old(self) -> bool:
-        """Says so to one asker a second; the others go by what was known."""
+    def is_over(self) -> bool:
+        """True for one caller a second: it reads the clock again, the others go by what was read last."""
         if (now := time.monotonic()) < self._until:
             return False
         self._until = now + CACHED_SECONDS
         return True
 
 
-class PlatformClock(_Cached):
+class PlatformClock:
     """For ingest, over a client that waits."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self._clock, self._expiry = client, REAL, _Expiry()
 
     @property
     def clock(self) -> Clock:
         """At most a second old. Raises redis.exceptions.RedisError."""
-        if self._is_old():
+        if self._expiry.is_over():
             self._clock = read_clock(self._client)
         return self._clock
 
@@ -60,11 +63,14 @@ class PlatformClock(_Cached):
         return self.clock.now()
 
 
-class ServiceClock(_Cached):
+class ServiceClock:
     """For the service. Where Redis does not answer, the clock runs on as it was."""
 
+    def __init__(self, client: AsyncClient) -> None:
+        self._client, self._clock, self._expiry = client, REAL, _Expiry()
+
     async def read(self) -> Clock:
-        if self._is_old():
+        if self._expiry.is_over():
             with suppress(redis.exceptions.RedisError, OSError):
                 self._clock = parse_clock(await self._client.get(CLOCK))
         return self._clock

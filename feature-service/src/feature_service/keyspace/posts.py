@@ -54,15 +54,15 @@ def publish_snapshot(client: Client, keys: Keys) -> None:
     """Makes the catalogue anew out of what the generation holds now."""
     of_posts = (keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view)
     names = (*of_posts, keys.tick, keys.counted_until, keys.changes)
-    *found, of = client.eval(READ_POSTS, len(names), *names)
-    catalogue = _catalogue(*found)
+    *parts, changes = client.eval(READ_POSTS, len(names), *names)
+    catalogue = _catalogue(*parts)
     places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
-    client.eval(PUT_SNAPSHOT, len(places), *places, catalogue.version, catalogue.pack(), of)
+    client.eval(PUT_SNAPSHOT, len(places), *places, catalogue.version, catalogue.pack(), changes)
 
 
 def publish_missed_snapshot(client: Client, keys: Keys) -> None:
     """The one that was due when ingest died between a change and its snapshot."""
-    changes, shown = client.mget(keys.changes, keys.snapshot_of)
+    changes, shown = client.mget([keys.changes, keys.snapshot_of])
     if int(changes or 0) != int(shown or 0):
         publish_snapshot(client, keys)
 

@@ -10,13 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from contracts.records import Profile
-
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import DEAD_LETTERS
-from feature_service.keyspace.posts import text_entry
 from feature_service.keyspace.scripts import REPLAY
-from feature_service.log.entries import Body, FeedEvent, Published, Registered, order, parse
+from feature_service.log.entries import effect_of, order, parse
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +35,7 @@ class DeadLetter:
 
 def list_dead_letters(client: Client) -> list[DeadLetter]:
     """Oldest first; at most the 10,000 that are kept."""
-    found = client.hgetall(DEAD_LETTERS).items()
-    letters = [DeadLetter(name.decode(), *_parts(value)) for name, value in found]
+    letters = [DeadLetter(name.decode(), *_parts(value)) for name, value in client.hgetall(DEAD_LETTERS).items()]
     return sorted(letters, key=lambda letter: (order(letter.id.split(":")[1]), letter.shard))
 
 
@@ -56,21 +52,10 @@ def replay(client: Client, ids: Sequence[str]) -> list[str]:
     arguments: list[str | int | bytes] = []
     for letter_id in ids:
         if (letter := read_dead_letter(client, letter_id)) is not None:
-            arguments += [letter_id, *_effect(parse("0-0", letter.body).body)]
+            arguments += [letter_id, *effect_of(parse("0-0", letter.body).body)]
     return [name.decode() for name in client.eval(REPLAY, 0, *arguments)] if arguments else []
 
 
 def _parts(value: bytes) -> tuple[str, bytes]:
     reason, _, body = value.partition(b"\n")
     return reason.decode(errors="replace"), body
-
-
-def _effect(body: Body | None) -> tuple[str, int, bytes]:
-    """What the append script does at once for such an entry."""
-    if isinstance(body, FeedEvent) and body.event.action == "like":
-        return "hide", body.event.user_id, body.event.post_id.to_bytes(4, "little")
-    if isinstance(body, Registered):
-        return "profile", body.user_id, Profile.of(body.profile).pack()
-    if isinstance(body, Published):
-        return "text", body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)
-    return "", 0, b""

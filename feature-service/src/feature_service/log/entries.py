@@ -11,11 +11,13 @@ from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
 import redis
+from contracts.records import Profile
 from contracts.wire import Assigned, Event, Exposure, Message, PostContent, Shadowed, UserProfile
 from pydantic import Field, TypeAdapter, ValidationError
 
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, log_key
+from feature_service.keyspace.posts import text_entry
 from feature_service.keyspace.scripts import READ_LOG
 
 
@@ -141,6 +143,21 @@ def parse(position: str, raw: bytes) -> Entry:
         return Entry(position, _body.validate_json(raw), raw)
     except ValidationError as error:
         return Entry(position, None, raw, fault=f"unreadable: {error.errors()[0]['msg']}")
+
+
+Effect = tuple[str, int, bytes]
+"""What an entry does at once, as `keyspace/scripts/effect.lua` takes it: the effect, its key, its value."""
+
+
+def effect_of(body: Body | None) -> Effect:
+    """A like hides its post, a profile and a text replace the old one; anything else waits for ingest."""
+    if isinstance(body, FeedEvent) and body.event.action == "like":
+        return "hide", body.event.user_id, body.event.post_id.to_bytes(4, "little")
+    if isinstance(body, Registered):
+        return "profile", body.user_id, Profile.of(body.profile).pack()
+    if isinstance(body, Published):
+        return "text", body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)
+    return "", 0, b""
 
 
 def lowest(positions: Iterable[str]) -> str:

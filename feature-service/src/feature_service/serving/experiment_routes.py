@@ -15,55 +15,50 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from feature_service.reports.export import as_csv
-from feature_service.serving.registry import Registry
+from feature_service.serving.state import Now, RegistryDep
 
 router = APIRouter(prefix="/experiments")
+RunId = Annotated[int | None, Query(ge=1)]
 
 
 @router.get("")
-async def lines(request: Request) -> list[ExperimentLine]:
-    return await anyio.to_thread.run_sync(_registry(request).lines)
+async def lines(registry: RegistryDep) -> list[ExperimentLine]:
+    return await anyio.to_thread.run_sync(registry.lines)
 
 
 @router.get("/{name}")
-async def page(request: Request, name: str) -> ExperimentPage:
-    return await anyio.to_thread.run_sync(_registry(request).page, name)
+async def page(registry: RegistryDep, name: str) -> ExperimentPage:
+    return await anyio.to_thread.run_sync(registry.page, name)
 
 
 @router.put("/{name}")
-async def edit(request: Request, name: Name) -> ExperimentPage:
+async def edit(request: Request, registry: RegistryDep, now: Now, name: Name) -> ExperimentPage:
     try:
         wanted = Edit.model_validate_json(await request.body())
     except ValidationError as error:
-        raise refused(error) from error
-    now = await request.state.clock.now()
-    return await anyio.to_thread.run_sync(_registry(request).edit, name, wanted, now)
+        raise invalid_edit(error) from error
+    return await anyio.to_thread.run_sync(registry.edit, name, wanted, now)
 
 
 @router.get("/{name}/runs")
-async def runs(request: Request, name: str) -> list[RunLine]:
-    return await anyio.to_thread.run_sync(_registry(request).runs, name)
+async def runs(registry: RegistryDep, name: str) -> list[RunLine]:
+    return await anyio.to_thread.run_sync(registry.runs, name)
 
 
 @router.get("/{name}/report")
-async def report(request: Request, name: str, run: Annotated[int | None, Query(ge=1)] = None) -> Report:
-    return await _report(request, name, run)
+async def report(registry: RegistryDep, now: Now, name: str, run: RunId = None) -> Report:
+    return await anyio.to_thread.run_sync(registry.report, name, run, now)
 
 
 @router.get("/{name}/report.csv", response_class=Response)
-async def report_csv(request: Request, name: str, run: Annotated[int | None, Query(ge=1)] = None) -> Response:
-    found = await _report(request, name, run)
-    headers = {"Content-Disposition": f'attachment; filename="{found.experiment.name}-{found.at:%Y-%m-%d}.csv"'}
-    return Response(as_csv(found), media_type="text/csv; charset=utf-8", headers=headers)
+async def report_csv(registry: RegistryDep, now: Now, name: str, run: RunId = None) -> Response:
+    report = await anyio.to_thread.run_sync(registry.report, name, run, now)
+    headers = {"Content-Disposition": f'attachment; filename="{report.experiment.name}-{report.at:%Y-%m-%d}.csv"'}
+    return Response(as_csv(report), media_type="text/csv; charset=utf-8", headers=headers)
 
 
-async def _report(request: Request, name: str, run: int | None) -> Report:
-    now = await request.state.clock.now()
-    return await anyio.to_thread.run_sync(_registry(request).report, name, run, now)
-
-
-def refused(error: ValidationError) -> InvalidParameter:
-    """Names the field; where what is wrong is how a plan's fields hang together, the one of which the message speaks."""
+def invalid_edit(error: ValidationError) -> InvalidParameter:
+    """Names the field; where the fields of a plan contradict each other, the first that the message names."""
     first = error.errors()[0]
     place = [str(part) for part in first["loc"]]
     message = first["msg"].removeprefix("Value error, ")
@@ -72,8 +67,3 @@ def refused(error: ValidationError) -> InvalidParameter:
         place += list(named)[:1]
     field = ".".join(place) or "body"
     return InvalidParameter(f"{field}: {message}", field=field)
-
-
-def _registry(request: Request) -> Registry:
-    registry: Registry = request.state.registry
-    return registry

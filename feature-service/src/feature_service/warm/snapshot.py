@@ -206,7 +206,7 @@ class Loader:
     def _texts(self, posts: set[int]) -> dict[int, object]:
         ordered = sorted(posts)
         entries = self._client.hmget(self._keys.texts, ordered) if ordered else []
-        return {post: json.loads(entry) for post, entry in zip(ordered, entries, strict=True)}
+        return {post: json.loads(entry) for post, entry in zip(ordered, entries, strict=True) if entry is not None}
 
 
 def in_chunks(connection: Connection, statement: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:

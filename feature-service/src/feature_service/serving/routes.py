@@ -1,0 +1,157 @@
+"""The calls of gateway and ranker: bytes in, bytes out on the hot path; Postgres only for profiles and histories."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+import anyio.to_thread
+from chassis.errors import InvalidParameter, NotFound, unfit
+from contracts.headers import CATALOGUE_VERSION
+from contracts.wire import (
+    USER_ID_MAX,
+    Accepted,
+    Assignments,
+    EventBatch,
+    Exposure,
+    FeedPage,
+    PostContent,
+    PostId,
+    PostIds,
+    Shadowed,
+    User,
+    UserId,
+    UserProfile,
+)
+from fastapi import APIRouter, Path, Query
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from feature_service.serving.state import ClockDep, HistoryDep, StoreDep, get_store
+
+router = APIRouter()
+
+BYTES = "application/octet-stream"
+JSON = "application/json"
+
+
+async def row(request: Request) -> Response:
+    """On the way of every recommendation: a bare route, its one parameter read by hand."""
+    number = request.path_params["user_id"]
+    if not (len(number) <= 10 and number.isascii() and number.isdigit() and int(number) <= USER_ID_MAX):
+        raise InvalidParameter(f"user_id: a whole number from 0 to {USER_ID_MAX}", field="user_id")
+    store = await get_store(request)
+    return Response(await store.row(int(number)), media_type=BYTES)
+
+
+async def exposures(request: Request) -> Response:
+    """Appends the exposure and answers its posts' texts: one hop for both. Bare, as `row` is."""
+    try:
+        exposure = Exposure.model_validate_json(await request.body())
+    except ValidationError as error:
+        raise unfit(error, "body") from error
+    store = await get_store(request)
+    # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
+    _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))
+    return _posts(texts)
+
+
+async def catalogue(request: Request) -> Response:
+    """The snapshot; 304 for the one that the caller has."""
+    store = await get_store(request)
+    version = (await store.value("catalogue_version")).decode()
+    headers = {CATALOGUE_VERSION: version, "ETag": f'"{version}"'}
+    if request.headers.get("If-None-Match") == headers["ETag"]:
+        return Response(status_code=304, headers=headers)
+    return Response(await store.value("catalogue"), media_type=BYTES, headers=headers)
+
+
+async def running(request: Request) -> Response:
+    """What every gateway polls each second; 304 for what it has."""
+    store = await get_store(request)
+    body, etag = await store.running()
+    if request.headers.get("If-None-Match") == etag:
+        return Response(status_code=304, headers={"ETag": etag})
+    return Response(body, media_type=JSON, headers={"ETag": etag})
+
+
+router.add_route("/users/{user_id}/row", row)
+router.add_route("/exposures", exposures, ["POST"])
+router.add_route("/catalogue", catalogue)
+router.add_route("/running", running)
+
+
+@router.get("/popular", response_class=Response)
+async def popular(store: StoreDep) -> Response:
+    return Response(await store.value("popular"), media_type=JSON)
+
+
+@router.post("/posts", response_class=Response)
+async def posts(store: StoreDep, wanted: PostIds) -> Response:
+    return _posts(await store.texts(wanted.ids))
+
+
+@router.post("/assignments", status_code=202)
+async def assignments(store: StoreDep, batch: Assignments) -> Accepted:
+    await store.append_assignments(batch)
+    return Accepted(accepted=len(batch.assigned))
+
+
+@router.post("/shadows", status_code=202)
+async def shadows(store: StoreDep, shadow: Shadowed) -> Accepted:
+    await store.append_shadow(shadow)
+    return Accepted(accepted=1)
+
+
+@router.post("/events", status_code=202)
+async def events(store: StoreDep, clock: ClockDep, batch: EventBatch) -> Accepted:
+    await store.append_events(batch, clock)
+    return Accepted(accepted=len(batch.events))
+
+
+@router.get("/exposures/{key}")
+async def get_exposure(history: HistoryDep, key: Annotated[str, Path(max_length=64)]) -> Exposure:
+    """As it is in Postgres, a fraction of a second after it was recorded."""
+    return await anyio.to_thread.run_sync(history.exposure, key)
+
+
+@router.put("/users/{user_id}", status_code=202)
+async def put_user(store: StoreDep, user_id: UserId, profile: UserProfile) -> Accepted:
+    await store.append_user(user_id, profile)
+    return Accepted(accepted=1)
+
+
+@router.put("/posts/{post_id}", status_code=202)
+async def put_post(store: StoreDep, post_id: PostId, content: PostContent) -> Accepted:
+    await store.append_post(post_id, content)
+    return Accepted(accepted=1)
+
+
+@router.get("/posts/{post_id}", response_class=Response)
+async def get_post(store: StoreDep, post_id: PostId) -> Response:
+    texts = await store.texts([post_id])
+    if not texts:
+        raise NotFound(f"there is no post {post_id}")
+    return Response(texts[0], media_type=JSON)
+
+
+@router.get("/users/{user_id}")
+async def get_user(history: HistoryDep, user_id: UserId) -> User:
+    return await anyio.to_thread.run_sync(history.user, user_id)
+
+
+@router.get("/{whose}/{number}/feed")
+async def feed(
+    history: HistoryDep,
+    whose: Literal["users", "posts"],
+    number: Annotated[int, Path(ge=0, le=2**31 - 1)],
+    limit: Annotated[int, Query(ge=1, le=1000)] = 10,
+    cursor: Annotated[str | None, Query(max_length=100)] = None,
+) -> FeedPage:
+    singular: Literal["user", "post"] = "user" if whose == "users" else "post"
+    return await anyio.to_thread.run_sync(history.feed, singular, number, limit, cursor)
+
+
+def _posts(entries: list[bytes]) -> Response:
+    return Response(b'{"posts":[' + b",".join(entries) + b"]}", media_type=JSON)
