@@ -14,7 +14,7 @@ from contracts.experiments import Experiment, Running
 from contracts.reports import Report
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.guardrails import FEWEST, Watch
-from feature_service.ingest.health import Rounds
+from feature_service.ingest.health import Health
 from feature_service.ingest.rounds import run
 from feature_service.keyspace.clock import set_clock
 from feature_service.reports.analysis import analyse
@@ -38,7 +38,7 @@ def platform(postgres_url: str, redis_url: str) -> Iterator[FeaturePlatform]:
 def _ingesting(platform: FeaturePlatform) -> Iterator[None]:
     settings = Settings(postgres_url=platform.postgres_url, redis_url=platform.redis_url, shards=SHARDS)
     stop = threading.Event()
-    thread = threading.Thread(target=run, args=(settings, stop, Rounds()))
+    thread = threading.Thread(target=run, args=(settings, stop, Health()))
     thread.start()
     try:
         yield

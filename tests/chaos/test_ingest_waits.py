@@ -12,7 +12,7 @@ from typing import cast
 import httpx
 import psycopg2
 import pytest
-from feature_service.ingest.health import Rounds, reported
+from feature_service.ingest.health import Health, serve_health
 from feature_service.ingest.rounds import run
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.generations import ABANDONED_AFTER_SECONDS, building
@@ -32,13 +32,13 @@ def platform(postgres_url: str, redis_url: str) -> Iterator[FeaturePlatform]:
 
 
 @contextmanager
-def _ingesting(platform: FeaturePlatform) -> Iterator[Rounds]:
+def _ingesting(platform: FeaturePlatform) -> Iterator[Health]:
     settings = Settings(postgres_url=platform.postgres_url, redis_url=platform.redis_url, shards=SHARDS)
-    stop, rounds = threading.Event(), Rounds()
-    thread = threading.Thread(target=run, args=(settings, stop, rounds))
+    stop, health = threading.Event(), Health()
+    thread = threading.Thread(target=run, args=(settings, stop, health))
     thread.start()
     try:
-        yield rounds
+        yield health
     finally:
         stop.set()
         thread.join()
@@ -71,17 +71,17 @@ def _within(seconds: float, happens: Callable[[], bool]) -> float:
 
 def test_counts_follow_a_like_within_two_seconds(platform: FeaturePlatform) -> None:
     before = int(platform.row(200).counts.likes.sum())
-    with _ingesting(platform) as rounds:
-        _within(10, lambda: rounds.waits_for is None)
+    with _ingesting(platform) as health:
+        _within(10, lambda: health.waits_for is None)
         platform.send(event("a", 200, 25, "like"))
         _within(2, lambda: int(platform.row(200).counts.likes.sum()) == before + 1)
 
 
 def test_without_postgres_serving_and_events_go_on_and_counts_follow_when_it_is_back(platform: FeaturePlatform) -> None:
     before = int(platform.row(200).counts.likes.sum())
-    with _ingesting(platform) as rounds:
+    with _ingesting(platform) as health:
         with _postgres_gone(platform):
-            _within(10, lambda: rounds.waits_for == "postgres")
+            _within(10, lambda: health.waits_for == "postgres")
             assert platform.send(event("a", 200, 25, "like")).status_code == 202
             assert platform.http.put("/users/990", json={"age": 30}).status_code == 202
             assert 25 in platform.row(200).hidden
@@ -96,13 +96,13 @@ def test_without_postgres_serving_and_events_go_on_and_counts_follow_when_it_is_
 
 
 def test_ingest_is_ready_when_a_round_went_well_and_says_what_it_waits_for() -> None:
-    rounds = Rounds()
-    with reported(rounds, "127.0.0.1", 0) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
-        rounds.waits_for = "postgres"
+    health = Health()
+    with serve_health(health, "127.0.0.1", 0) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        health.waits_for = "postgres"
         answer = client.get("/readyz")
         assert (answer.status_code, answer.json()["reasons"]) == (503, {"ingest": "waits for postgres"})
         assert client.get("/livez").status_code == 200
-        rounds.waits_for = None
+        health.waits_for = None
         assert client.get("/readyz").json() == {"status": "ready"}
         assert "ingest_entries_total" in client.get("/metrics").text
 

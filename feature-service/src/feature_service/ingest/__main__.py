@@ -5,15 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from importlib.metadata import version
 
 import redis.exceptions
 import structlog
 from chassis.logs import configure_logs
-from chassis.metrics import SERVICE
 from chassis.settings import SettingsError
 
-from feature_service.ingest.health import Rounds, reported
+from feature_service.ingest.health import Health, serve_health
 from feature_service.ingest.rounds import run
 from feature_service.keyspace.connection import connect_redis, wrong_settings
 from feature_service.settings import Settings
@@ -36,11 +34,10 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    rounds = Rounds()
-    SERVICE.labels("ingest", version("lenta-feature-service")).set(1)
-    with reported(rounds, settings.ingest_host, settings.ingest_port):
+    health = Health()
+    with serve_health(health, settings.ingest_host, settings.ingest_port):
         log.info("ingest_started", shards=settings.shards)
-        run(settings, stop, rounds)
+        run(settings, stop, health)
 
 
 if __name__ == "__main__":

@@ -1,54 +1,60 @@
-"""What ingest tells of itself over HTTP: `/livez`, `/readyz` with what it waits for, and everything else is `/metrics`."""
+"""Ingest's health over HTTP: `/livez`, `/readyz` with what it waits for, `/metrics`. As every service, from one thread."""
 
 from __future__ import annotations
 
-import json
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from socketserver import ThreadingMixIn
+from importlib.metadata import version
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from prometheus_client import make_wsgi_app
+import uvicorn
+from chassis.service import create_service
+from fastapi import FastAPI
+from starlette.requests import Request
 
 
 @dataclass
-class Rounds:
-    """How the last round over the shards went."""
+class Health:
+    """Of the last round over the shards: what it waited for."""
 
     waits_for: str | None = "the first round"
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _Quiet(WSGIRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        """Ingest's log is for what ingest does."""
-
-
 @contextmanager
-def reported(rounds: Rounds, host: str, port: int) -> Iterator[int]:
-    """Serves in a thread; yields the port (a free one for 0)."""
-    metrics = make_wsgi_app()
-
-    def answer(environ: dict[str, Any], start_response: Any) -> Any:
-        path = environ["PATH_INFO"]
-        if path not in ("/livez", "/readyz"):
-            return metrics(environ, start_response)
-        failing = path == "/readyz" and rounds.waits_for is not None
-        start_response("503 Service Unavailable" if failing else "200 OK", [("Content-Type", "application/json")])
-        reason = {"status": "not ready", "reasons": {"ingest": f"waits for {rounds.waits_for}"}}
-        return [json.dumps(reason if failing else {"status": path.strip("/").removesuffix("z")}).encode()]
-
-    with make_server(host, port, answer, _Server, _Quiet) as server:
-        serving = threading.Thread(target=server.serve_forever, name="reporting", daemon=True)
+def serve_health(health: Health, host: str, port: int) -> Iterator[int]:
+    """In a thread, which leaves signals to ingest; yields the port (a free one for 0). Raises OSError for a port in use."""
+    # In threads that run beside a main thread uvicorn installs no signal handlers.
+    config = uvicorn.Config(
+        _app(health),
+        loop="asyncio",
+        http="h11",
+        ws="none",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
+    )
+    server = uvicorn.Server(config)
+    with socket.create_server((host, port)) as listener:
+        serving = threading.Thread(target=server.run, args=([listener],), name="health", daemon=True)
         serving.start()
         try:
-            yield server.server_port
+            yield int(listener.getsockname()[1])
         finally:
-            server.shutdown()
+            server.should_exit = True
             serving.join()
+
+
+def _app(health: Health) -> FastAPI:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        yield {}
+
+    async def waits(_: Request) -> str | None:
+        return health.waits_for and f"waits for {health.waits_for}"
+
+    release = version("lenta-feature-service")
+    return create_service("ingest", version=release, lifespan=lifespan, routers=[], checks={"ingest": waits})

@@ -22,7 +22,7 @@ from feature_service.database.partitions import ensure_partitions
 from feature_service.database.schema import MONTHS_AHEAD
 from feature_service.experiments.guardrails import Watch
 from feature_service.experiments.published import publish
-from feature_service.ingest.health import Rounds
+from feature_service.ingest.health import Health
 from feature_service.ingest.to_counts import Applier
 from feature_service.ingest.to_postgres import Writer
 from feature_service.keyspace.clock import PlatformClock
@@ -118,7 +118,7 @@ class Ingest:
                 self._client.delete(lock_key(shard))
 
 
-def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
+def run(settings: Settings, stop: threading.Event, health: Health) -> None:
     """Until told to stop. What is down is waited for: the log keeps everything."""
     engine = connect(settings.postgres_url, pool_size=3)
     with connect_redis(settings.redis_url) as client:
@@ -145,11 +145,11 @@ def run(settings: Settings, stop: threading.Event, rounds: Rounds) -> None:
             except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
                 what = "postgres" if isinstance(error, DBAPIError | TimeoutError) else "redis"
                 FAULTS.labels(what).inc()
-                rounds.waits_for = what
+                health.waits_for = what
                 log.warning("ingest_waits", what=what, error=str(error).splitlines()[0])
                 stop.wait(RETRY_SECONDS)
                 continue
-            rounds.waits_for = None
+            health.waits_for = None
             if moved < WORTH_A_ROUND:
                 stop.wait(POLL_SECONDS)
         for thread in beside:
