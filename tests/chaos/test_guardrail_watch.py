@@ -13,7 +13,7 @@ from contracts.clock import REAL, Clock
 from contracts.experiments import Experiment, Running
 from contracts.reports import Report
 from feature_service.experiments.definitions import experiment as read_experiment
-from feature_service.experiments.guardrails import FEWEST, Watch
+from feature_service.experiments.guardrails import FEWEST, GuardrailWatch
 from feature_service.ingest.health import Health
 from feature_service.ingest.rounds import run
 from feature_service.keyspace.clock import set_clock
@@ -63,7 +63,7 @@ def _answers(engine: Engine, experiment: Experiment, group: str, many: int, at: 
 
 
 def _look(platform: FeaturePlatform, real: datetime, clock: Clock | None = None) -> list[str]:
-    return Watch(platform.engine, platform.client).look(real, clock or REAL)
+    return GuardrailWatch(platform.engine, platform.client).look(real, clock or REAL)
 
 
 def test_a_group_that_is_slow_has_no_traffic_ten_seconds_later(platform: FeaturePlatform) -> None:
@@ -180,7 +180,7 @@ def test_a_planned_end_stops_the_experiment(platform: FeaturePlatform) -> None:
     now = datetime.now(UTC)
     end = now + timedelta(hours=1)
     start(platform.engine, "short", {"ends_at": end.isoformat()}, now)
-    watch = Watch(platform.engine, platform.client)
+    watch = GuardrailWatch(platform.engine, platform.client)
     assert watch.end(now) == []
     assert watch.end(end) == ["short"]
     page = platform.http.get("/experiments/short").json()

@@ -11,8 +11,8 @@ from feature_service.database.partitions import months
 from feature_service.keyspace.connection import REQUIRED, wrong_settings
 from feature_service.keyspace.keys import Keys, all_shards, shard_of
 from feature_service.log.entries import Entry, FeedEvent, Published, Registered, letter, lowest, order, parse
-from feature_service.serving.history import _parse
-from feature_service.serving.store import MAX_AHEAD, _fault
+from feature_service.serving.history import parse_cursor
+from feature_service.serving.store import MAX_AHEAD, timestamp_fault
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -75,14 +75,14 @@ def test_the_keys_of_one_generation_are_not_found_by_the_pattern_of_another() ->
 )
 def test_a_cursor_of_somebody_elses_making_is_refused_by_name(cursor: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        _parse(cursor)
+        parse_cursor(cursor)
     assert caught.value.field == "cursor"
 
 
 @given(st.datetimes(datetime(1970, 1, 1), datetime(2100, 1, 1)), st.integers(0, 10_000))
 def test_a_cursor_comes_back_as_it_was_given(before: datetime, skip: int) -> None:
-    assert _parse(f"{before.isoformat()}+{skip}") == (before, skip)
-    assert _parse(f"{before.isoformat()} {skip}") == (before, skip), "a plus that a client did not escape"
+    assert parse_cursor(f"{before.isoformat()}+{skip}") == (before, skip)
+    assert parse_cursor(f"{before.isoformat()} {skip}") == (before, skip), "a plus that a client did not escape"
 
 
 def test_the_platforms_own_redis_settings_are_right() -> None:
@@ -106,7 +106,7 @@ def test_each_wrong_redis_setting_is_named_with_its_right_value(name: str) -> No
     ],
 )
 def test_a_timestamp_lies_between_the_epoch_and_five_minutes_from_now(at: datetime, fault: str | None) -> None:
-    assert _fault(at, NOW + MAX_AHEAD) == fault
+    assert timestamp_fault(at, NOW + MAX_AHEAD) == fault
 
 
 def test_months_run_over_the_end_of_a_year() -> None:

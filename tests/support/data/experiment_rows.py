@@ -11,7 +11,7 @@ from contracts.wire import Assigned, Event, Exposure
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.definitions import experiments, record
 from feature_service.experiments.lifecycle import changed, created
-from feature_service.experiments.published import ALONE
+from feature_service.experiments.published import LOCK_EXPERIMENTS
 from feature_service.ingest.attribution import attribute
 from feature_service.ingest.exposures import record_assignments, record_exposures
 from feature_service.log.entries import FeedEvent
@@ -25,7 +25,7 @@ def put(engine: Engine, name: str, now: datetime = START, **edit: object) -> Exp
     """As `PUT /experiments/{name}`, at a moment of our own."""
     wanted = Edit.model_validate({"reason": "a test", **edit})
     with engine.begin() as connection:
-        connection.execute(ALONE)
+        connection.execute(LOCK_EXPERIMENTS)
         every = experiments(connection)
         others = [each for each in every if each.name != name]
         current = next((each for each in every if each.name == name), None)

@@ -24,7 +24,7 @@ def read(connection: Connection, shard: int) -> str:
 
 
 def lock(connection: Connection, shard: int) -> str:
-    """The offset, ours until the transaction ends. The row is made first: one that isn't there can't be locked."""
+    """The offset, ours until the transaction ends. The row is created first: a missing row can't be locked."""
     position: str | None = connection.execute(_LOCK_OFFSET, {"shard": shard}).scalar_one_or_none()
     if position is None:
         connection.execute(_FIRST_OFFSET, {"shard": shard})

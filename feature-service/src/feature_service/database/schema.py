@@ -16,8 +16,8 @@ from feature_service.database.partitions import ensure_partitions
 from feature_service.settings import Settings
 
 MONTHS_AHEAD = timedelta(days=92)
-_ALONE = text("SELECT pg_advisory_xact_lock(8001)")
-"""Two of them at once (two jobs of a rollout): the second waits, and finds everything done."""
+_LOCK = text("SELECT pg_advisory_xact_lock(8001)")
+"""Of two at once (two jobs of a rollout) the second waits, and has nothing left to do."""
 
 
 def migrate(postgres_url: str, now: datetime | None = None) -> None:
@@ -28,7 +28,7 @@ def migrate(postgres_url: str, now: datetime | None = None) -> None:
     engine = connect(postgres_url)
     try:
         with engine.begin() as connection:
-            connection.execute(_ALONE)
+            connection.execute(_LOCK)
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             ensure_partitions(connection, moment, moment + MONTHS_AHEAD)

@@ -39,7 +39,7 @@ class PostText(Table):
 
 
 class FeedData(Table):
-    """Partitioned by month. The platform's table has no key; the columns below only tell the ORM apart."""
+    """Partitioned by month. The platform's table has no key; the key below is for the ORM alone."""
 
     __tablename__ = "feed_data"
     __table_args__ = (
@@ -80,7 +80,7 @@ class ShardOffset(Table):
 
 
 class ExposureRecord(Table):
-    """`contracts.wire.Exposure`. What a report reads stands in front, in fixed widths."""
+    """`contracts.wire.Exposure`. What a report reads comes first, in fixed widths."""
 
     __tablename__ = "exposures"
 
@@ -90,7 +90,7 @@ class ExposureRecord(Table):
     took_ms: Mapped[float] = mapped_column(REAL)
     weight_period: Mapped[int] = mapped_column(SmallInteger)
     likes: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    """Of its posts, as attributed by `feature_service.ingest.attribution`."""
+    """To its posts, as attributed by `feature_service.ingest.attribution`."""
     experiment: Mapped[str] = mapped_column(Text)
     exp_group: Mapped[str] = mapped_column(Text)
     ranker: Mapped[str] = mapped_column(Text)
@@ -112,7 +112,8 @@ class ExposureRecord(Table):
 
 
 class ExposureDay(Table):
-    """What a report sums up: a user's day in a weight period. Kept with the exposures and likes, in their transactions."""
+    """What a report sums: one user on one day of one weight period. Kept in the transactions that write exposures and
+    likes."""
 
     __tablename__ = "exposure_days"
 
@@ -123,7 +124,7 @@ class ExposureDay(Table):
     """Exposures of which a post was liked, whenever that was."""
     likes: Mapped[int] = mapped_column(Integer)
     degraded: Mapped[int] = mapped_column(Integer)
-    """Of the exposures; so too the next two."""
+    """Of the exposures. The next two count the hits and likes of these."""
     degraded_hits: Mapped[int] = mapped_column(Integer)
     degraded_likes: Mapped[int] = mapped_column(Integer)
     failed: Mapped[int] = mapped_column(Integer)
@@ -186,7 +187,7 @@ class UnattributedLikes(Table):
 
 
 class Shadow(Table):
-    """`contracts.wire.Shadowed`: what the other ranker would have answered. Several experiments may ask beside."""
+    """`contracts.wire.Shadowed`: what the other ranker would have answered. Several may shadow one request."""
 
     __tablename__ = "shadows"
     __table_args__ = (Index("shadows_experiment", "experiment"),)

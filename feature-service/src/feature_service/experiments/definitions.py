@@ -1,4 +1,4 @@
-"""Experiments and their history as they stand in Postgres."""
+"""Experiments and their history in Postgres."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _HISTORY = text("SELECT at, by, reason, what, revision FROM experiment_history W
 
 
 def experiments(connection: Connection) -> list[Experiment]:
-    """All that ever were."""
+    """All, in every state."""
     return [Experiment.model_validate(definition) for definition in connection.execute(_ALL).scalars()]
 
 
@@ -54,7 +54,7 @@ def history(connection: Connection, name: str) -> list[Change]:
 
 
 def record(connection: Connection, new: Experiment, now: datetime, *, by: str, reason: str, what: str) -> None:
-    """The experiment and the line of its history; the caller holds `published.ALONE`."""
+    """Writes the experiment and the line of its history; the caller holds `published.LOCK_EXPERIMENTS`."""
     definition = json.loads(new.model_dump_json())
     values = {"name": new.name, "definition": definition, "revision": new.revision}
     connection.execute(_PUT, {**values, "state": new.state})

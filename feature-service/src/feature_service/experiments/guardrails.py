@@ -1,10 +1,10 @@
-"""The guardrails' watch: a group whose guardrail is breached gets no traffic any more, seconds later.
+"""Guardrails: a group that breaches one loses its traffic within seconds.
 
-It looks at the answers of the last minute of real time, however fast the platform's clock runs: exposures carry the
-platform's time, and the window's ends are told by the same clock. Where the clock was set within that minute the window
-begins with the new clock. A share is past its limit for certain when the lower end of its 99 % Wilson interval is, with at
-least `FEWEST` answers; looked at every two seconds for weeks, a limit that is just kept will now and then seem broken, so
-limits belong well above what is usual.
+The window is the last minute of real time, however fast the platform's clock runs: exposures carry the platform's time,
+so the ends of the window are converted to it. If the clock was set within that minute, the window begins with the new
+clock. A share is certainly past its limit when the lower end of its 99 % Wilson interval is, over at least `FEWEST`
+answers. Checked every two seconds for weeks, a share that sits right at its limit will now and then look breached: set
+limits well above what is usual.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from feature_service.database.engine import naive
 from feature_service.database.queries import query
 from feature_service.experiments.definitions import record, running
 from feature_service.experiments.lifecycle import is_rolled_back, rolled_back
-from feature_service.experiments.published import ALONE, publish
+from feature_service.experiments.published import LOCK_EXPERIMENTS, publish
 from feature_service.keyspace.connection import Client
 
 WINDOW = timedelta(seconds=60)
@@ -53,37 +53,37 @@ log = structlog.get_logger()
 class Breach:
     rule: Guardrail
     past: int
-    of: int
+    answers: int
     low: float
 
     @property
     def reason(self) -> str:
-        """Begins with the metric, by which a report knows it again (`breach_of`)."""
+        """Begins with the metric, by which a report recognizes it (`breach_of`)."""
         slower = f" (over {self.rule.over_ms:g} ms)" if self.rule.over_ms else ""
         return (
-            f"guardrail {self.rule.metric}{slower}: {self.past} of {self.of} answers in the last minute, for certain over "
-            f"{100 * self.low:.1f} %, limit {100 * self.rule.limit:g} %"
+            f"guardrail {self.rule.metric}{slower}: {self.past} of {self.answers} answers in the last minute, "
+            f"for certain over {100 * self.low:.1f} %, limit {100 * self.rule.limit:g} %"
         )
 
 
 def breach_of(experiment: Experiment) -> str | None:
-    """The metric whose breach took the traffic of this experiment back, if one did and nobody gave it back since."""
+    """The metric whose breach rolled this experiment back, unless its traffic was given back since."""
     reason = experiment.periods[-1].reason if experiment.periods else ""
-    found = re.match(r"guardrail (\w+)", reason)
-    return found.group(1) if found else None
+    match = re.match(r"guardrail (\w+)", reason)
+    return match.group(1) if match else None
 
 
-class Watch:
+class GuardrailWatch:
     def __init__(self, engine: Engine, client: Client) -> None:
         self._engine, self._client = engine, client
 
     def look(self, real: datetime, clock: Clock) -> list[str]:
-        """The names of experiments whose traffic was taken back just now."""
+        """Rolls back what is breached; the names of those experiments."""
         now = clock.at(real)
         with self._engine.begin() as connection:
-            watched = [each for each in running(connection) if each.is_on(now) and _is_watched(each, now)]
+            watched = [each for each in running(connection) if each.is_on(now) and _can_breach(each, now)]
             broken = [each for each in watched if _breach(connection, each, real, clock)]
-        done = [each.name for each in broken if self._take_back(each.name, real, clock)]
+        done = [each.name for each in broken if self._roll_back(each.name, real, clock)]
         if done:
             publish(self._engine, self._client)
         return done
@@ -93,7 +93,7 @@ class Watch:
         with self._engine.begin() as connection:
             if not any(_is_over(each, now) for each in running(connection)):
                 return []
-            connection.execute(ALONE)
+            connection.execute(LOCK_EXPERIMENTS)
             over = [each for each in running(connection) if _is_over(each, now)]
             for each in over:
                 stopped = {"state": "stopped", "stopped_at": each.plan.ends_at, "revision": each.revision + 1}
@@ -103,11 +103,11 @@ class Watch:
             publish(self._engine, self._client)
         return [each.name for each in over]
 
-    def _take_back(self, name: str, real: datetime, clock: Clock) -> bool:
-        """Under the lock of every change, on what is true then."""
+    def _roll_back(self, name: str, real: datetime, clock: Clock) -> bool:
+        """Checked again under the lock that every change takes: the breach may be over by then."""
         now = clock.at(real)
         with self._engine.begin() as connection:
-            connection.execute(ALONE)
+            connection.execute(LOCK_EXPERIMENTS)
             current = next((each for each in running(connection) if each.name == name), None)
             if current is None or is_rolled_back(current, now):
                 return False
@@ -115,7 +115,7 @@ class Watch:
                 return False
             what = "weights control 100 %, test 0 %"
             new = rolled_back(current, now, breach.reason)
-            if current.plan.mode == "interleave":  # everybody sees both: only its end takes test away
+            if current.plan.mode == "interleave":  # everybody sees both: only stopping it takes test away
                 new = new.model_copy(update={"state": "stopped", "stopped_at": now})
                 what = "stopped"
             record(connection, new, now, by=BY, reason=breach.reason, what=what)
@@ -124,7 +124,7 @@ class Watch:
         return True
 
 
-def _is_watched(experiment: Experiment, now: datetime) -> bool:
+def _can_breach(experiment: Experiment, now: datetime) -> bool:
     return experiment.plan.is_seen and not is_rolled_back(experiment, now)
 
 
@@ -133,7 +133,7 @@ def _is_over(experiment: Experiment, now: datetime) -> bool:
 
 
 def _breach(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Breach | None:
-    """The first guardrail that is certainly past its limit. Of an interleaved experiment every answer counts."""
+    """The first guardrail that is certainly past its limit."""
     rules, now = experiment.plan.guardrails, clock.at(real)
     begin = experiment.periods[experiment.period(now)].starts_at
     values = {

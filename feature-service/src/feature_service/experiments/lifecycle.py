@@ -1,7 +1,7 @@
 """The life of an experiment: draft, running, stopped, archived; and what may change in which state. Pure.
 
-Weights and ramp, forced users, the end, and a wider enrolment may change while it runs; the rest is locked by its start, for
-it is the ground on which the decision stands. Nothing of a stopped one changes but that a decision may be recorded.
+Weights and ramp, forced users, the end, and a wider enrolment may change while it runs; the rest is locked by its
+start, because the decision rests on it. A stopped experiment no longer changes, except that a decision may be recorded.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _DONE: dict[State, str] = {"running": "started", "stopped": "stopped", "archived
 
 
 def created(name: str, edit: Edit, others: Iterable[Experiment], now: datetime) -> tuple[Experiment, str]:
-    """A new experiment, and in words what it is. Raises InvalidParameter that names the field; Conflict."""
+    """A new experiment, and its description for the history. Raises InvalidParameter that names the field; Conflict."""
     if edit.revision:
         raise Conflict(f"there is no experiment {name} yet, so none of revision {edit.revision}", field="revision")
     if edit.plan is None:
@@ -44,7 +44,7 @@ def created(name: str, edit: Edit, others: Iterable[Experiment], now: datetime) 
 def changed(
     current: Experiment, edit: Edit, others: Iterable[Experiment], now: datetime, run: int | None = None
 ) -> tuple[Experiment, str]:
-    """The experiment after the edit, one revision on, and in words what changed: "" for nothing.
+    """The experiment after the edit, one revision on, and what changed, for the history: "" for nothing.
 
     run: the newest analysis run. Raises InvalidParameter that names the field; Conflict.
     """
@@ -72,9 +72,9 @@ def changed(
 
 
 def rolled_back(experiment: Experiment, now: datetime, reason: str) -> Experiment:
-    """All weight to control from now on; the plan stays what the team decided, and the experiment goes on running.
+    """All weight to control from now on; the plan stays what the team decided, and the experiment keeps running.
 
-    Whom the plan forces into test is a tester, and is let go too.
+    Users whom the plan forces into test are testers, and go back to control too.
     """
     begun = [period for period in experiment.periods if period.starts_at < now]
     weights = {"control": 1.0, "test": 0.0}
@@ -97,7 +97,7 @@ def refuse_double_guardrails(plan: Plan) -> None:
 
 
 def refuse_salts(new: Experiment, others: Iterable[Experiment]) -> None:
-    """A salt that was ever used would repeat an old split: its users' habits would be this experiment's difference."""
+    """A salt that was ever used would repeat an old split, and carry that experiment's effects into this one."""
     for other in others:
         if other.group_salt == new.group_salt:
             raise InvalidParameter(
@@ -107,7 +107,8 @@ def refuse_salts(new: Experiment, others: Iterable[Experiment]) -> None:
         same_layer = other.plan.layer == new.plan.layer
         if same_layer and other.enrolment_salt != new.enrolment_salt:
             raise InvalidParameter(
-                f"plan.enrolment_salt: {new.enrolment_salt}, but the layer {new.plan.layer} has {other.enrolment_salt}; "
+                f"plan.enrolment_salt: {new.enrolment_salt}, but the layer {new.plan.layer} has "
+                f"{other.enrolment_salt}; "
                 "its slices are disjoint only by one salt",
                 field="plan.enrolment_salt",
             )
@@ -123,7 +124,7 @@ def refuse_salts(new: Experiment, others: Iterable[Experiment]) -> None:
 
 
 def refuse_overlap(new: Experiment, others: Iterable[Experiment], now: datetime) -> None:
-    """Against those that run: one layer's slices are disjoint, and one layer decides what users see."""
+    """Among running experiments a layer's slices are disjoint, and only one layer decides what users see."""
     for other in others:
         if other.state != "running" or (other.plan.ends_at is not None and other.plan.ends_at <= now):
             continue

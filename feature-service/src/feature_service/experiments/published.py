@@ -13,16 +13,16 @@ from feature_service.experiments.definitions import running_definitions
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import EXPERIMENTS
 
-ALONE = text("SELECT pg_advisory_xact_lock(8002)")
-"""Held by whoever changes or publishes experiments, until the end of his transaction: the last one to write into Redis
-is the one who read last."""
+LOCK_EXPERIMENTS = text("SELECT pg_advisory_xact_lock(8002)")
+"""Held by whoever changes or publishes experiments, until their transaction ends: the last to write into Redis is the
+last to have read."""
 
 _LAST_DECIDED = query(__package__, "last_decided")
 
 
 def publish_experiments(connection: Connection, client: Client) -> None:
-    """Writes `Running`, all but its clock, from what the connection sees; it must be in a transaction of its own."""
-    connection.execute(ALONE)
+    """Writes `Running` without its clock, as the connection, in a transaction of its own, sees it."""
+    connection.execute(LOCK_EXPERIMENTS)
     body = {"experiments": running_definitions(connection), "otherwise": otherwise(connection)}
     client.set(EXPERIMENTS, json.dumps(body, ensure_ascii=False))
 
@@ -33,7 +33,7 @@ def publish(engine: Engine, client: Client) -> None:
 
 
 def otherwise(connection: Connection) -> str:
-    """The ranker of whoever is in no experiment: by the last decision, that of the group test if it was shipped."""
+    """The ranker for users in no experiment: test's if the last decision was to ship it, else control's."""
     definition = connection.execute(_LAST_DECIDED).scalar_one_or_none()
     if definition is None:
         return "control"

@@ -1,6 +1,6 @@
 """Exposures, assignments and shadows into Postgres: one statement a batch, and a repetition changes nothing.
 
-A user's exposure is an assignment too: where the gateway that assigned him died before it said so, the exposure does.
+A user's exposure is an assignment too: if the gateway died before it reported the assignment, the exposure stands in.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def record_exposures(connection: Connection, exposures: Sequence[Exposure]) -> N
 
 
 def record_assignments(connection: Connection, assigned: Sequence[Assigned], exposures: Sequence[Exposure]) -> None:
-    """What a user viewed and liked before is counted from what `feed_data` holds now: the batch's events come first."""
+    """Earlier views and likes are counted from `feed_data` as it is now: the events of the batch must be in it."""
     rows = [each.model_dump(mode="json") for each in assigned]
     rows += [
         {

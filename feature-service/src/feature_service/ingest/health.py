@@ -1,4 +1,4 @@
-"""Ingest's health over HTTP: `/livez`, `/readyz` with what it waits for, `/metrics`. As every service, from one thread."""
+"""Ingest's health over HTTP, as every service has it: `/livez`, `/readyz` with what it waits for, `/metrics`."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ class Health:
 
 @contextmanager
 def serve_health(health: Health, host: str, port: int) -> Iterator[int]:
-    """In a thread, which leaves signals to ingest; yields the port (a free one for 0). Raises OSError for a port in use."""
-    # In threads that run beside a main thread uvicorn installs no signal handlers.
+    """From a thread; yields the port (a free one for 0). Raises OSError when it is in use.
+
+    Signals stay ingest's: outside of the main thread uvicorn installs no handlers.
+    """
     config = uvicorn.Config(
         _app(health),
         loop="asyncio",

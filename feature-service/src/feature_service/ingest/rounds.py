@@ -1,4 +1,4 @@
-"""Rounds over the shards of the event log, and the chores beside them."""
+"""Rounds over the shards of the event log, and the chores between them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 from feature_service.database.engine import connect, naive
 from feature_service.database.partitions import ensure_partitions
 from feature_service.database.schema import MONTHS_AHEAD
-from feature_service.experiments.guardrails import Watch
+from feature_service.experiments.guardrails import GuardrailWatch
 from feature_service.experiments.published import publish
 from feature_service.ingest.health import Health
 from feature_service.ingest.to_counts import Applier
@@ -37,11 +37,11 @@ from feature_service.settings import Settings
 
 POLL_SECONDS = 0.1
 WORTH_A_ROUND = 2_000
-"""Entries. Where fewer came, more are waited for: a round costs about the same for one as for a thousand."""
+"""Entries. With fewer than these we wait for more: a round costs about the same for one as for a thousand."""
 CHORES_SECONDS = 5.0
 WATCH_SECONDS = 2.0
 ANALYSIS_SECONDS = 1.0
-"""Between looks whether an analysis is due."""
+"""Between checks whether an analysis is due."""
 LOCK_MILLISECONDS = 10_000
 RETRY_SECONDS = 1.0
 DEAD_LETTERS_KEPT = 10_000
@@ -54,7 +54,7 @@ log = structlog.get_logger()
 
 
 class Ingest:
-    """Each shard belongs to one process, by a lock; the offsets hold even where two believe that they own it."""
+    """Each shard belongs to one process, by a lock; even when two believe they own it, the offsets keep it correct."""
 
     def __init__(
         self, client: Client, engine: Engine, writer: Writer, applier: Applier, event_log: EventLog, shards: int
@@ -65,7 +65,7 @@ class Ingest:
         self._token = uuid.uuid4().hex
 
     def step(self) -> int:
-        """One round over the shards that we own; the number of entries moved or applied."""
+        """One round over the shards that this process owns; the number of entries moved or applied."""
         current = self._client.get(GENERATION)
         offsets = self._writer.offsets()
         moved = 0
@@ -75,7 +75,7 @@ class Ingest:
         return moved
 
     def _move(self, shard: int, at: str, keys: Keys | None) -> int:
-        """at: where Postgres stands. A shard with nothing new costs no transaction."""
+        """at: Postgres' offset. A shard with nothing new costs no transaction."""
         written = 0
         if order(at) < order(self._log.end(shard)):
             written = self._writer.write(shard)
@@ -91,9 +91,9 @@ class Ingest:
         LAG.labels(shard).set(max(0.0, time.time() - oldest))
 
     def chores(self, now: datetime, clock: Clock = REAL) -> None:
-        """What need not happen at once: the hourly tick, experiments, old generations, the log's tail.
+        """What can wait a few seconds: the hourly tick, experiments, old generations, the log's tail.
 
-        now: real time; the tick goes by the platform's clock.
+        now: real time; the tick is by the platform's clock.
         """
         if current := self._client.get(GENERATION):
             keys = Keys(int(current))
@@ -105,7 +105,7 @@ class Ingest:
         self._trim()
 
     def _trim(self) -> None:
-        """Below the lowest offset that Postgres or any generation still needs."""
+        """Drops entries below the lowest offset that Postgres or any generation still needs."""
         generations = [Keys(int(value)) for value in self._client.mget([GENERATION, BUILDING]) if value]
         for shard in self._shards:
             needed = [self._writer.offset(shard)]
@@ -119,7 +119,7 @@ class Ingest:
 
 
 def run(settings: Settings, stop: threading.Event, health: Health) -> None:
-    """Until told to stop. What is down is waited for: the log keeps everything."""
+    """Until `stop` is set. When Redis or Postgres is down it waits: the log keeps everything."""
     engine = connect(settings.postgres_url, pool_size=3)
     with connect_redis(settings.redis_url) as client:
         event_log = StreamLog(client)
@@ -128,8 +128,8 @@ def run(settings: Settings, stop: threading.Event, health: Health) -> None:
         ingest = Ingest(client, engine, writer, applier, event_log, settings.shards)
         clock, tick, chores_at = PlatformClock(client), 0, 0.0
         beside = [
-            threading.Thread(target=_every, args=(stop, WATCH_SECONDS, _watching(settings)), name="watch"),
-            threading.Thread(target=_every, args=(stop, ANALYSIS_SECONDS, _analysing(settings)), name="analysis"),
+            threading.Thread(target=_every, args=(stop, WATCH_SECONDS, _guardrail_watch(settings)), name="watch"),
+            threading.Thread(target=_every, args=(stop, ANALYSIS_SECONDS, _analyst(settings)), name="analysis"),
         ]
         for thread in beside:
             thread.start()
@@ -154,13 +154,13 @@ def run(settings: Settings, stop: threading.Event, health: Health) -> None:
                 stop.wait(POLL_SECONDS)
         for thread in beside:
             thread.join()
-        with suppress(redis.exceptions.RedisError):  # a lock that we can't give back runs out
+        with suppress(redis.exceptions.RedisError):  # a lock that can't be released expires
             ingest.release()
     engine.dispose()
 
 
 def _every(stop: threading.Event, seconds: float, work: AbstractContextManager[Callable[[], object]]) -> None:
-    """Beside the rounds, until told to stop. What is down is waited for."""
+    """Between rounds, in a thread, until `stop` is set. When Redis or Postgres is down it waits."""
     with work as round:
         while not stop.wait(seconds):
             try:
@@ -172,10 +172,10 @@ def _every(stop: threading.Event, seconds: float, work: AbstractContextManager[C
 
 
 @contextmanager
-def _watching(settings: Settings) -> Iterator[Callable[[], object]]:
+def _guardrail_watch(settings: Settings) -> Iterator[Callable[[], object]]:
     engine = connect(settings.postgres_url, pool_size=1)
     with connect_redis(settings.redis_url) as client:
-        watch, clock = Watch(engine, client), PlatformClock(client)
+        watch, clock = GuardrailWatch(engine, client), PlatformClock(client)
 
         def look() -> None:
             watch.end(clock.now())
@@ -186,7 +186,7 @@ def _watching(settings: Settings) -> Iterator[Callable[[], object]]:
 
 
 @contextmanager
-def _analysing(settings: Settings) -> Iterator[Callable[[], object]]:
+def _analyst(settings: Settings) -> Iterator[Callable[[], object]]:
     engine = connect(settings.postgres_url, pool_size=4)
     with connect_redis(settings.redis_url) as client:
         yield Analyst(engine, client, StreamLog(client), settings.shards).round

@@ -1,4 +1,4 @@
-"""From the log into a generation's counts, for entries that Postgres holds: one atomic script a batch.
+"""From the log into a generation's counts, for entries that Postgres holds: one atomic script per batch.
 
 The generation's applied offset is the fence: a batch that starts from another offset is refused, so that a
 crash between any two steps, or two processes at once, lose nothing and count nothing twice.
@@ -34,7 +34,7 @@ _FATES = query(__package__, "fates", keys=ARRAY(String))
 
 @dataclass(slots=True)
 class _Tally:
-    """A user's counts while a batch is added up. segment: by the profile as it is now, not as it was when a thing happened."""
+    """A user's counts while a batch is added up. segment: by the profile as it is now, not as it was at the event."""
 
     counts: Counts
     segment: int
@@ -152,17 +152,17 @@ class Applier:
 
     def _tallies(self, keys: Keys, users: set[int]) -> dict[int, _Tally]:
         ordered = sorted(users)
-        found = self._client.mget([*map(keys.user_counts, ordered), *map(keys.profile, ordered)])
-        counts, profiles = found[: len(ordered)], found[len(ordered) :]
+        records = self._client.mget([*map(keys.user_counts, ordered), *map(keys.profile, ordered)])
+        counts, profiles = records[: len(ordered)], records[len(ordered) :]
         return {
             user: _Tally(Counts.unpack(own or b""), Profile.unpack(profile or b"").segment_index)
             for user, own, profile in zip(ordered, counts, profiles, strict=True)
         }
 
     def _holding(self, keys: Keys, needed: set[int]) -> tuple[Posts, dict[int, int]]:
-        """The generation's posts, after it was brought up to those that another process wrote and has not applied yet.
+        """The generation's posts, once those that another process wrote but has not applied yet are applied.
 
-        A post that came into Postgres beside the log (an import) is in no generation before the next warm-up, which
+        A post that reached Postgres without the log (an import) is in no generation before the next warm-up, which
         counts its events.
         """
         posts, index = self._known(keys)
@@ -183,7 +183,7 @@ class Applier:
         return self._held[1:]
 
     def _fates(self, shard: int, entries: Sequence[Entry]) -> dict[str, str]:
-        """By position; an entry that is not in it was a repetition of an earlier one."""
+        """By position; a missing entry repeats an earlier one."""
         events = [entry.body.event for entry in entries if isinstance(entry.body, FeedEvent)]
         if not events:
             return {}

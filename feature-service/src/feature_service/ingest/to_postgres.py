@@ -61,7 +61,7 @@ class Writer:
             return offsets.read(connection, shard)
 
     def write(self, shard: int) -> int:
-        """One batch; the number of entries that were written, or put aside."""
+        """One batch; the number of entries that were written or put aside."""
         with self._engine.begin() as connection:
             after = offsets.lock(connection, shard)
             entries = self._log.read(shard, after, BATCH)
@@ -73,7 +73,7 @@ class Writer:
         return len(entries)
 
     def _decidable(self, connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
-        """Up to the first event on a post that is unknown but still waits in the posts' shard."""
+        """Entries up to the first event on a post that is unknown but still waits in the posts' shard."""
         events = [entry.body.event for entry in entries if isinstance(entry.body, FeedEvent)]
         unknown = {event.post_id for event in events} - _known(connection, events)
         if not unknown:
@@ -93,7 +93,7 @@ class Writer:
         return coming
 
     def _write_or_put_aside(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
-        """Halves a batch that Postgres refuses until the entry is found that it cannot hold; the others are written."""
+        """Halves a batch that Postgres refuses, down to the entry that it cannot hold; the others are written."""
         try:
             with connection.begin_nested():
                 self._write(connection, shard, entries)
@@ -115,7 +115,7 @@ class Writer:
         exposures = [body.exposure for body in bodies if isinstance(body, Exposed)]
         record_exposures(connection, exposures)
         record_shadows(connection, [body.shadow for body in bodies if isinstance(body, ShadowAnswered)])
-        # A like needs its exposure, an assignment what the user did before it.
+        # In this order: a like needs its exposure, an assignment needs the user's earlier events.
         _write_events(connection, shard, entries)
         assigned = [body.assigned for body in bodies if isinstance(body, UserAssigned)]
         record_assignments(connection, assigned, exposures)

@@ -1,7 +1,7 @@
 """The life of a generation: begun, built under a lease, put into service, retired, deleted.
 
-The lease is what keeps a warm-up that died from costing anything: when it lapses, nobody writes into the unfinished
-generation any more, the log is trimmed again, and ingest deletes what was built.
+Thanks to the lease a warm-up that dies costs nothing: when it expires, nobody writes into the unfinished generation any
+more, the log is trimmed again, and ingest deletes what was built.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHUNK = 5_000
 
 @contextmanager
 def building(client: Client, lease_seconds: float = LEASE_SECONDS) -> Iterator[int]:
-    """Begins the next generation; from here on likes, profiles and texts go into both. What fails is deleted."""
+    """Begins the next generation; likes, profiles and texts go into both from here on. Deleted if building fails."""
     milliseconds = int(1000 * lease_seconds)
     generation = int(client.eval(BEGIN, 0, milliseconds, time.time() + ABANDONED_AFTER_SECONDS))
     done = threading.Event()
@@ -47,12 +47,12 @@ def building(client: Client, lease_seconds: float = LEASE_SECONDS) -> Iterator[i
 
 
 def flip(client: Client, generation: int, shards: int) -> int:
-    """1: in service. 0: it has not applied all that the one in service has. -1: it is no longer the one being built."""
+    """1: in service. 0: it lags behind the one in service. -1: it is no longer the one being built."""
     return int(client.eval(FLIP, 0, generation, time.time() + OLD_GENERATION_LIVES_SECONDS, shards))
 
 
 def delete_retired(client: Client, now: float) -> None:
-    """Deletes the generations whose time is over."""
+    """Deletes the generations that are due."""
     for generation in client.zrangebyscore(RETIRED, "-inf", now):
         delete_generation(client, int(generation))
         client.zrem(RETIRED, generation)

@@ -3,21 +3,21 @@
 | key | what | who writes |
 |---|---|---|
 | `generation` | number of the generation in service | warm |
-| `building` | number of the one under construction; a lease: it lapses when warm dies | warm |
+| `building` | number of the one being built; a lease: it expires when warm dies | warm |
 | `generations` | the highest number that was ever given | warm |
 | `g<n>:u:<user>:p` | profile record | append script (a PUT), warm |
 | `g<n>:u:<user>:c` | counts record | ingest, warm |
 | `g<n>:u:<user>:h` | hidden post ids | append script (a like), warm |
 | `g<n>:posts`, `g<n>:topic_of` | post ids (int32) and topic indices (int16) in order of arrival | ingest, warm |
 | `g<n>:topics` | list of topic names | ingest, warm |
-| `g<n>:segment_counts` | per post and segment two uint32, views and likes before the tick (`posts.counter_of`) | ingest, warm |
+| `g<n>:segment_counts` | per post and segment two uint32: views, likes before the tick (`counter_of`) | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
-| `g<n>:counted_until` | where the hour of their last event ends, 0 before any; absent in an older generation: the tick | ingest, warm |
+| `g<n>:counted_until` | end of the last event's hour, 0 before any; absent (old generations): the tick | ingest, warm |
 | `g<n>:hours` | hash: counts of the open hours, `<hour>:<counter>` | ingest, warm |
 | `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
 | `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
-| `g<n>:changes`, `g<n>:snapshot_of` | changes of what a snapshot shows, and how many the last snapshot knew | ingest, warm |
+| `g<n>:changes`, `g<n>:snapshot_of` | changes since the build, and how many of them the snapshot shows | ingest, warm |
 | `g<n>:popular` | `PopularPosts` as JSON, as of the warm-up | warm |
 | `g<n>:offset:<shard>` | how far the shard has been applied to this generation | ingest, warm |
 | `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append script |
@@ -25,7 +25,7 @@
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
 | `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |
-| `retired` | sorted set: generations to delete, by when (also the one under construction, should it be abandoned) | warm, ingest |
+| `retired` | sorted set: generations to delete, by when (the one being built too, if abandoned) | warm, ingest |
 | `catalogue_versions` | the last version given, over all generations | ingest, warm |
 """
 
@@ -35,7 +35,6 @@ GENERATION = "generation"
 BUILDING = "building"
 DEAD_LETTERS = "dead_letters"
 RETIRED = "retired"
-CATALOGUE_VERSIONS = "catalogue_versions"
 EXPERIMENTS = "experiments"
 CLOCK = "clock"
 
@@ -48,7 +47,7 @@ def shard_of(user_id: int, shards: int) -> int:
 
 
 def all_shards(shards: int) -> range:
-    """Posts first, so that an event on a new post finds it."""
+    """Posts first: an event may be about a new one."""
     return range(POSTS_SHARD, shards + 1)
 
 

@@ -17,7 +17,7 @@ from feature_service.keyspace.keys import Keys
 from feature_service.keyspace.scripts import CLOSE_HOURS, PUT_SNAPSHOT, READ_POSTS
 
 COUNTER = ">u4"
-"""As BITFIELD keeps it."""
+"""As BITFIELD stores it."""
 POST_ID = "<i4"
 TOPIC_INDEX = "<i2"
 COUNTERS = (len(SEGMENTS), 2)
@@ -51,7 +51,7 @@ class Posts:
 
 
 def publish_snapshot(client: Client, keys: Keys) -> None:
-    """Makes the catalogue anew out of what the generation holds now."""
+    """Builds the catalogue from what the generation holds now."""
     of_posts = (keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view)
     names = (*of_posts, keys.tick, keys.counted_until, keys.changes)
     *parts, changes = client.eval(READ_POSTS, len(names), *names)
@@ -61,7 +61,7 @@ def publish_snapshot(client: Client, keys: Keys) -> None:
 
 
 def publish_missed_snapshot(client: Client, keys: Keys) -> None:
-    """The one that was due when ingest died between a change and its snapshot."""
+    """The one that is due since ingest died between a change and its snapshot."""
     changes, shown = client.mget([keys.changes, keys.snapshot_of])
     if int(changes or 0) != int(shown or 0):
         publish_snapshot(client, keys)
@@ -77,7 +77,7 @@ def _catalogue(
     tick: bytes,
     until: bytes,
 ) -> Catalogue:
-    """As READ_POSTS answers."""
+    """Of what READ_POSTS answers, in its order."""
     post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
     by_segment = _padded(counts, len(post_id) * math.prod(COUNTERS)).reshape(-1, *COUNTERS)
     first = _padded(first_view, len(post_id)).astype(np.int64)
@@ -94,7 +94,7 @@ def _catalogue(
 
 
 def _padded(data: bytes, length: int) -> npt.NDArray[np.uint32]:
-    """The counters that were ever written; the others are 0."""
+    """Redis keeps counters up to the last one written; the others are 0."""
     values = np.frombuffer(data, COUNTER)[:length].astype(np.uint32)
     return np.pad(values, (0, length - len(values)))
 
@@ -112,5 +112,5 @@ def close_hours(client: Client, keys: Keys, tick: int) -> bool:
 
 
 def text_entry(post_id: int, text: str, topic: str) -> bytes:
-    """How a post's text lies in Redis: as the JSON that is answered."""
+    """A post's text as Redis holds it: the JSON that is answered."""
     return json.dumps({"id": post_id, "text": text, "topic": topic}, ensure_ascii=False).encode()

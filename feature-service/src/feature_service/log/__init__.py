@@ -1,1 +1,1 @@
-"""The event log: its entries, and the dead letters that cannot be counted."""
+"""The event log: its entries, and the dead letters: entries that could not be counted."""

@@ -1,7 +1,7 @@
-"""Log entries that went nowhere: to list, to read, and to put back into the log once their cause is gone.
+"""Log entries that could not be counted: to list, to read, and to replay once the cause is gone.
 
-A replayed letter is a new entry of its old shard. The ledger decides: an event that was counted meanwhile (its client sent it
-again) is not counted twice; one that fails again becomes a letter again.
+A replayed letter is a new entry of its old shard. The ledger decides: an event that was counted meanwhile (its client
+sent it again) is not counted twice; one that fails again becomes a letter again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from feature_service.log.entries import effect_of, order, parse
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """id: `<shard>:<position>`, where it lay in the log. reason: `unknown_post`, `unreadable: ...`, `refused: ...`."""
+    """id: `<shard>:<position>`, its place in the log. reason: `unknown_post`, `unreadable: ...`, `refused: ...`."""
 
     id: str
     reason: str
@@ -47,7 +47,7 @@ def read_dead_letter(client: Client, letter_id: str) -> DeadLetter | None:
 def replay(client: Client, ids: Sequence[str]) -> list[str]:
     """Appends letters to their shards again and takes them out of the letters, in one script.
 
-    The ids that were replayed; one that is not among the letters (any more) is left out.
+    The ids that were replayed, without those that are no (longer) dead letters.
     """
     arguments: list[str | int | bytes] = []
     for letter_id in ids:

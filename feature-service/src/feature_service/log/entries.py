@@ -1,6 +1,6 @@
 """The event log: what was accepted and waits for ingest. Sharded by user; posts have a shard of their own.
 
-`EventLog` is all that the platform asks of a log, so that another one can take Redis Streams' place.
+`EventLog` is all that the platform needs of a log, so that another one could replace Redis Streams.
 """
 
 from __future__ import annotations
@@ -81,16 +81,16 @@ class EventLog(Protocol):
 
 
 class StreamLog:
-    """On Redis Streams. Appending is `feature_service.keyspace.scripts.APPEND`, since it must be atomic with hiding a like."""
+    """On Redis Streams. Appending is `keyspace.scripts.APPEND`: it must be atomic with hiding a liked post."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
         self._last: tuple[tuple[int, str], Sequence[Entry]] | None = None
 
     def read(self, shard: int, after: str, count: int, up_to: str | None = None) -> Sequence[Entry]:
-        """Entries after the position, oldest first. up_to: the last one that is wanted.
+        """Entries after the position, oldest first. up_to: the last position to read.
 
-        What was read last is kept: ingest writes a batch into Postgres, and then applies the same.
+        The last answer is kept: ingest writes a batch into Postgres, then applies the same one.
         """
         place, last = (shard, after), self._last
         if up_to is not None and last is not None and last[0] == place and order(last[1][-1].position) >= order(up_to):
@@ -109,15 +109,15 @@ class StreamLog:
         return last.decode()
 
     def trim(self, shard: int, below: str) -> None:
-        """Forgets the entries before the position."""
+        """Drops the entries before the position."""
         self._client.xtrim(log_key(shard), minid=below, approximate=False)
 
     def put_aside(self, shard: int, entry: Entry, reason: str) -> None:
-        """Keeps an entry that went nowhere, with its reason. Again: no second one."""
+        """Keeps an entry that could not be counted, with its reason. Repeating it changes nothing."""
         self._client.hset(DEAD_LETTERS, *letter(shard, entry, reason))
 
     def forget_put_aside(self, keep: int) -> None:
-        """All but the newest `keep`."""
+        """Deletes all but the newest `keep`."""
         if (many := self._client.hlen(DEAD_LETTERS) - keep) > 0:
             names = [name.decode() for name in self._client.hkeys(DEAD_LETTERS)]
             oldest = sorted(names, key=lambda name: order(name.split(":")[1]))[:many]
@@ -134,7 +134,7 @@ def _entries(positions: bytes, lengths: bytes, bodies: bytes) -> list[Entry]:
 
 
 def letter(shard: int, entry: Entry, reason: str) -> tuple[str, bytes]:
-    """How an entry lies among the dead letters: its place, then reason and body."""
+    """An entry as a dead letter: its id; its reason and body."""
     return f"{shard}:{entry.position}", reason.encode() + b"\n" + entry.raw
 
 

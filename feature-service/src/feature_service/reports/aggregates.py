@@ -1,12 +1,12 @@
-"""What a report is made of: sums, made in SQL over everything that an experiment recorded. No row of a user leaves Postgres.
+"""What a report is made of: sums, in SQL, over everything that an experiment recorded. No user's row leaves Postgres.
 
-**Who is compared.** Users as they were assigned, whether or not they were exposed (intent to treat); not those whom a plan
-forces into a group. Periods in which one group has no weight hold no comparison, and their exposures are left out. A user
-belongs to the period of his first assignment among the others, and to its group. Whom a later change of weights moves into
-the other group is left out of both: that is decided by his bucket, so nothing that he did decides it.
+**Who is compared.** Users as they were assigned, exposed or not (intent to treat), without those whom a plan forces
+into a group. Periods in which one group has no weight compare nothing, and their exposures are left out. A user belongs
+to the period of their first assignment among the other periods, and to its group. Users whom a later change of weights
+moves into the other group are left out of both: their bucket alone decides that, never what they did.
 
-**By day.** A user's cumulated sums change on the days on which he has exposures, so (C + x)^2 - C^2 = x (2 C + x) summed
-over users is what a day adds to their squares. A like counts on the day of its exposure.
+**By day.** A user's cumulated sums change on the days on which they have exposures, so (C + x)^2 - C^2 = x (2 C + x)
+summed over users is what a day adds to their squares. A like counts on the day of its exposure.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ class Aggregates:
 
 
 def aggregate(engine: Engine, connection: Connection, experiment: Experiment) -> Aggregates:
-    """Of one moment. connection: in a transaction of isolation level REPEATABLE READ; the engine has PARTS more to give."""
+    """As of one moment. connection: at isolation level REPEATABLE READ; the engine must have PARTS more connections."""
     forced = _forced(connection, experiment.name)
     values = {"name": experiment.name, "forced": forced, "periods": _compared(experiment), "parts": PARTS}
     people, stays = _people(experiment, bool(forced))
@@ -105,7 +105,7 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as opened:
             opened.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
             opened.execute(text("SET LOCAL work_mem = '128MB'"))
-            opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # we are parallel already
+            opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # the parts run in parallel already
             return _rows(opened, statement, {**values, **(more or {})})
 
     with ThreadPoolExecutor(PARTS) as pool:
@@ -117,10 +117,10 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
         unattributed = pool.submit(ask, "unattributed")
         votes = pool.submit(ask, "votes") if experiment.plan.mode == "interleave" else None
         shadow = pool.submit(ask, "shadow") if experiment.plan.mode == "shadow" else None
-        found = totals.result()
+        summed = totals.result()
         return Aggregates(
-            totals=_placed(found, ""),
-            undegraded=_placed(found, "kept_"),
+            totals=_placed(summed, ""),
+            undegraded=_placed(summed, "kept_"),
             days=_by_day([*arrivals.result(), *(row for part in course for row in part.result())]),
             assigned={(row["weight_period"], row["exp_group"]): row["users"] for row in assigned.result()},
             groups=groups.result(),
@@ -137,7 +137,7 @@ def compared(experiment: Experiment) -> list[int]:
 
 
 def _compared(experiment: Experiment) -> list[int]:
-    """Of an interleaved experiment, whose users all see both rankers, every one."""
+    """All periods of an interleaved experiment: its users see both rankers in each."""
     return list(range(len(experiment.periods))) if experiment.plan.mode == "interleave" else compared(experiment)
 
 
@@ -146,12 +146,12 @@ def _shares(weights: Mapping[Any, float]) -> tuple[float, float]:
 
 
 def _forced(connection: Connection, name: str) -> list[int]:
-    """Whom the plan forces, or ever did."""
+    """Users whom the plan forces into a group, or ever did."""
     return [int(user) for user in connection.execute(_FORCED, {"name": name}).scalars()]
 
 
 def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
-    """The statement of who is compared, and for each period, by bucket, whether later weights leave the group as it is."""
+    """Selects who is compared; and for each period, by bucket, whether later weights leave the group unchanged."""
     places = compared(experiment)
     stays = ["1" * len(period.table) for period in experiment.periods]
     for place in places:
@@ -168,7 +168,7 @@ def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
 
 
 def _bucket(salt: str) -> str:
-    """`contracts.assignment.bucket` in SQL: the digest's four words, each times 2^32 modulo 10,000 to its place."""
+    """`contracts.assignment.bucket` in SQL: the digest's four words, each times its power of 2^32, modulo 10,000."""
     words = [
         f"('x' || substr(digest, {1 + 8 * place}, 8))::bit(32)::bigint % 10000 * {pow(2, 32 * (3 - place), 10_000)}"
         for place in range(4)

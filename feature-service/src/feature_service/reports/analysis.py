@@ -1,4 +1,4 @@
-"""An analysis run: one report, of one moment, over everything that an experiment recorded."""
+"""An analysis run: one report, as of one moment, over everything that an experiment recorded."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MODE_WITHOUT_GROUPS = {
 def analyse(engine: Engine, name: str, now: datetime, lag_seconds: float | None = None) -> Report:
     """Raises NotFound. now: by the platform's clock. The engine must have three connections to give."""
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        found = read_experiment(connection, name)
+        experiment = read_experiment(connection, name)
         changes = history(connection, name)
-        sums = aggregate(engine, connection, found)
-    at = min(now, found.stopped_at) if found.stopped_at else now
-    return _Analysis(found, sums, at).report().model_copy(update={"history": changes, "lag_seconds": lag_seconds})
+        sums = aggregate(engine, connection, experiment)
+    at = min(now, experiment.stopped_at) if experiment.stopped_at else now
+    return _Analysis(experiment, sums, at).report().model_copy(update={"history": changes, "lag_seconds": lag_seconds})
 
 
 class _Analysis:
@@ -105,7 +105,7 @@ class _Analysis:
         ]
 
     def _guardrails(self) -> list[GuardrailReading]:
-        found = []
+        rules: list[GuardrailReading] = []
         breached = breach_of(self._experiment)
         for rule in self._plan.guardrails:
             column = COLUMNS[rule.metric]
@@ -116,8 +116,8 @@ class _Analysis:
                 counts["test"] = (counts["control"][0] + counts["test"][0], counts["control"][1] + counts["test"][1])
             if self._sums.shadow is not None:
                 counts["test"] = _shadowed(rule, self._sums.shadow)
-            found.append(readings.guardrail(rule, counts, breached == rule.metric))
-        return found
+            rules.append(readings.guardrail(rule, counts, breached == rule.metric))
+        return rules
 
     def _sum(self, group: str, column: str) -> int:
         return sum(int(row[column]) for row in self._sums.groups if row["exp_group"] == group)
@@ -149,8 +149,9 @@ class _Analysis:
             least_days=plan.rules.min_days,
             ended=ended,
         )
-        found = decision.decide(evidence)
-        return Verdict(kind=found.kind, reasons=[self._in_words(reason, evidence, rules) for reason in found.reasons])
+        verdict = decision.decide(evidence)
+        reasons = [self._in_words(reason, evidence, rules) for reason in verdict.reasons]
+        return Verdict(kind=verdict.kind, reasons=reasons)
 
     def _in_words(self, reason: decision.Reason, evidence: decision.Evidence, rules: list[GuardrailReading]) -> str:
         plan, primary = self._plan.rules, evidence.primary
@@ -192,12 +193,15 @@ def _guardrail_in_words(rule: GuardrailReading) -> str:
     }
     slower = f" slower than {rule.over_ms:g} ms" if rule.over_ms else ""
     if rule.state == "breached" and rule.test is not None and rule.test.low <= rule.limit:
-        return f"{rule.metric}{slower} was past its limit of {100 * rule.limit:g} % for a while (the history says when); over all: {test}"
+        return (
+            f"{rule.metric}{slower} was past its limit of {100 * rule.limit:g} % for a while "
+            f"(the history says when); over all: {test}"
+        )
     return f"{rule.metric}{slower}: {test}, {past[rule.state]} the limit of {100 * rule.limit:g} %"
 
 
 def _shadowed(rule: Guardrail, row: Row) -> tuple[int, int]:
-    """A shadow ranker has no exposures; what can be held against its own answers is whether they came."""
+    """A shadow ranker has no exposures; all that can be said of its answers is whether they came."""
     return (int(row["failed"]), int(row["asked"])) if rule.metric == "error_share" else (0, 0)
 
 

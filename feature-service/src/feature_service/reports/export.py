@@ -1,4 +1,4 @@
-"""A report as CSV: one line a number, in words that a spreadsheet can filter."""
+"""A report as CSV: one line per number, in words that a spreadsheet can filter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Line = tuple[object, ...]
 
 
 def as_csv(report: Report) -> str:
-    """Intervals are as the report's: of lifts a share of control, of metrics in their own unit. Empty: not told."""
+    """Intervals as in the report: lifts as a share of control, metrics in their own unit. Empty: not known."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
@@ -39,8 +39,8 @@ def _lines(report: Report) -> Iterator[Line]:
         for metric in metrics:
             yield from _of_metric(part, metric)
     for rule in report.guardrails:
-        for name, found in (("control", rule.control), ("test", rule.test)):
-            yield ("guardrail", rule.metric, name, *_range(found), None, f"{rule.state}, limit {rule.limit:g}")
+        for name, share in (("control", rule.control), ("test", rule.test)):
+            yield ("guardrail", rule.metric, name, *_range(share), None, f"{rule.state}, limit {rule.limit:g}")
     if votes := report.interleaving:
         counts = f"test {votes.for_test}, control {votes.for_control}, ties {votes.ties}, excluded {votes.excluded}"
         yield ("interleaving", "share of test", None, *_range(votes.share), votes.p_value, votes.why or counts)
@@ -60,13 +60,13 @@ def _of_metric(part: str, metric: MetricReading) -> Iterator[Line]:
     name = metric.metric
     yield (part, name, "control", metric.control, None, None, None, metric.why)
     yield (part, name, "test", metric.test, None, None, None, metric.reading)
-    for what, found, p_value in (
+    for what, interval, p_value in (
         ("difference", metric.difference, metric.p_value),
         ("lift", metric.lift, metric.p_value),
         ("lift, always valid", metric.always_valid, metric.always_valid_p_value),
         ("difference, CUPED", metric.cuped, None),
     ):
-        yield (part, f"{name}: {what}", None, *_range(found), p_value, None)
+        yield (part, f"{name}: {what}", None, *_range(interval), p_value, None)
     for day in metric.course:
         yield (
             part,
@@ -78,5 +78,5 @@ def _of_metric(part: str, metric: MetricReading) -> Iterator[Line]:
         )
 
 
-def _range(found: Range | None) -> tuple[float | None, float | None, float | None]:
-    return (found.estimate, found.low, found.high) if found else (None, None, None)
+def _range(interval: Range | None) -> tuple[float | None, float | None, float | None]:
+    return (interval.estimate, interval.low, interval.high) if interval else (None, None, None)

@@ -1,4 +1,4 @@
-"""From sums to what a report says of a metric, a split, a guardrail: by `experiments`, and None where the data don't say."""
+"""From sums to a report's readings of metrics, split and guardrails, by `experiments`; None where data are too few."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ T = TypeVar("T")
 
 
 class Scale:
-    """By what the metrics of one experiment are read: fixed before its start."""
+    """How the metrics of one experiment are read: fixed before its start."""
 
     def __init__(self, rules: Rules) -> None:
         self.confidence = 1 - rules.alpha
         self.planned_users = max(2, round(2 * rules.min_users * rules.days / rules.min_days))
-        """Of both groups: where the sequential intervals are tightest. They hold whatever it is."""
+        """In both groups: where the sequential intervals are tightest. They are valid for any number."""
 
 
 def metrics(
@@ -49,11 +49,11 @@ def metrics(
     scale: Scale,
 ) -> list[MetricReading]:
     """The primary first. days: empty for no course and no CUPED."""
-    found = [_metric(metric, totals, days, at, scale, primary=place == 0) for place, metric in enumerate(wanted)]
-    told = [reading for reading in found if reading.p_value is not None]
-    adjusted = corrections.holm([reading.p_value for reading in told if reading.p_value is not None])
-    by_metric = dict(zip((reading.metric for reading in told), adjusted, strict=True))
-    return [reading.model_copy(update={"adjusted_p_value": by_metric.get(reading.metric)}) for reading in found]
+    read = [_metric(metric, totals, days, at, scale, primary=place == 0) for place, metric in enumerate(wanted)]
+    tested = [reading for reading in read if reading.p_value is not None]
+    adjusted = corrections.holm([reading.p_value for reading in tested if reading.p_value is not None])
+    by_metric = dict(zip((reading.metric for reading in tested), adjusted, strict=True))
+    return [reading.model_copy(update={"adjusted_p_value": by_metric.get(reading.metric)}) for reading in read]
 
 
 def _metric(
@@ -72,7 +72,7 @@ def _metric(
         fixed, ever = difference.interval(scale.confidence), _sequential(lift, scale)
     except NotEnough as error:
         return MetricReading(metric=metric, control=None, test=None, why=_why(totals, str(error)), course=course)
-    adjusted = _told(lambda: _cuped(metric, totals)) if days else None
+    adjusted = _if_enough(lambda: _cuped(metric, totals)) if days else None
     return MetricReading(
         metric=metric,
         control=sum((control for control, _ in pairs), RatioSums()).ratio,
@@ -100,8 +100,8 @@ def _course(metric: Metric, days: Mapping[date, Mapping[Place, Sums]], at: datet
         for place, sums in added.items():
             totals[place] = totals.get(place, Sums()) + sums
         pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in _pairs(totals)]
-        lift = _told(lambda pairs=pairs: _lift(pairs))  # type: ignore[misc]
-        ever = _told(lambda lift=lift: _sequential(lift, scale)) if lift else None  # type: ignore[misc]
+        lift = _if_enough(lambda pairs=pairs: _lift(pairs))  # type: ignore[misc]
+        ever = _if_enough(lambda lift=lift: _sequential(lift, scale)) if lift else None  # type: ignore[misc]
         course.append(
             Day(
                 day=min(at, datetime.combine(day + timedelta(days=1), time(), UTC)),
@@ -121,7 +121,7 @@ def _pairs(totals: Mapping[Place, Sums]) -> list[tuple[Sums, Sums]]:
 
 
 def _fewest(pairs: Sequence[object]) -> int:
-    """Where there is one period there is nothing to leave it out for."""
+    """The least users of a period: small ones are left out, unless there is only one."""
     return strata.FEWEST if len(pairs) > 1 else 2
 
 
@@ -135,9 +135,9 @@ def _lift(pairs: Sequence[tuple[RatioSums, RatioSums]]) -> Effect:
 
 def _cuped(metric: Metric, totals: Mapping[Place, Sums]) -> Effect:
     pairs = [(control.cuped(metric), test.cuped(metric)) for control, test in _pairs(totals)]
-    found = strata.stratified(pairs, lambda c, t: cuped.effect(c, t).effect, fewest=_fewest(pairs))
-    found.error  # noqa: B018 - raises NotEnough where nothing is left to be unsure of
-    return found
+    adjusted = strata.stratified(pairs, lambda c, t: cuped.effect(c, t).effect, fewest=_fewest(pairs))
+    adjusted.error  # noqa: B018 - raises NotEnough where no variance is left
+    return adjusted
 
 
 def _sequential(effect: Effect, scale: Scale) -> Interval:
@@ -145,7 +145,7 @@ def _sequential(effect: Effect, scale: Scale) -> Interval:
 
 
 def _why(totals: Mapping[Place, Sums], otherwise: str) -> str:
-    """In the words of who reads it: what is missing, of the first group that lacks something."""
+    """For the reader: what the first group that lacks something is missing."""
     for group in GROUPS:
         mine = sum((sums for (_, name), sums in totals.items() if name == group), Sums())
         if not mine.users:
@@ -177,36 +177,36 @@ def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[Split,
                 assigned=dict(zip(GROUPS, counts, strict=True)),
             )
         )
-    checked = _told(lambda: srm.check(periods))
-    found = Split(
+    checked = _if_enough(lambda: srm.check(periods))
+    reading = Split(
         p_value=checked.p if checked else None,
         alpha=srm.THRESHOLD,
         failed=checked is not None and checked.failed,
         periods=read,
     )
-    return found, checked
+    return reading, checked
 
 
 def guardrail(rule: Guardrail, counts: Mapping[Group, tuple[int, int]], rolled_back: bool) -> GuardrailReading:
     """counts: by group, exposures past the rule and all. rolled_back: it was breached while traffic ran."""
     ranges = {
-        group: _told(lambda found=found, of=of: wilson(found, of, GUARDRAIL_CONFIDENCE))  # type: ignore[misc]
-        for group, (found, of) in counts.items()
+        group: _if_enough(lambda past=past, of=of: wilson(past, of, GUARDRAIL_CONFIDENCE))  # type: ignore[misc]
+        for group, (past, of) in counts.items()
     }
-    test = ranges.get("test")
+    control, test = ranges.get("control"), ranges.get("test")
     state: GuardrailState = guardrails.state(test, guardrails.Limit(rule.limit, worse="up")) if test else "cannot_tell"
     return GuardrailReading(
         metric=rule.metric,
         limit=rule.limit,
         over_ms=rule.over_ms,
-        control=_range(found) if (found := ranges.get("control")) else None,
+        control=_range(control) if control else None,
         test=_range(test) if test else None,
         state="breached" if rolled_back else state,
     )
 
 
 def interleaved(row: Row, scale: Scale, seed: int) -> tuple[InterleavingReading, Interval | None]:
-    """And the interval of test's share less a half that may be read every day."""
+    """And the always-valid interval of test's share less a half."""
     votes = interleaving.Votes(row["test"], row["control"], row["ties"])
     counts = {"for_test": votes.test, "for_control": votes.control, "ties": votes.ties, "excluded": row["excluded"]}
     try:
@@ -232,7 +232,7 @@ def shadow(row: Row, scale: Scale) -> ShadowReading:
 
 
 def _mean(sums: Sequence[float | None], scale: Scale) -> Range | None:
-    """Of a ratio over users, with its interval at a fixed horizon. sums: users, y, x, yy, xx, xy."""
+    """A ratio over users with its fixed-horizon interval. sums: users, y, x, yy, xx, xy."""
     users, *rest = (value or 0.0 for value in sums)
     try:
         rate = RatioSums(int(users), *rest).rate
@@ -245,8 +245,8 @@ def _range(interval: Interval) -> Range:
     return Range(estimate=interval.estimate, low=interval.low, high=interval.high)
 
 
-def _told(ask: Callable[[], T]) -> T | None:
+def _if_enough(estimate: Callable[[], T]) -> T | None:
     try:
-        return ask()
+        return estimate()
     except NotEnough:
         return None

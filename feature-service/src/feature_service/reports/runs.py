@@ -1,4 +1,4 @@
-"""Analysis runs: stored when there is something new, read by the newest, frozen by a stopped experiment's last one."""
+"""Analysis runs: one whenever there is something new; the last one of a stopped experiment is final."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from feature_service.log.entries import EventLog, order
 from feature_service.reports.analysis import analyse
 
 KEPT = 200
-"""Of the newest; of the others each day's last one."""
+"""The newest; of older ones each day's last."""
 EVERY_SECONDS = 30.0
 TIMES_ITS_DURATION = 10
 DRAIN_SECONDS = 60.0
@@ -39,22 +39,22 @@ _LINES = query(__package__, "run_lines")
 _READ = query(__package__, "run")
 _EXISTS = text("SELECT EXISTS (SELECT FROM experiments WHERE name = :name)")
 _DUE = query(__package__, "due")
-_ALONE = text("SELECT pg_try_advisory_xact_lock(8003)")
-"""Of several ingest processes one analyses."""
+_TRY_LOCK = text("SELECT pg_try_advisory_xact_lock(8003)")
+"""Of several ingest processes only one analyses."""
 
 log = structlog.get_logger()
 
 
 def lines(connection: Connection, name: str) -> list[RunLine]:
     """Newest first. Raises NotFound."""
-    found = connection.execute(_LINES, {"name": name}).all()
-    if not found:
+    rows = connection.execute(_LINES, {"name": name}).all()
+    if not rows:
         _require(connection, name)
-    return [RunLine(run=row.id, at=row.at.replace(tzinfo=UTC), verdict=row.verdict) for row in found]
+    return [RunLine(run=row.id, at=row.at.replace(tzinfo=UTC), verdict=row.verdict) for row in rows]
 
 
 def stored(connection: Connection, name: str, run: int | None) -> Report | None:
-    """The run, or the newest; None where there is none yet. Raises NotFound for a run or an experiment that there isn't."""
+    """The run, or the newest; None when there is none yet. Raises NotFound for an unknown run or experiment."""
     row = connection.execute(_READ, {"name": name, "run": run}).one_or_none()
     if row is not None:
         return Report.model_validate(row.report).model_copy(update={"run": row.id})
@@ -76,14 +76,14 @@ def store(engine: Engine, report: Report, *, final: bool) -> int:
 def lag_seconds(
     event_log: EventLog, written: dict[int, str], shards: Sequence[int], clock: Clock, real: float
 ) -> float:
-    """How far Postgres stands behind the platform's clock: the age of the oldest entry that it does not hold yet."""
+    """How far Postgres lags behind the platform's clock: the age of the oldest entry that it does not hold yet."""
     waiting = [event_log.read(shard, written.get(shard, BEGINNING), 1) for shard in shards]
     oldest = [order(entries[0].position)[0] / 1000 for entries in waiting if entries]
     return max(0.0, (real - min(oldest, default=real)) * clock.speed)
 
 
 class Analyst:
-    """Runs the analyses that are due. The engine must have four connections to give."""
+    """Runs the analyses that are due. The engine needs four connections."""
 
     def __init__(self, engine: Engine, client: Client, event_log: EventLog, shards: int) -> None:
         self._engine, self._client, self._log, self._shards = engine, client, event_log, all_shards(shards)
@@ -94,7 +94,7 @@ class Analyst:
     def round(self) -> list[str]:
         """The names of those that were analysed."""
         with self._engine.begin() as connection:
-            if not connection.execute(_ALONE).scalar_one():
+            if not connection.execute(_TRY_LOCK).scalar_one():
                 return []
             due = connection.execute(_DUE).all()
             return [row.name for row in due if self._analyse(row.name, final=row.state != "running")]
@@ -121,7 +121,7 @@ class Analyst:
         return True
 
     def _is_drained(self, name: str, written: dict[int, str]) -> bool:
-        """What was in the log when the stop was seen is in Postgres, or a minute has passed."""
+        """Whether Postgres holds what was in the log when the stop was noticed, or a minute has passed."""
         if name not in self._ends:
             self._ends[name] = time.monotonic(), {shard: self._log.end(shard) for shard in self._shards}
         seen_at, ends = self._ends[name]

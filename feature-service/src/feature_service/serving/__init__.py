@@ -1,1 +1,1 @@
-"""The HTTP service: bytes in, bytes out on the hot path; Postgres for histories and experiments only."""
+"""The HTTP service: bytes in, bytes out on the hot path; Postgres only for histories and experiments."""

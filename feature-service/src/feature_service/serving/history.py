@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from chassis.errors import InvalidParameter, NotFound, Unavailable
 from contracts.wire import Exposure, FeedPage, FeedRow, User
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, TextClause, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from feature_service.database.queries import query
@@ -47,7 +47,7 @@ class History:
 
     def feed(self, whose: Literal["user", "post"], number: int, limit: int, cursor: str | None) -> FeedPage:
         """Newest first. The cursor names the last row's time and how many rows of that time were given."""
-        before, skip = _parse(cursor)
+        before, skip = parse_cursor(cursor)
         rows = self._ask(_PAGES[whose], {"id": number, "before": before, "skip": skip, "limit": limit + 1})
         page = [FeedRow(**{**row, "timestamp": row["timestamp"].replace(tzinfo=UTC)}) for row in rows[:limit]]
         if len(rows) <= limit:
@@ -56,16 +56,16 @@ class History:
         given = sum(row["timestamp"] == last for row in rows[:limit]) + (skip if last == before else 0)
         return FeedPage(rows=page, next_cursor=f"{last.isoformat()}+{given}")
 
-    def _ask(self, statement: object, values: dict[str, object]) -> list[dict[str, Any]]:
+    def _ask(self, statement: TextClause, values: dict[str, object]) -> list[dict[str, Any]]:
         try:
             with self._engine.connect() as connection:
-                found = connection.execute(statement, values)  # type: ignore[call-overload]
-                return [dict(row) for row in found.mappings()]
+                return [dict(row) for row in connection.execute(statement, values).mappings()]
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("the history does not answer; recommendations and events go on") from error
 
 
-def _parse(cursor: str | None) -> tuple[datetime, int]:
+def parse_cursor(cursor: str | None) -> tuple[datetime, int]:
+    """The time of the last row that was given, and how many rows of that time. Raises InvalidParameter."""
     if cursor is None:
         return FAR, 0
     try:

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 from feature_service.database.queries import query
 from feature_service.experiments.definitions import experiment, experiments, history, record
 from feature_service.experiments.lifecycle import changed, created
-from feature_service.experiments.published import ALONE, publish
+from feature_service.experiments.published import LOCK_EXPERIMENTS, publish
 from feature_service.keyspace.connection import Client
 from feature_service.reports import runs
 from feature_service.reports.analysis import analyse
@@ -30,14 +30,14 @@ log = structlog.get_logger()
 
 
 class Registry:
-    """Raises Unavailable when Postgres is down. Every change is in one transaction, one at a time on the platform."""
+    """Raises Unavailable when Postgres is down. Each change is one transaction, one at a time across the platform."""
 
     def __init__(self, engine: Engine, client: Client) -> None:
         self._engine, self._client = engine, client
-        self._analysing = Lock()
+        self._analysis_lock = Lock()
 
     def lines(self) -> list[ExperimentLine]:
-        with self._asking() as connection:
+        with self._transaction() as connection:
             verdicts = {row.experiment: row.verdict for row in connection.execute(_VERDICTS)}
             return [
                 ExperimentLine(
@@ -53,13 +53,13 @@ class Registry:
 
     def page(self, name: str) -> ExperimentPage:
         """Raises NotFound."""
-        with self._asking() as connection:
+        with self._transaction() as connection:
             return ExperimentPage(experiment=experiment(connection, name), history=history(connection, name))
 
     def edit(self, name: str, edit: Edit, now: datetime) -> ExperimentPage:
-        """Live in every gateway within two seconds. Raises InvalidParameter, Conflict: `feature_service.experiments.lifecycle`."""
-        with self._asking() as connection:
-            connection.execute(ALONE)
+        """Live in every gateway within two seconds. Raises InvalidParameter, Conflict (see `experiments.lifecycle`)."""
+        with self._transaction() as connection:
+            connection.execute(LOCK_EXPERIMENTS)
             every = experiments(connection)
             others = [each for each in every if each.name != name]
             current = next((each for each in every if each.name == name), None)
@@ -75,29 +75,29 @@ class Registry:
 
     def runs(self, name: str) -> list[RunLine]:
         """Newest first. Raises NotFound."""
-        with self._asking() as connection:
+        with self._transaction() as connection:
             return runs.lines(connection, name)
 
     def report(self, name: str, run: int | None, now: datetime) -> Report:
-        """The run, the newest stored one, or one that is made at once where none is. Raises NotFound."""
-        with self._asking() as connection:
-            if (found := runs.stored(connection, name, run)) is not None:
-                return found
+        """The run; without a number the newest, or one made on the spot if there is none. Raises NotFound."""
+        with self._transaction() as connection:
+            if (report := runs.stored(connection, name, run)) is not None:
+                return report
         try:
-            with self._analysing:  # one takes three connections
+            with self._analysis_lock:  # an analysis takes three connections
                 return analyse(self._engine, name, now)
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("the report can't be made now") from error
 
     def _publish(self) -> None:
-        """What fails here is healed by ingest within seconds: the change itself is safe."""
+        """If this fails, ingest publishes within seconds: the change itself is safe."""
         try:
             publish(self._engine, self._client)
         except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
             log.warning("experiments_not_published_yet", error=str(error).splitlines()[0])
 
     @contextmanager
-    def _asking(self) -> Iterator[Connection]:
+    def _transaction(self) -> Iterator[Connection]:
         try:
             with self._engine.begin() as connection:
                 yield connection

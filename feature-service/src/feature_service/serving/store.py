@@ -28,7 +28,7 @@ from feature_service.log.entries import (
 )
 
 MAX_AHEAD = timedelta(minutes=5)
-"""In real time: a client's clock may go wrong by this much."""
+"""In real time: a client's clock may be wrong by this much."""
 EMPTY = 'Redis holds no features: run "lenta warm"'
 
 
@@ -69,13 +69,13 @@ class Store:
         return [post for post in await self._ask(self._read_texts, *ids) if post is not None]
 
     async def append_events(self, batch: EventBatch, clock: Clock) -> None:
-        """Durable when it returns. Raises InvalidParameter for an event from the future, or from before 1970."""
+        """Durable when it returns. Raises InvalidParameter for an event from the future or from before 1970."""
         entries: list[tuple[str, Body]] = []
         now = clock.now()
         latest = now + max(clock.speed, 1.0) * MAX_AHEAD
         for place, event in enumerate(batch.events):
             at = event.timestamp or now
-            if fault := _fault(at, latest):
+            if fault := timestamp_fault(at, latest):
                 field = f"events.{place}.timestamp"
                 raise InvalidParameter(f"{field}: {at.isoformat()} lies {fault}", field=field)
             entries.append((self._user_log(event.user_id), FeedEvent(event=event, at=at)))
@@ -119,7 +119,7 @@ class Store:
         return keys.log_key(keys.shard_of(user_id, self._shards))
 
 
-def _fault(at: datetime, latest: datetime) -> str | None:
+def timestamp_fault(at: datetime, latest: datetime) -> str | None:
     """Records count seconds since the epoch, with 0 for never."""
     if at > latest:
         return "in the future"

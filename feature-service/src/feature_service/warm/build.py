@@ -1,7 +1,7 @@
 """Builds the next generation in Redis from one Postgres snapshot, catches up with the log, and puts it into service.
 
-While it builds, likes and profiles go into both generations (the append script sees to it), so that only counts have
-to be replayed.
+While it builds, the append script writes likes and profiles into both generations, so that only counts have to be
+replayed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ DRAIN_SECONDS = 60.0
 
 
 class WarmError(RuntimeError):
-    """Nothing was put into service; the generation before goes on. The message says why."""
+    """Nothing was put into service; the previous generation stays. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ class _Warm:
         deadline = time.monotonic() + DRAIN_SECONDS
         for shard, end in ends.items():
             while order(self._writer.offset(shard)) < order(end):
-                # What holds a shard up is an event whose post still waits in the posts' shard, or another writer.
+                # A shard is held up by an event whose post still waits in the posts' shard, or by another writer.
                 if self._writer.write(shard) == 0 and self._writer.write(POSTS_SHARD) == 0:
                     if time.monotonic() > deadline:
                         raise WarmError(f"shard {shard} of the event log was not drained in {DRAIN_SECONDS:.0f} s")

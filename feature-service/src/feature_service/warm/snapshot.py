@@ -1,5 +1,5 @@
-"""From one Postgres snapshot into a generation. Memory here does not grow with the feed: Postgres groups, a
-server-side cursor streams, Redis is written in chunks.
+"""From one Postgres snapshot into a generation. Memory does not grow with the feed: Postgres groups, a server-side
+cursor streams, Redis is written in chunks.
 
 What the append script may have written meanwhile is not replaced (`SETNX`, `HSETNX`) but added to (`APPEND`).
 """
@@ -19,12 +19,13 @@ import numpy as np
 from contracts.catalogue import next_tick_after
 from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
 from contracts.wire import UserProfile
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, TextClause, text
 
+from feature_service.database import offsets
 from feature_service.database.engine import naive
 from feature_service.database.queries import query
 from feature_service.keyspace.connection import Client
-from feature_service.keyspace.keys import BEGINNING, Keys, all_shards
+from feature_service.keyspace.keys import Keys, all_shards
 from feature_service.keyspace.posts import (
     COUNTER,
     COUNTERS,
@@ -36,7 +37,7 @@ from feature_service.keyspace.posts import (
 )
 
 Progress = Callable[[str, int, int], None]
-"""What is loaded, how much of it, out of how much."""
+"""What is being loaded, how much of it is done, out of how much."""
 
 CHUNK = 5_000
 POPULAR = 50
@@ -52,14 +53,14 @@ _USER_COUNTS = query(__package__, "user_counts")
 _RECENT_VIEWS = query(__package__, "recent_views")
 _LIKES = query(__package__, "likes")
 _TO_THE_END = text("SET LOCAL cursor_tuple_fraction = 1")
-"""A cursor's plan is for its first tenth else: by index, row by row, four times as slow for all."""
+"""Otherwise a cursor is planned for its first tenth: by index, row by row, four times slower for all rows."""
 _ESTIMATE = text("SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = 'user_data'::regclass")
 
 
 class Loader:
     """Fills the keys of one generation from what the connection's snapshot shows.
 
-    beside: another connection with the same snapshot, for what is read at the same time.
+    beside: another connection at the same snapshot, for what is read in parallel.
     """
 
     def __init__(
@@ -75,11 +76,11 @@ class Loader:
         self._tick, self._progress = tick, progress
 
     def load(self, shards: int) -> tuple[int, int]:
-        """Everything, and the shards' offsets in the same snapshot. How many users and posts."""
+        """Everything, with the shards' offsets of the same snapshot. The numbers of users and posts."""
         for connection in (self._connection, self._beside):
             connection.execute(_TO_THE_END)
         for shard in all_shards(shards):
-            self._client.set(self._keys.offset(shard), _position(self._connection, shard))
+            self._client.set(self._keys.offset(shard), offsets.read(self._connection, shard))
         users = self._profiles()
         topics, places = self._posts()
         liked = self._post_counts(places)
@@ -127,7 +128,7 @@ class Loader:
         return topics, {post: place for place, post in enumerate(ids)}
 
     def _post_counts(self, places: dict[int, int]) -> list[tuple[str, int, int]]:
-        """Segments, posts, and the likes of the one for the other."""
+        """(segment, post, likes of that segment for that post)."""
         liked: list[tuple[str, int, int]] = []
         counts = np.zeros((len(places), *COUNTERS), COUNTER)
         first_view, until = np.zeros(len(places), COUNTER), 0
@@ -166,11 +167,11 @@ class Loader:
             self._progress("counts", done, done)
 
     def _recent(self, users: list[int]) -> dict[int, list[tuple[int, int]]]:
-        """Time and post of each user's last views, by the index on users and times: not by a pass over the feed."""
-        found: dict[int, list[tuple[int, int]]] = {}
+        """Time and post of each user's last views."""
+        views: dict[int, list[tuple[int, int]]] = {}
         for row in self._connection.execute(_RECENT_VIEWS, {"users": users, "recent": RECENT_VIEWS}):
-            found.setdefault(row.user_id, []).append((_seconds(row.timestamp), row.post_id))
-        return found
+            views.setdefault(row.user_id, []).append((_seconds(row.timestamp), row.post_id))
+        return views
 
     def _hidden(self) -> None:
         done = 0
@@ -184,7 +185,7 @@ class Loader:
             self._progress("likes", done, done)
 
     def _popular(self, liked: list[tuple[str, int, int]]) -> None:
-        """Most liked first: what the gateway falls back on."""
+        """Most liked first: the gateway's fallback."""
         by_segment: dict[str, list[tuple[int, int]]] = {}
         overall: dict[int, int] = {}
         for segment, post, likes in liked:
@@ -209,11 +210,10 @@ class Loader:
         return {post: json.loads(entry) for post, entry in zip(ordered, entries, strict=True) if entry is not None}
 
 
-def in_chunks(connection: Connection, statement: object) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
-    """Rows in chunks from a server-side cursor. The option is this statement's: another one of the connection may be planned
-    for all its rows at once, in parallel."""
-    found = connection.execute(statement, execution_options={"yield_per": CHUNK})  # type: ignore[call-overload]
-    yield from found.partitions(CHUNK)
+def in_chunks(connection: Connection, statement: TextClause) -> Iterator[Sequence[Row[tuple[object, ...]]]]:
+    """Rows in chunks from a server-side cursor. The option is set for this statement alone: the connection's others may
+    be planned for all their rows at once, in parallel."""
+    yield from connection.execute(statement, execution_options={"yield_per": CHUNK}).partitions(CHUNK)
 
 
 def _chunks(items: Iterator[T], make: Callable[[T], U]) -> Iterator[list[U]]:
@@ -244,16 +244,11 @@ def _top(likes: list[tuple[int, int]]) -> list[int]:
     return [post for count, post in sorted(likes, key=lambda pair: (-pair[0], pair[1]))[:POPULAR] if count > 0]
 
 
-def _position(connection: Connection, shard: int) -> str:
-    found = connection.execute(text("SELECT position FROM shard_offsets WHERE shard = :shard"), {"shard": shard})
-    return found.scalar_one_or_none() or BEGINNING
-
-
 def _segment(band: int | None) -> int:
     """As `contracts.records.segments_of`: an unknown age is the last."""
     return len(SEGMENTS) - 1 if band is None else band
 
 
 def _seconds(moment: datetime | None) -> int:
-    """As records hold it, 0 for never; what lies outside of 1970 to 2106 (an import may hold anything) is its end."""
+    """As records hold it, 0 for never; clipped to 1970..2106, since an import may hold anything."""
     return 0 if moment is None else min(max(0, int(moment.replace(tzinfo=UTC).timestamp())), MAX_SECONDS)

@@ -132,7 +132,7 @@ def _exposures() -> None:
 
 
 def _exposure_days() -> None:
-    """What a report sums up: a user's days, kept by the writer in the transaction that writes his exposures."""
+    """What a report sums up: a user's days, kept by the writer in the transaction that writes their exposures."""
     op.create_table(
         "exposure_days",
         sa.Column("user_id", sa.Integer, nullable=False),
