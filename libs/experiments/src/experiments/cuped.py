@@ -4,8 +4,8 @@ Deng, Xu, Kohavi & Walker, "Improving the Sensitivity of Online Controlled Exper
 (WSDM 2013), section 3, control variates; a ratio of sums: its appendix on other analysis units, and for the
 linearisation Deng, Knoblich & Lu (KDD 2018), section 4.
 
-The covariates of a user: z, the rate of likes strictly before the first exposure; where there is none, z is 0 and m is 1
-(missing = mean plus indicator: the coefficient of m takes up whatever mean one would fill in; Cohen & Cohen, "Applied
+The covariates of a user: z, the rate of likes strictly before the first assignment; where there is none, z is 0 and m is
+1 (missing = mean plus indicator: the coefficient of m takes up whatever mean one would fill in; Cohen & Cohen, "Applied
 Multiple Regression" 1983, chapter 7).
 
 A ratio r = sum y / sum x is to first order a mean of (y - r x) / mean x, so adjusting the numerator by cov(y, c) and the
@@ -14,7 +14,8 @@ theta, r and mean x are those of all users of both groups; a group's adjusted ra
 
     r_group - theta . (mean c of the group - mean c of both groups)
 
-The covariates precede the first exposure, so their difference between the groups is chance: the estimate stays unbiased.
+The covariates precede the first assignment, so their difference between the groups is chance: the estimate stays
+unbiased.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Sample ratio mismatch: did assignment split the users as its weights say? If not, nothing else of the experiment counts.
 
 Fabijan et al., "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments" (KDD 2019). Counted are the users who
-were assigned, by the weight period of their first exposure, never those who went on to do something.
+were assigned, by the weight period of their first assignment, never those who went on to do something.
 
 Sequential, so that one may look each day: Lindon & Malek, "Anytime-Valid Inference for Multinomial Count Data" (NeurIPS
 2022), section 2: the Bayes factor of a Dirichlet(k w) prior on the shares against the weights w,

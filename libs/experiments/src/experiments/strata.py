@@ -11,7 +11,7 @@ experiments", JRSS B 2013, section 2):
 
     estimate = sum_p w_p estimate_p,    variance = sum_p w_p^2 variance_p
 
-A user belongs to the period of the first exposure and stays there, so the periods hold different users.
+A user belongs to the period of the first assignment and stays there, so the periods hold different users.
 """
 
 from __future__ import annotations
