@@ -35,10 +35,12 @@ def _likes(platform: FeaturePlatform) -> dict[str, list[int]]:
     """By exposure, those that have any; read by the public call and equal to the counts in the table."""
     with platform.engine.connect() as connection:
         counted = {row.key: row.likes for row in connection.execute(text("SELECT key, likes FROM exposures"))}
-    found = {key: Exposure.model_validate_json(platform.http.get(f"/exposures/{key}").content).likes for key in counted}
-    assert {key: len(likes) for key, likes in found.items()} == counted
+    attributed = {
+        key: Exposure.model_validate_json(platform.http.get(f"/exposures/{key}").content).likes for key in counted
+    }
+    assert {key: len(likes) for key, likes in attributed.items()} == counted
     assert_days_are_sums(platform)
-    return {key: likes for key, likes in found.items() if likes}
+    return {key: likes for key, likes in attributed.items() if likes}
 
 
 def assert_days_are_sums(platform: FeaturePlatform) -> None:
@@ -151,11 +153,11 @@ def test_a_user_is_assigned_once_a_period_with_what_he_did_strictly_before(platf
         assert platform.http.post("/assignments", json={"assigned": rows}).status_code == 202
         platform.settle()
     with platform.engine.connect() as connection:
-        found = connection.execute(
+        recorded = connection.execute(
             text("SELECT weight_period, exp_group, at, views_before, likes_before FROM assignments ORDER BY 1")
         ).all()
     naive = SERVED.replace(tzinfo=None)
-    assert [tuple(row) for row in found] == [(0, "test", naive, 2, 1), (1, "test", naive + 6 * MINUTE, 4, 1)]
+    assert [tuple(row) for row in recorded] == [(0, "test", naive, 2, 1), (1, "test", naive + 6 * MINUTE, 4, 1)]
 
 
 def test_an_exposure_stands_for_an_assignment_that_was_never_told(platform: FeaturePlatform) -> None:

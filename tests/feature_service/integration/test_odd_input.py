@@ -32,8 +32,8 @@ def test_the_last_text_of_a_post_published_twice_stays(platform: FeaturePlatform
 
 def test_ten_thousand_texts_come_in_the_order_asked_for(platform: FeaturePlatform) -> None:
     ids = [1 + number * 7 % 40 for number in range(10_000)]
-    found = platform.http.post("/posts", json={"ids": ids}).raise_for_status().json()["posts"]
-    assert [post["id"] for post in found] == [number for number in ids if number <= 30]
+    texts = platform.http.post("/posts", json={"ids": ids}).raise_for_status().json()["posts"]
+    assert [post["id"] for post in texts] == [number for number in ids if number <= 30]
 
 
 @pytest.mark.parametrize("moment", [datetime(1960, 1, 1, tzinfo=UTC), datetime(1, 1, 1, tzinfo=UTC)])

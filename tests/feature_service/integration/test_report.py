@@ -59,17 +59,17 @@ def _by_user(
     liked: dict[str, int] = defaultdict(int)
     for key, _ in likes:
         liked[key] += 1
-    found: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
+    counts: dict[int, list[int]] = defaultdict(lambda: [0, 0, 0])
     for each in exposures:
         if undegraded and each.degraded:
             continue
-        mine = found[each.user_id]
+        mine = counts[each.user_id]
         mine[0], mine[1], mine[2] = mine[0] + 1, mine[1] + (liked[each.key] > 0), mine[2] + liked[each.key]
-    return found
+    return counts
 
 
-def _near(found: object, wanted: float) -> None:
-    assert found == pytest.approx(wanted, rel=1e-9)
+def _near(value: object, wanted: float) -> None:
+    assert value == pytest.approx(wanted, rel=1e-9)
 
 
 def test_every_number_is_the_one_that_the_rows_give(engine: Engine) -> None:
@@ -270,25 +270,25 @@ def test_interleaved_users_vote_once_and_a_failed_ranker_excludes_the_exposure(e
             votes[counted[key].user_id] += 1 if post in (2, 4) else -1
             voters.add(counted[key].user_id)
     report = analyse(engine, "drafts", LATER)
-    found = report.interleaving
-    assert found is not None
-    assert found.for_test == sum(vote > 0 for vote in votes.values())
-    assert found.for_control == sum(vote < 0 for vote in votes.values())
-    assert found.ties == sum(votes[user] == 0 for user in voters)
-    assert found.excluded == 30
-    assert found.share is not None
-    assert found.share.low > 0.5
-    assert found.p_value is not None
-    assert found.p_value < 1e-6
+    reading = report.interleaving
+    assert reading is not None
+    assert reading.for_test == sum(vote > 0 for vote in votes.values())
+    assert reading.for_control == sum(vote < 0 for vote in votes.values())
+    assert reading.ties == sum(votes[user] == 0 for user in voters)
+    assert reading.excluded == 30
+    assert reading.share is not None
+    assert reading.share.low > 0.5
+    assert reading.p_value is not None
+    assert reading.p_value < 1e-6
     assert all(reading.reading == "cannot_tell" for reading in report.metrics)
 
 
 def test_interleaving_without_likes_says_so(engine: Engine) -> None:
     experiment = start(engine, "nobody", {"mode": "interleave"})
     write(engine, [exposure(experiment, "a", 1_000, START, teams="ctctc")])
-    found = analyse(engine, "nobody", LATER).interleaving
-    assert found is not None
-    assert (found.share, found.p_value, found.why) == (None, None, "nobody liked an interleaved post yet")
+    reading = analyse(engine, "nobody", LATER).interleaving
+    assert reading is not None
+    assert (reading.share, reading.p_value, reading.why) == (None, None, "nobody liked an interleaved post yet")
 
 
 def test_a_shadow_is_read_by_latency_failures_overlap_and_rank(engine: Engine) -> None:
@@ -304,15 +304,15 @@ def test_a_shadow_is_read_by_latency_failures_overlap_and_rank(engine: Engine) -
     with engine.begin() as connection:
         record_shadows(connection, shadows)
     report = analyse(engine, "beside", LATER)
-    found = report.shadow
-    assert found is not None
-    assert (found.asked, found.failed) == (100, 4)
-    assert found.p50_ms == pytest.approx(47.5)
-    assert found.p99_ms == pytest.approx(0.99 * 95)
-    assert found.overlap is not None
-    assert found.overlap.estimate == pytest.approx((5 + 5 + 3 + 0) / 20)
-    assert found.rank_correlation is not None
-    assert found.rank_correlation.estimate == pytest.approx((1 - 1 + 1) / 3)
+    reading = report.shadow
+    assert reading is not None
+    assert (reading.asked, reading.failed) == (100, 4)
+    assert reading.p50_ms == pytest.approx(47.5)
+    assert reading.p99_ms == pytest.approx(0.99 * 95)
+    assert reading.overlap is not None
+    assert reading.overlap.estimate == pytest.approx((5 + 5 + 3 + 0) / 20)
+    assert reading.rank_correlation is not None
+    assert reading.rank_correlation.estimate == pytest.approx((1 - 1 + 1) / 3)
     assert report.verdict.kind == "hold"
 
 

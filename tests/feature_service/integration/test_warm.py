@@ -193,5 +193,5 @@ def test_a_full_redis_refuses_events_and_serves_on(platform: FeaturePlatform) ->
 
 def test_no_more_rows_than_a_chunk_are_held_at_once(platform: FeaturePlatform) -> None:
     with platform.engine.connect() as connection:
-        found = in_chunks(connection, text(f"SELECT generate_series(1, {2 * CHUNK + 7})"))
-        assert [len(rows) for rows in found] == [CHUNK, CHUNK, 7]
+        chunks = in_chunks(connection, text(f"SELECT generate_series(1, {2 * CHUNK + 7})"))
+        assert [len(rows) for rows in chunks] == [CHUNK, CHUNK, 7]

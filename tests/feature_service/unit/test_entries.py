@@ -32,8 +32,8 @@ NOW = datetime(2026, 11, 24, 10, tzinfo=UTC)
 
 
 @given(st.lists(positions, min_size=1))
-def test_the_lowest_position_is_before_no_other(found: list[str]) -> None:
-    assert all(order(lowest(found)) <= order(position) for position in found)
+def test_the_lowest_position_is_before_no_other(several: list[str]) -> None:
+    assert all(order(lowest(several)) <= order(position) for position in several)
 
 
 def test_positions_are_ordered_as_numbers_not_as_words() -> None:

@@ -173,15 +173,15 @@ def feature_platform(postgres_url: str, redis_url: str, *, warmed: bool = True) 
 
 
 def event(key: str, user_id: int, post_id: int, action: str, timestamp: datetime | None = None) -> dict[str, object]:
-    found: dict[str, object] = {"key": key, "user_id": user_id, "post_id": post_id, "action": action}
-    return found | ({"timestamp": timestamp.isoformat()} if timestamp else {})
+    fields: dict[str, object] = {"key": key, "user_id": user_id, "post_id": post_id, "action": action}
+    return fields | ({"timestamp": timestamp.isoformat()} if timestamp else {})
 
 
 def exposure(
     key: str, user_id: int, posts: list[int], at: datetime | None = None, **other: object
 ) -> dict[str, object]:
     moment = (at or datetime.now(UTC)).isoformat()
-    found: dict[str, object] = {
+    fields: dict[str, object] = {
         "key": key,
         "user_id": user_id,
         "experiment": "models",
@@ -193,4 +193,4 @@ def exposure(
         "asked_for": moment,
         "served_at": moment,
     }
-    return found | other
+    return fields | other

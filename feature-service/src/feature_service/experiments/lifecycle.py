@@ -76,12 +76,12 @@ def rolled_back(experiment: Experiment, now: datetime, reason: str) -> Experimen
 
     Users whom the plan forces into test are testers, and go back to control too.
     """
-    begun = [period for period in experiment.periods if period.starts_at < now]
+    past = [period for period in experiment.periods if period.starts_at < now]
     weights = {"control": 1.0, "test": 0.0}
     back = WeightPeriod(starts_at=now, weights=weights, table="0" * len(experiment.periods[0].table), reason=reason)
     forced = {user: group for user, group in experiment.plan.forced.items() if group == "control"}
     plan = experiment.plan.model_copy(update={"forced": forced})
-    update = {"plan": plan, "periods": [*begun, back], "revision": experiment.revision + 1}
+    update = {"plan": plan, "periods": [*past, back], "revision": experiment.revision + 1}
     return experiment.model_copy(update=update)
 
 
@@ -222,8 +222,8 @@ def _moved(experiment: Experiment, target: State, others: list[Experiment], now:
 def _started(draft: Experiment, others: list[Experiment], now: datetime, reason: str) -> Experiment:
     _refuse_past_end(draft.plan, now)
     refuse_overlap(draft, others, now)
-    begun = periods(draft.plan, now, reason=reason)
-    return draft.model_copy(update={"state": "running", "periods": begun, "started_at": now})
+    schedule = periods(draft.plan, now, reason=reason)
+    return draft.model_copy(update={"state": "running", "periods": schedule, "started_at": now})
 
 
 def _refuse_past_end(plan: Plan, now: datetime) -> None:

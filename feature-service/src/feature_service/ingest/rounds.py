@@ -127,11 +127,11 @@ def run(settings: Settings, stop: threading.Event, health: Health) -> None:
         applier = Applier(client, engine, event_log, writer)
         ingest = Ingest(client, engine, writer, applier, event_log, settings.shards)
         clock, tick, chores_at = PlatformClock(client), 0, 0.0
-        beside = [
+        threads = [
             threading.Thread(target=_every, args=(stop, WATCH_SECONDS, _guardrail_watch(settings)), name="watch"),
             threading.Thread(target=_every, args=(stop, ANALYSIS_SECONDS, _analyst(settings)), name="analysis"),
         ]
-        for thread in beside:
+        for thread in threads:
             thread.start()
         while not stop.is_set():
             try:
@@ -152,7 +152,7 @@ def run(settings: Settings, stop: threading.Event, health: Health) -> None:
             health.waits_for = None
             if moved < WORTH_A_ROUND:
                 stop.wait(POLL_SECONDS)
-        for thread in beside:
+        for thread in threads:
             thread.join()
         with suppress(redis.exceptions.RedisError):  # a lock that can't be released expires
             ingest.release()

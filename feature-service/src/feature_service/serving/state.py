@@ -47,5 +47,4 @@ async def get_now(request: Request) -> datetime:
 StoreDep = Annotated[Store, Depends(get_store)]
 HistoryDep = Annotated[History, Depends(get_history)]
 RegistryDep = Annotated[Registry, Depends(get_registry)]
-ClockDep = Annotated[Clock, Depends(get_clock)]
 Now = Annotated[datetime, Depends(get_now)]

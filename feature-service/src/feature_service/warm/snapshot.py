@@ -132,8 +132,8 @@ class Loader:
         liked: list[tuple[str, int, int]] = []
         counts = np.zeros((len(places), *COUNTERS), COUNTER)
         first_view, until = np.zeros(len(places), COUNTER), 0
-        asked = {"tick": naive(datetime.fromtimestamp(self._tick, UTC)), "bands": list(AGE_BANDS)}
-        for row in self._connection.execute(_POST_COUNTS, asked):
+        values = {"tick": naive(datetime.fromtimestamp(self._tick, UTC)), "bands": list(AGE_BANDS)}
+        for row in self._connection.execute(_POST_COUNTS, values):
             if (place := places.get(row.post_id)) is not None:
                 segment = _segment(row.band)
                 counts[place, segment] = row.views, row.likes
@@ -143,7 +143,7 @@ class Loader:
         with self._client.pipeline() as pipe:
             pipe.set(self._keys.counts, counts.tobytes()).set(self._keys.first_view, first_view.tobytes())
             pipe.set(self._keys.tick, self._tick).set(self._keys.counted_until, until)
-            for row in self._connection.execute(_OPEN_HOURS, asked):
+            for row in self._connection.execute(_OPEN_HOURS, values):
                 if (place := places.get(row.post_id)) is not None:
                     counter = counter_of(place, _segment(row.band), row.action == "like")
                     pipe.hincrby(self._keys.hours, f"{_seconds(row.hour)}:{counter}", row.n)
