@@ -6,7 +6,7 @@ import asyncio
 from typing import Annotated, Literal
 
 import anyio.to_thread
-from chassis.errors import InvalidParameter, NotFound, unfit
+from chassis.errors import InvalidParameter, NotFound, invalid_parameter_from
 from contracts.headers import CATALOGUE_VERSION
 from contracts.wire import (
     USER_ID_MAX,
@@ -50,7 +50,7 @@ async def exposures(request: Request) -> Response:
     try:
         exposure = Exposure.model_validate_json(await request.body())
     except ValidationError as error:
-        raise unfit(error, "body") from error
+        raise invalid_parameter_from(error, "body") from error
     store = await get_store(request)
     # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
     _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))
