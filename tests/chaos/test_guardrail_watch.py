@@ -91,7 +91,7 @@ def test_a_group_that_is_slow_has_no_traffic_ten_seconds_later(platform: Feature
     assert history[-1]["reason"].startswith("guardrail slow_share (over 200 ms): 60 of 60 answers in the last minute")
     report = analyse(platform.engine, "models", now)
     assert report.verdict.kind == "roll_back"
-    assert report.verdict.reasons[0].startswith("slow_share slower than 200 ms: 100.00 % of test's")
+    assert report.verdict.reasons[0].startswith("Slower than 200 ms: 100.00 % of test's")
 
 
 def test_the_verdict_stays_roll_back_when_the_harm_is_long_over(platform: FeaturePlatform) -> None:

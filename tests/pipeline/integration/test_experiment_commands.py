@@ -105,7 +105,7 @@ def test_new_weights_are_a_new_period_and_the_rest_of_the_plan_stays(lenta: Comm
 
 def test_a_decision_ends_it_and_is_recorded(lenta: Commands) -> None:
     said = lenta.said("decide", "models", "ship", "--reason", "hit rate up, guardrails hold")
-    assert "models, stopped: shipped on" in said
+    assert "models, stopped: shipped test on" in said
     assert "hit rate up, guardrails hold" in said
     assert "Next: lenta experiment report models, then lenta experiment archive models" in said
 

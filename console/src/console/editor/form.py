@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.assignment import GROUPS
-from contracts.experiments import Guardrail, GuardrailMetric, Plan
+from contracts.experiments import Guardrail, Plan
+from contracts.names import METRICS, MODES, guardrail
 from contracts.wire import Message
-
-from console.experiment.naming import METRICS, MODES
 
 FREE_WHILE_RUNNING = frozenset({"weight_control", "weight_test", "ramp", "forced", "enrolment", "ends_at"})
 """The enrolment only grows."""
@@ -20,9 +19,6 @@ WEIGHTS_WARNING = (
     "period. As few users move as arithmetic allows."
 )
 MOST_GUARDRAILS = 8
-GUARDRAIL_NAMES: dict[GuardrailMetric, str] = {
-    "slow_share": "Slower than", "error_share": "Ranker failed", "fallback_share": "Answered by a fallback"
-}  # fmt: skip
 
 Kind = Literal["text", "number", "select", "area", "moment", "checks"]
 
@@ -178,8 +174,7 @@ def said(plan: Plan) -> dict[str, str]:
 
 
 def _guard_words(guard: Guardrail) -> str:
-    over = f" {guard.over_ms:g} ms" if guard.over_ms is not None else ""
-    return f"{GUARDRAIL_NAMES[guard.metric]}{over}, limit {_points(guard.limit)}%"
+    return f"{guardrail(guard.metric, guard.over_ms)}, limit {_points(guard.limit)}%"
 
 
 def _points(share: float) -> str:

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from contracts.experiments import Edit, Experiment, Outcome, Plan, State
+from contracts.names import OUTCOMES
 from contracts.reports import Report
 from contracts.wire import Message
 
 from console.editor import impact
 from console.editor.draft import DraftError
 from console.editor.form import said
-from console.experiment.naming import OUTCOMES
 from console.words import UNKNOWN
 
 ACTS: dict[str, tuple[State | None, Outcome | None]] = {

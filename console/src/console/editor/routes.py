@@ -9,6 +9,7 @@ from typing import Annotated
 
 import structlog
 from contracts.experiments import Edit, Experiment, ExperimentPage
+from contracts.names import GUARDRAILS
 from contracts.reports import Report
 from fastapi import APIRouter, Form
 from pydantic import ValidationError
@@ -18,7 +19,7 @@ from starlette.responses import RedirectResponse, Response
 from console import numbers
 from console.asking import Now, Signed, Source
 from console.editor.draft import DraftError, field_of, plan_of
-from console.editor.form import GUARDRAIL_NAMES, blocks_of, default_form, form_of, guard_rows
+from console.editor.form import blocks_of, default_form, form_of, guard_rows
 from console.editor.review import Review, acts, review_act, review_plan
 from console.editor.sessions import COOKIE, LIFETIME_SECONDS, Session, Sessions
 from console.experiment.routes import is_name
@@ -249,7 +250,7 @@ def _draft(
         "form": dict(form),
         "blocks": blocks_of(form, running),
         "guards": guard_rows(form),
-        "guard_names": GUARDRAIL_NAMES,
+        "guard_names": GUARDRAILS,
         "running": running,
         "over": over,
         "acts": acts(experiment),

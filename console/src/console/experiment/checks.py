@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.assignment import GROUPS, Group
+from contracts.names import guardrail, metric
 from contracts.reports import Report
 from contracts.wire import Message
 
 from console import numbers
 from console.experiment.course import crossing, day_number
-from console.experiment.naming import guardrail, metric
 from console.words import UNKNOWN
 
 Mark = Literal["good", "bad", "wait", "done"]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts.experiments import Metric
+from contracts.names import GUARDRAIL_STATES, METRICS, guardrail, metric
 from contracts.reports import GuardrailReading, MetricReading, Range, Report
 from contracts.wire import Message
 
 from console import numbers
 from console.experiment.checks import NOT_READ, Mark
 from console.experiment.course import crossing, day_number
-from console.experiment.naming import METRICS, guardrail, metric
 from console.scales import Bar, bar
 from console.words import UNKNOWN
 
@@ -64,7 +64,7 @@ def guard_of(one: GuardrailReading, held: bool, plain: bool) -> Guard:
     text = f"Limit {numbers.limit(one.limit)}"
     mark: Mark = "wait"
     if held or found is None or one.state == "cannot_tell":
-        text = f"{NOT_READ}. {text}" if held else f"Can’t tell yet. {text}"
+        text = f"{NOT_READ}. {text}" if held else f"{GUARDRAIL_STATES['cannot_tell']} yet. {text}"
     elif one.state == "breached" and found.low <= one.limit:
         mark, text = "bad", f"Went past its limit of {numbers.limit(one.limit)}"
     elif one.state == "breached":
@@ -201,7 +201,7 @@ def log_of(report: Report, held: bool) -> list[LogLine]:
     primary = next(iter(report.metrics), None)
     crossed = crossing(primary.course, report.experiment.plan.rules.alpha) if primary and not held else None
     if crossed is not None and primary is not None:
-        text = f"Evidence for {METRICS[primary.metric].text.lower()} crossed the bound"
+        text = f"Evidence for {METRICS[primary.metric].within} crossed the bound"
         lines.append(LogLine(at=crossed.day, when=_when(crossed.day, report), text=text, by=None))
     return sorted(lines, key=lambda line: line.at, reverse=True)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from contracts.experiments import Metric
+from contracts.names import READINGS, metric
 from contracts.reports import MetricReading, Report
 from contracts.wire import Message
 
 from console import numbers
 from console.experiment.checks import NOT_READ
-from console.experiment.naming import metric
 from console.scales import Bar, bar, reach
 from console.words import UNKNOWN
 
@@ -101,11 +101,11 @@ def _reading(one: MetricReading) -> str:
     if one.reading == "watched":
         found = one.always_valid
         if found is None:
-            return "Can’t tell"
+            return READINGS["cannot_tell"]
         if found.low <= 0 <= found.high:
-            return "Unclear"
+            return READINGS["unclear"]
         return "Higher" if found.estimate > 0 else "Lower"
-    return {"better": "Better", "worse": "Worse", "unclear": "Unclear"}.get(one.reading, "Can’t tell")
+    return READINGS[one.reading]
 
 
 def _spark(one: MetricReading) -> tuple[str, float | None]:

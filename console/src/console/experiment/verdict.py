@@ -8,20 +8,18 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Literal
 
+from contracts import names
+from contracts.names import DECIDED, METRICS, guardrail
 from contracts.reports import ExperimentLine, GuardrailReading, MetricReading, Report, VerdictKind
 from contracts.wire import Message
 
 from console import numbers
-from console.experiment.naming import DECIDED, KINDS, METRICS, guardrail
 from console.words import UNKNOWN
 
 Tone = Literal["good", "bad", "wait", "none"]
 """none: no colour, since nothing can be read."""
 STALE_SECONDS = 120.0
 OLD = timedelta(hours=2)
-COMPARED = "Nothing to decide"
-"""Of a shadow experiment."""
-COMPARING: tuple[VerdictKind, ...] = ("hold", "ship", "keep_control")
 
 
 class Words(Message):
@@ -64,7 +62,7 @@ def headline_of(line: ExperimentLine) -> str:
     """Of an experiment in a list; it never contradicts the page's own."""
     if line.verdict is None:
         return UNKNOWN
-    return COMPARED if line.mode == "shadow" and line.verdict in COMPARING else KINDS[line.verdict]
+    return names.verdict(line.verdict, line.mode)
 
 
 def is_held_back(report: Report) -> bool:
@@ -127,11 +125,10 @@ def _tone(report: Report) -> Tone:
 
 
 def _headline(report: Report) -> str:
-    if _only_compares(report):
-        return COMPARED
+    said = names.verdict(report.verdict.kind, report.experiment.plan.mode)
     if report.verdict.kind == "too_early":
-        return f"{KINDS['too_early']} to {'read' if _lacks_users(report) else 'decide'}"
-    return KINDS[report.verdict.kind]
+        return f"{said} to {'read' if _lacks_users(report) else 'decide'}"
+    return said
 
 
 def _least(report: Report) -> int:
@@ -144,8 +141,7 @@ def _lacks_users(report: Report) -> bool:
 
 
 def _only_compares(report: Report) -> bool:
-    """A shadow is seen by nobody: it says how test answers, not what users think of it."""
-    return report.experiment.plan.mode == "shadow" and report.verdict.kind in COMPARING
+    return names.only_compares(report.verdict.kind, report.experiment.plan.mode)
 
 
 def _sentence(report: Report, now: datetime) -> str:
@@ -226,7 +222,7 @@ def _hold(report: Report) -> str:
         if share.low <= 0.5 <= share.high:
             return f"Keep running. The share of users who prefer test still holds one half: {numbers.shares(share)}."
     elif primary and primary.always_valid and primary.reading == "unclear":
-        name = METRICS[primary.metric].text.lower()
+        name = METRICS[primary.metric].within
         return f"Keep running. The interval for {name} still holds zero: {numbers.full_interval(primary.always_valid)}."
     return f"Keep running. {_first(report.verdict.reasons)}".strip()
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.experiments import Metric
+from contracts.names import MODES, metric, verdict
 from contracts.reports import MetricReading, Report, RunLine
 from contracts.wire import Message
 
@@ -29,7 +30,6 @@ from console.experiment.details import (
     votes_of,
 )
 from console.experiment.drawing import Moment
-from console.experiment.naming import KINDS, MODES, metric
 from console.experiment.rows import Forest, Kind, forest_of, kind_of
 from console.experiment.verdict import Words, is_held_back, stale, withheld, words_of
 
@@ -121,7 +121,10 @@ def page_of(
         groups=groups_of(report),
         unattributed=unattributed_of(report),
         log=log_of(report, held),
-        runs=[Run(run=r.run, at=r.at, when=numbers.date_and_clock(r.at), verdict=KINDS[r.verdict]) for r in runs],
+        runs=[
+            Run(run=run.run, at=run.at, when=numbers.date_and_clock(run.at), verdict=verdict(run.verdict, plan.mode))
+            for run in runs
+        ],
         run=report.run,
         frozen=frozen,
         at=report.at,

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment, Guardrail
+from contracts.names import METRICS, READINGS, guardrail
 from contracts.reports import GroupReading, GuardrailReading, MetricReading, Report, Verdict
 from experiments import decision
 from experiments.effects import Interval
@@ -155,7 +156,11 @@ class _Analysis:
 
     def _in_words(self, reason: decision.Reason, evidence: decision.Evidence, rules: list[GuardrailReading]) -> str:
         plan, primary = self._plan.rules, evidence.primary
-        name = "test's share of the votes less a half" if self._plan.mode == "interleave" else f"{plan.primary}: lift"
+        name = (
+            "test's share of the votes less a half"
+            if self._plan.mode == "interleave"
+            else f"{METRICS[plan.primary].within}: lift"
+        )
         measured = f"{name} {_signed(primary)}" if primary else f"{name} can't be told yet"
         of_rule = next((rule for rule in rules if rule.metric == reason.metric), None)
         words: Mapping[decision.Code, Callable[[], str]] = {
@@ -168,9 +173,9 @@ class _Analysis:
             "split_unknown": lambda: "nobody is assigned yet",
             "guardrail_breached": lambda: _guardrail_in_words(of_rule) if of_rule else "",
             "guardrail_unclear": lambda: _guardrail_in_words(of_rule) if of_rule else "",
-            "primary_worse": lambda: f"worse: {measured}",
-            "primary_unclear": lambda: f"unclear: {measured}",
-            "primary_better": lambda: f"better: {measured}",
+            "primary_worse": lambda: f"{READINGS['worse'].lower()}: {measured}",
+            "primary_unclear": lambda: f"{READINGS['unclear'].lower()}: {measured}",
+            "primary_better": lambda: f"{READINGS['better'].lower()}: {measured}",
             "too_few_users": lambda: f"{evidence.users} users in the smaller group, of {plan.min_users} at least",
             "too_few_days": lambda: f"{self._days:.1f} days, of {plan.min_days} at least",
             "guardrails_hold": lambda: "all guardrails hold",
@@ -191,13 +196,13 @@ def _guardrail_in_words(rule: GuardrailReading) -> str:
         "cannot_tell": "nothing to hold against",
         "holds": "within",
     }
-    slower = f" slower than {rule.over_ms:g} ms" if rule.over_ms else ""
+    name = guardrail(rule.metric, rule.over_ms)
     if rule.state == "breached" and rule.test is not None and rule.test.low <= rule.limit:
         return (
-            f"{rule.metric}{slower} was past its limit of {100 * rule.limit:g} % for a while "
+            f"“{name}” was past its limit of {100 * rule.limit:g} % for a while "
             f"(the history says when); over all: {test}"
         )
-    return f"{rule.metric}{slower}: {test}, {past[rule.state]} the limit of {100 * rule.limit:g} %"
+    return f"{name}: {test}, {past[rule.state]} the limit of {100 * rule.limit:g} %"
 
 
 def _shadowed(rule: Guardrail, row: Row) -> tuple[int, int]:

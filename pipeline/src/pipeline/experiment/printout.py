@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from contracts import names
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment, ExperimentPage, Plan
 from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Report, RunLine, ShadowReading
@@ -23,7 +24,7 @@ SHOWN_HISTORY = 8
 def lines_table(lines: Sequence[ExperimentLine]) -> Table:
     table = _table("experiment", "state", "mode", "since", "until", "verdict")
     for line in lines:
-        verdict = words.VERDICTS[line.verdict] if line.verdict else ""
+        verdict = names.verdict(line.verdict, line.mode) if line.verdict else ""
         table.add_row(line.name, line.state, line.mode, _time(line.started_at), _time(line.stopped_at), verdict)
     return table
 
@@ -44,15 +45,14 @@ def print_page(page: ExperimentPage, console: Console) -> None:
 def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> None:
     """The verdict in words first."""
     verdict, experiment = report.verdict, report.experiment
-    colour = words.COLOURS[verdict.kind]
-    _line(
-        console, f"[bold {colour}]{words.VERDICTS[verdict.kind]}[/bold {colour}]: {escape('; '.join(verdict.reasons))}"
-    )
+    mode = experiment.plan.mode
+    said = words.coloured(names.verdict(verdict.kind, mode), f"bold {words.VERDICT_COLOURS[verdict.kind]}")
+    _line(console, f"{said}: {escape('; '.join(verdict.reasons))}")
     stored = f"analysis {report.run}" if report.run else "not stored"
     lag = f", data {report.lag_seconds:.0f} s behind" if report.lag_seconds else ""
     _line(
         console,
-        f"[dim]{experiment.name} ({experiment.plan.mode}), {_state(experiment)}; up to {_time(report.at)} UTC, "
+        f"[dim]{experiment.name} ({mode}), {_state(experiment)}; up to {_time(report.at)} UTC, "
         f"{report.days:.1f} days; {stored}{lag}[/dim]",
     )
     _section_of_metrics(report.metrics, console)
@@ -76,7 +76,7 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     if len(runs) > 1:
         table = _table("analysis", "up to", "verdict")
         for run in sorted(runs, key=lambda line: -line.run)[:SHOWN_RUNS]:
-            table.add_row(str(run.run), _time(run.at), words.VERDICTS[run.verdict])
+            table.add_row(str(run.run), _time(run.at), names.verdict(run.verdict, mode))
         _section(console, "Earlier: lenta experiment report --run N", table)
     _line(console, f"\nNext: {escape(words.after(verdict.kind, experiment))}")
 
@@ -90,13 +90,13 @@ def _section_of_metrics(readings: Sequence[MetricReading], console: Console) -> 
     _section(console, "Metrics: intent to treat, all assigned users", _metrics(readings))
     for reading in readings:
         if reading.why:
-            _line(console, f"[dim]{words.METRICS[reading.metric]}: {escape(reading.why)}[/dim]")
+            _line(console, f"[dim]{names.metric(reading.metric)}: {escape(reading.why)}[/dim]")
 
 
 def _state(experiment: Experiment) -> str:
     if experiment.decision:
         made = experiment.decision
-        return f"{experiment.state}: {words.OUTCOMES[made.outcome]} on {_time(made.at)} ({escape(made.reason)})"
+        return f"{experiment.state}: {names.DECIDED[made.outcome].lower()} on {_time(made.at)} ({escape(made.reason)})"
     if experiment.state == "running" and experiment.started_at:
         return f"running since {_time(experiment.started_at)}"
     return experiment.state
@@ -108,7 +108,7 @@ def _plan_table(experiment: Experiment, plan: Plan) -> Table:
     if plan.enrolment_from:
         enrolled += f", from {share(plan.enrolment_from)} on"
     rows = {
-        "mode": plan.mode,
+        "mode": names.MODES[plan.mode],
         "rankers": ", ".join(f"{group} gets {plan.rankers[group]}" for group in GROUPS if group in plan.rankers),
         "weights": _weights(plan.weights),
         "ramp": "; ".join(f"{_time(step.at)}: {_weights(step.weights)}" for step in plan.ramp),
@@ -118,9 +118,9 @@ def _plan_table(experiment: Experiment, plan: Plan) -> Table:
         "from, to": f"{_time(plan.starts_at)} to {_time(plan.ends_at)}" if plan.starts_at or plan.ends_at else "",
         "exploration": f"the last slot of {share(plan.exploration)} of the answers" if plan.exploration else "",
         "decides": _rules(plan),
-        "watched": ", ".join(words.METRICS[metric] for metric in plan.watched),
+        "watched": ", ".join(names.metric(metric) for metric in plan.watched),
         "guardrails": ", ".join(
-            f"{_guardrail(guard.metric, guard.over_ms)} <= {share(guard.limit)}" for guard in plan.guardrails
+            f"{names.guardrail(guard.metric, guard.over_ms)} <= {share(guard.limit)}" for guard in plan.guardrails
         ),
         "revision": str(experiment.revision),
     }
@@ -133,7 +133,7 @@ def _plan_table(experiment: Experiment, plan: Plan) -> Table:
 def _rules(plan: Plan) -> str:
     rules = plan.rules
     return (
-        f"{words.METRICS[rules.primary]} at alpha {rules.alpha:g}; {rules.min_days} days and {rules.min_users} users a "
+        f"{names.metric(rules.primary)} at alpha {rules.alpha:g}; {rules.min_days} days and {rules.min_users} users a "
         f"group at least, {rules.days} days planned; a like joins within {rules.join_hours:g} h"
     )
 
@@ -151,12 +151,12 @@ def _metrics(readings: Sequence[MetricReading]) -> Table:
     table = _table("metric", "control", "test", "lift, read any day", "p", "test is")
     for reading in readings:
         table.add_row(
-            words.METRICS[reading.metric],
+            names.metric(reading.metric),
             number(reading.control),
             number(reading.test),
             signed(reading.always_valid, as_share=True),
             p_value(reading.always_valid_p_value),
-            words.READINGS[reading.reading],
+            words.coloured(names.READINGS[reading.reading], words.READING_COLOURS.get(reading.reading)),
         )
     return table
 
@@ -166,7 +166,7 @@ def _at_the_end(readings: Sequence[MetricReading]) -> Table:
     for reading in readings:
         removed = f", {share(reading.variance_removed)} variance less" if reading.variance_removed else ""
         table.add_row(
-            words.METRICS[reading.metric],
+            names.metric(reading.metric),
             signed(reading.lift, as_share=True),
             p_value(reading.p_value),
             p_value(reading.adjusted_p_value),
@@ -202,11 +202,11 @@ def _guardrails(report: Report) -> Table:
     table = _table("guardrail", "limit", "control", "test", "")
     for guard in report.guardrails:
         table.add_row(
-            _guardrail(guard.metric, guard.over_ms),
+            names.guardrail(guard.metric, guard.over_ms),
             share(guard.limit),
             plain(guard.control),
             plain(guard.test),
-            words.GUARDRAIL_STATES[guard.state],
+            words.coloured(names.GUARDRAIL_STATES[guard.state], words.GUARDRAIL_COLOURS.get(guard.state)),
         )
     return table
 
@@ -226,11 +226,6 @@ def _shadow(found: ShadowReading) -> Table:
     correlation = signed(found.rank_correlation, as_share=False)
     table.add_row(f"{found.asked:,}", f"{found.failed:,}", *took, plain(found.overlap), correlation)
     return table
-
-
-def _guardrail(metric: str, over_ms: float | None) -> str:
-    name = next(text for known, text in words.GUARDRAILS.items() if known == metric)
-    return f"{name} than {over_ms:g} ms" if over_ms is not None else name
 
 
 def _weights(weights: Mapping[Group, float]) -> str:

@@ -1,19 +1,11 @@
-"""The report's words: what a verdict, a reading and a number say to people."""
+"""What a terminal adds to a report's names: colours, the next step, and how numbers are written."""
 
 from __future__ import annotations
 
-from contracts.experiments import Experiment, GuardrailMetric, Metric, Outcome, State
+from contracts.experiments import Experiment, State
 from contracts.reports import GuardrailState, Range, Reading, VerdictKind
 
-VERDICTS: dict[VerdictKind, str] = {
-    "too_early": "Too early to tell",
-    "split_failed": "Don't read it, the split has failed",
-    "roll_back": "Roll back",
-    "hold": "Hold, let it run on",
-    "ship": "Ship test",
-    "keep_control": "Keep control",
-}
-COLOURS: dict[VerdictKind, str] = {
+VERDICT_COLOURS: dict[VerdictKind, str] = {
     "too_early": "yellow",
     "split_failed": "red",
     "roll_back": "red",
@@ -21,31 +13,8 @@ COLOURS: dict[VerdictKind, str] = {
     "ship": "green",
     "keep_control": "cyan",
 }
-METRICS: dict[Metric, str] = {
-    "hit_rate": "hit rate",
-    "likes_per_exposure": "likes an exposure",
-    "likes_per_user": "likes a user",
-    "exposures_per_user": "exposures a user",
-}
-READINGS: dict[Reading, str] = {
-    "better": "[green]better[/green]",
-    "worse": "[red]worse[/red]",
-    "unclear": "unclear",
-    "cannot_tell": "can't tell",
-    "watched": "watched",
-}
-GUARDRAILS: dict[GuardrailMetric, str] = {
-    "slow_share": "slower answers",
-    "error_share": "ranker failed",
-    "fallback_share": "fallback answers",
-}
-GUARDRAIL_STATES: dict[GuardrailState, str] = {
-    "holds": "[green]holds[/green]",
-    "unclear": "unclear",
-    "breached": "[red]breached[/red]",
-    "cannot_tell": "can't tell",
-}
-OUTCOMES: dict[Outcome, str] = {"ship": "shipped", "keep_control": "control kept", "roll_back": "rolled back"}
+READING_COLOURS: dict[Reading, str] = {"better": "green", "worse": "red"}
+GUARDRAIL_COLOURS: dict[GuardrailState, str] = {"holds": "green", "breached": "red"}
 NEXT: dict[State, str] = {
     "draft": 'lenta experiment start {name} --reason "..."',
     "running": "lenta experiment report {name}",
@@ -60,6 +29,10 @@ AFTER: dict[VerdictKind, str] = {
     "ship": 'lenta experiment decide {name} ship --reason "..."',
     "keep_control": 'lenta experiment decide {name} keep_control --reason "..."',
 }
+
+
+def coloured(text: str, colour: str | None) -> str:
+    return f"[{colour}]{text}[/{colour}]" if colour else text
 
 
 def next_step(experiment: Experiment) -> str:
@@ -85,17 +58,17 @@ def number(value: float | None) -> str:
     return "" if value is None else f"{value:.4f}"
 
 
-def signed(found: Range | None, *, as_share: bool) -> str:
+def signed(interval: Range | None, *, as_share: bool) -> str:
     """`+3.1 % (+1.0 to +5.2)`, or in the metric's own unit."""
-    if found is None:
+    if interval is None:
         return ""
     scale, digits, unit = (100, 1, " %") if as_share else (1, 4, "")
-    estimate, low, high = (value * scale for value in (found.estimate, found.low, found.high))
+    estimate, low, high = (value * scale for value in (interval.estimate, interval.low, interval.high))
     return f"{estimate:+.{digits}f}{unit} ({low:+.{digits}f} to {high:+.{digits}f})"
 
 
-def plain(found: Range | None) -> str:
+def plain(interval: Range | None) -> str:
     """A share with its interval: `0.2 % (0.1 to 0.4)`."""
-    if found is None:
+    if interval is None:
         return ""
-    return f"{100 * found.estimate:.2f} % ({100 * found.low:.2f} to {100 * found.high:.2f})"
+    return f"{100 * interval.estimate:.2f} % ({100 * interval.low:.2f} to {100 * interval.high:.2f})"

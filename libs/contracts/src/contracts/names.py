@@ -1,0 +1,94 @@
+"""What metrics, guardrails, modes, readings, verdicts and outcomes are called.
+
+The console's pages and their JSON, the command line and the reasons of a report all use these names. Colours and tones
+are chosen where they are shown.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from contracts.assignment import Mode
+from contracts.experiments import GuardrailMetric, Metric, Outcome
+from contracts.reports import GuardrailState, Reading, VerdictKind
+
+
+class MetricName(NamedTuple):
+    text: str
+    is_are: str
+    """The verb that goes with it."""
+
+    @property
+    def within(self) -> str:
+        """As in the middle of a sentence."""
+        return self.text.lower()
+
+
+METRICS: dict[Metric, MetricName] = {
+    "hit_rate": MetricName("Hit rate", "is"),
+    "likes_per_exposure": MetricName("Likes per exposure", "are"),
+    "likes_per_user": MetricName("Likes per user", "are"),
+    "exposures_per_user": MetricName("Exposures per user", "are"),
+}
+GUARDRAILS: dict[GuardrailMetric, str] = {
+    "slow_share": "Slower than",
+    "error_share": "Ranker failed",
+    "fallback_share": "Answered by a fallback",
+}
+"""`slow_share` is followed by its bound: `guardrail` gives the whole name."""
+MODES: dict[Mode, str] = {
+    "ab": "A/B: each group sees its ranker",
+    "ramp": "Ramp: an A/B with weights by schedule",
+    "interleave": "Interleaving: each list drafts from both rankers",
+    "shadow": "Shadow: users see control alone",
+}
+READINGS: dict[Reading, str] = {
+    "better": "Better",
+    "worse": "Worse",
+    "unclear": "Unclear",
+    "cannot_tell": "Can’t tell",
+    "watched": "Watched",
+}
+GUARDRAIL_STATES: dict[GuardrailState, str] = {
+    "holds": "Holds",
+    "unclear": "Unclear",
+    "breached": "Breached",
+    "cannot_tell": "Can’t tell",
+}
+VERDICTS: dict[VerdictKind, str] = {
+    "too_early": "Too early",
+    "split_failed": "Do not decide",
+    "roll_back": "Roll back test",
+    "hold": "Hold",
+    "ship": "Ship test",
+    "keep_control": "Keep control",
+}
+OUTCOMES: dict[Outcome, str] = {
+    "ship": "Ship test: everybody gets its ranker",
+    "keep_control": "Keep control: enough data, no effect",
+    "roll_back": "Roll back test: it does harm",
+}
+"""Before it is decided."""
+DECIDED: dict[Outcome, str] = {"ship": "Shipped test", "keep_control": "Kept control", "roll_back": "Rolled back test"}
+COMPARED = "Nothing to decide"
+"""The verdict on a shadow experiment that does no harm: nobody saw test, so there is nothing to ship or to keep."""
+_ON_WHAT_USERS_SAW: tuple[VerdictKind, ...] = ("hold", "ship", "keep_control")
+
+
+def metric(name: Metric) -> str:
+    return METRICS[name].text
+
+
+def guardrail(name: GuardrailMetric, over_ms: float | None) -> str:
+    """`Slower than 200 ms`, `Ranker failed`."""
+    return GUARDRAILS[name] if over_ms is None else f"{GUARDRAILS[name]} {over_ms:g} ms"
+
+
+def only_compares(kind: VerdictKind, mode: str) -> bool:
+    """Whether the verdict says how test answers, and not what users think of it."""
+    return mode == "shadow" and kind in _ON_WHAT_USERS_SAW
+
+
+def verdict(kind: VerdictKind, mode: str) -> str:
+    """Of an experiment in this mode."""
+    return COMPARED if only_compares(kind, mode) else VERDICTS[kind]
