@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.clock import REAL, Clock
-from contracts.experiments import Experiment, Running
+from contracts.experiments import Experiment, RunningExperiments
 from contracts.reports import Report
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.guardrails import FEWEST, GuardrailWatch
@@ -48,7 +48,7 @@ def _ingesting(platform: FeaturePlatform) -> Iterator[None]:
 
 
 def _running(platform: FeaturePlatform) -> dict[str, Experiment]:
-    running = Running.model_validate_json(platform.http.get("/running").raise_for_status().content)
+    running = RunningExperiments.model_validate_json(platform.http.get("/running").raise_for_status().content)
     return {each.name: each for each in running.experiments}
 
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from contracts.assignment import BUCKETS, bucket, reweight
 from contracts.clock import REAL, Clock
-from contracts.experiments import Experiment, Guardrail, Plan, Running, Step, periods
+from contracts.experiments import Experiment, Guardrail, Plan, RampStep, RunningExperiments, periods
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -52,7 +52,7 @@ def test_a_change_of_weights_moves_no_more_buckets_than_the_weights_changed(befo
 
 @given(st.lists(shares, min_size=1, max_size=5), st.integers(0, 2**31 - 1))
 def test_a_user_changes_group_only_if_his_bucket_had_to_move(weights: list[dict], user_id: int) -> None:  # type: ignore[type-arg]
-    ramp = [Step(at=NOW + timedelta(days=day + 1), weights=each) for day, each in enumerate(weights)]
+    ramp = [RampStep(at=NOW + timedelta(days=day + 1), weights=each) for day, each in enumerate(weights)]
     ramped = Experiment.started("r", Plan(mode="ramp", ramp=ramp), NOW)
     assert [period.weights for period in ramped.periods[1:]] == weights
     for before, after in zip(ramped.periods, ramped.periods[1:], strict=False):
@@ -101,7 +101,7 @@ def test_an_experiment_assigns_from_its_start_to_its_end_and_only_while_it_runs(
 
 def test_a_change_of_weights_keeps_the_periods_that_have_begun_and_drops_those_to_come() -> None:
     ramp = [
-        Step(at=NOW + timedelta(days=day), weights={"control": 1 - day / 10, "test": day / 10}) for day in (1, 2, 3)
+        RampStep(at=NOW + timedelta(days=day), weights={"control": 1 - day / 10, "test": day / 10}) for day in (1, 2, 3)
     ]
     plan = Plan(mode="ramp", ramp=ramp, weights={"control": 1.0, "test": 0.0})
     begun = periods(plan, NOW)
@@ -148,8 +148,10 @@ def test_what_gateways_know_survives_its_json() -> None:
     experiment = Experiment.started(
         "models", Plan(forced={7: "test"}, guardrails=[Guardrail(metric="error_share")]), NOW
     )
-    running = Running(experiments=[experiment], clock=Clock(since=NOW, then=NOW + timedelta(days=3), speed=600))
-    assert Running.model_validate_json(running.model_dump_json()) == running
+    running = RunningExperiments(
+        experiments=[experiment], clock=Clock(since=NOW, then=NOW + timedelta(days=3), speed=600)
+    )
+    assert RunningExperiments.model_validate_json(running.model_dump_json()) == running
 
 
 def test_the_clock_is_real_time_until_it_is_moved_and_then_runs_from_there() -> None:

@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 from console.experiment.verdict import headline_of
-from console.experiment.view import json_of, page_of
+from console.experiment.view import json_of, view_of
 from contracts import names
 from contracts.experiments import GuardrailMetric, Metric, Outcome
 from contracts.reports import ExperimentLine, GuardrailState, Reading, Report, VerdictKind
@@ -47,7 +47,7 @@ def test_the_page_its_json_and_the_command_line_call_a_verdict_the_same(report: 
     assert printed(report).startswith(f"{name}: ")
     decision = report.experiment.decision
     headline = names.DECIDED[decision.outcome] if decision else name
-    assert page_of(report, reports.NOW).words.headline.startswith(headline)
+    assert view_of(report, reports.NOW).words.headline.startswith(headline)
     assert json.loads(json_of(report, reports.NOW))["words"]["headline"].startswith(headline)
 
 
@@ -68,7 +68,7 @@ def test_page_and_command_line_call_every_metric_and_guardrail_the_same() -> Non
     report = reports.report("ship")
     assert {one.metric for one in report.metrics} == set(get_args(Metric))
     assert {one.metric for one in report.guardrails} == set(get_args(GuardrailMetric))
-    page, said = page_of(report, reports.NOW), printed(report)
+    page, said = view_of(report, reports.NOW), printed(report)
     rows = [line.split("  ")[0] for line in said.splitlines()]
     assert [row.name for row in page.forest.rows] == [names.metric(one.metric) for one in report.metrics]
     assert [guard.name for guard in page.guards] == [
@@ -80,7 +80,7 @@ def test_page_and_command_line_call_every_metric_and_guardrail_the_same() -> Non
 
 def test_a_decided_experiment_is_called_the_same(outcome_reports: dict[Outcome, Report]) -> None:
     for outcome, report in outcome_reports.items():
-        assert page_of(report, reports.NOW).words.headline == names.DECIDED[outcome]
+        assert view_of(report, reports.NOW).words.headline == names.DECIDED[outcome]
         assert f"stopped: {names.DECIDED[outcome].lower()} on " in printed(report)
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from console.app import create
-from console.asking import get_now
 from console.settings import ConsoleSettings
+from console.state import get_now
 from playwright.sync_api import Browser
 
 from tests.support.browser import DARK_GROUND, DESKTOP, LIGHT_GROUND, PHONE, Opener, ground

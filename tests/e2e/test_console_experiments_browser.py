@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from console.app import create
-from console.asking import get_now, get_watch
 from console.settings import ConsoleSettings
+from console.state import get_now
+from console.system.watch import get_watch
 from contracts.reports import Report
 from playwright.sync_api import Browser, Page
 

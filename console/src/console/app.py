@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from importlib.metadata import version
+from typing import TypedDict
 
 import httpx
 from chassis.clients import http_client
@@ -17,7 +18,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from console import routes
-from console.asking import State
+from console.demo import routes as demo
 from console.editor import routes as editor
 from console.editor.sessions import Sessions
 from console.experiment import routes as experiment
@@ -27,8 +28,17 @@ from console.settings import ConsoleSettings
 from console.system import routes as system
 from console.system.watch import Watch
 
-ROUTERS = [routes.router, editor.router, experiment.router, system.router, routes.absent]
+ROUTERS = [routes.router, demo.router, editor.router, experiment.router, system.router, routes.absent]
 """The editor before the pages whose addresses could hold its own; what nobody knows comes last."""
+
+
+class State(TypedDict):
+    """Routes reach it by the dependencies of `console.state`, and of the room that alone needs a part of it."""
+
+    gateway: Gateway
+    settings: ConsoleSettings
+    watch: Watch
+    sessions: Sessions
 
 
 def create(settings: ConsoleSettings | None = None) -> FastAPI:

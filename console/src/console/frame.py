@@ -31,13 +31,13 @@ CONTENT_SECURITY_POLICY = "; ".join(
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class NavigationEntry:
     name: str
     path: str
 
 
 DEMO, EXPERIMENTS, SYSTEM = "/console/demo", "/console/experiments", "/console/system"
-PAGES = (Page("Demo", DEMO), Page("Experiments", EXPERIMENTS), Page("System", SYSTEM))
+PAGES = (NavigationEntry("Demo", DEMO), NavigationEntry("Experiments", EXPERIMENTS), NavigationEntry("System", SYSTEM))
 
 
 @cache

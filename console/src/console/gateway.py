@@ -19,7 +19,7 @@ from typing import TypeVar
 import httpx
 import structlog
 from contracts.assignment import Group
-from contracts.experiments import Edit, ExperimentPage, Running
+from contracts.experiments import Edit, ExperimentPage, RunningExperiments
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
 from contracts.reports import ExperimentLine, Report, RunLine
 from contracts.wire import Explanation, FeedRow, Post, Problem, User
@@ -37,7 +37,7 @@ _USER, _POST = TypeAdapter(User), TypeAdapter(Post)
 _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
 _EXPLANATIONS = TypeAdapter(list[Explanation])
 _LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
-_RUNNING = TypeAdapter(Running)
+_RUNNING = TypeAdapter(RunningExperiments)
 _REPORT, _EXPERIMENT = TypeAdapter(Report), TypeAdapter(ExperimentPage)
 
 
@@ -128,7 +128,7 @@ class Gateway:
             response = await self._get(path, {"id": user_id, "limit": k}, self._preview_timeout)
         return [] if response.status_code == 404 else _read(response, _EXPLANATIONS)
 
-    async def running(self) -> Running:
+    async def running(self) -> RunningExperiments:
         """By what users are split now, and the platform's clock."""
         return _read(await self._get("/running", {}, self._read_timeout), _RUNNING)
 

@@ -20,14 +20,14 @@ def percent(value: float) -> str:
     return f"{'+' if points > 0 else MINUS if points < 0 else ''}{abs(points):.1f}%"
 
 
-def interval(found: Range) -> str:
+def interval(bounds: Range) -> str:
     """`+0.7 to +5.5%`."""
-    return f"{percent(found.low).removesuffix('%')} to {percent(found.high)}"
+    return f"{percent(bounds.low).removesuffix('%')} to {percent(bounds.high)}"
 
 
-def full_interval(found: Range) -> str:
+def full_interval(bounds: Range) -> str:
     """`−1.4% to +8.6%`, for a sentence."""
-    return f"{percent(found.low)} to {percent(found.high)}"
+    return f"{percent(bounds.low)} to {percent(bounds.high)}"
 
 
 def size(low: float, high: float) -> str:
@@ -46,9 +46,9 @@ def share(value: float | None) -> str:
     return f"{_digits(points, 2)}%"
 
 
-def shares(found: Range) -> str:
+def shares(bounds: Range) -> str:
     """`0.71% to 0.96%`; an end below nothing is nothing."""
-    return f"{share(max(0.0, found.low))} to {share(max(0.0, found.high))}"
+    return f"{share(max(0.0, bounds.low))} to {share(max(0.0, bounds.high))}"
 
 
 def level(alpha: float) -> str:
@@ -78,8 +78,8 @@ def evidence(p_value: float) -> str:
     """`4.6×`: how much more likely the data are with a difference than without one, at least."""
     if p_value <= 1e-4:
         return "over 10,000×"
-    found = 1 / p_value
-    return f"{found:.0f}×" if found >= 10 else f"{_digits(found, 2)}×"
+    times = 1 / p_value
+    return f"{times:.0f}×" if times >= 10 else f"{_digits(times, 2)}×"
 
 
 def age(seconds: float) -> str:

@@ -15,7 +15,7 @@ SQUEEZE = 1.6
 """How much wider than the middle one an interval may be before it is cut instead of squeezing the others."""
 
 
-class Bar(Message):
+class IntervalBar(Message):
     """In percent of the axis' width."""
 
     x: float
@@ -43,26 +43,26 @@ def reach(intervals: Sequence[Range]) -> float:
     """
     if not intervals:
         return 2 * nice(LEAST_REACH)
-    extents = [max(abs(found.low), abs(found.high)) for found in intervals]
+    extents = [max(abs(one.low), abs(one.high)) for one in intervals]
     wanted = max(extents[0], min(max(extents), SQUEEZE * median(extents)), LEAST_REACH)
     return 2 * nice(wanted * 1.04 / 2)
 
 
-def bar(found: Range, left: float, right: float, zero: float = 0.0) -> Bar:
-    """`found` on the axis from left to right. zero: what it must not hold to be settled."""
+def bar(interval: Range, left: float, right: float, zero: float = 0.0) -> IntervalBar:
+    """`interval` on the axis from left to right. zero: what it must not hold to be settled."""
 
     def place(value: float) -> float:
         return round(100 * (min(max(value, left), right) - left) / (right - left), 3)
 
-    inside = left <= found.estimate <= right
-    x = place(found.low)
-    return Bar(
+    inside = left <= interval.estimate <= right
+    x = place(interval.low)
+    return IntervalBar(
         x=x,
-        width=round(place(found.high) - x, 3),
-        point=place(found.estimate) if inside else None,
-        cut_left=found.low < left,
-        cut_right=found.high > right,
-        settled=not found.low <= zero <= found.high,
+        width=round(place(interval.high) - x, 3),
+        point=place(interval.estimate) if inside else None,
+        cut_left=interval.low < left,
+        cut_right=interval.high > right,
+        settled=not interval.low <= zero <= interval.high,
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from contracts.assignment import Group
 from contracts.degradation import LAST_SLATE, POPULAR, POPULAR_IN_SEGMENT
-from contracts.wire import User
+from contracts.wire import Message, User
 
 NO_DATA = "The console cannot read its data. Feeds are not affected."
 UNKNOWN = "–"
@@ -20,6 +20,11 @@ FALLBACKS = {
     LAST_SLATE: "the posts that this user was shown last",
 }
 _SMALLEST_REST = 40
+
+
+class Fact(Message):
+    label: str
+    value: str
 
 
 def duration(seconds: float) -> str:
@@ -101,10 +106,10 @@ def no_answer(group: Group, why: str) -> str:
     return f"{group} {why}. There are no posts to show."
 
 
-def too_few(group: Group, found: int, k: int) -> str:
-    if not found:
+def too_few(group: Group, left: int, k: int) -> str:
+    if not left:
         return f"{group} has no post left for this user: liked posts never come back."
-    return f"{group} has only {found} of {k} posts left for this user: liked posts never come back."
+    return f"{group} has only {left} of {k} posts left for this user: liked posts never come back."
 
 
 def unknown_user(user_id: int) -> str:

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from gateway import readiness
 from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.fallback import Fallback
-from gateway.keys import Keys
+from gateway.keys import ApiKeys
 from gateway.limits import Limits
 from gateway.recommend import recommend
 from gateway.refresh import Refresh
@@ -73,8 +73,8 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
             shadows=shadows,
             fallback=fallback,
             upstreams=upstreams,
-            keys=Keys(settings.api_keys),
-            admin_keys=Keys(settings.admin_keys),
+            keys=ApiKeys(settings.api_keys),
+            admin_keys=ApiKeys(settings.admin_keys),
             deadline_seconds=settings.deadline_ms / 1000,
         )
 

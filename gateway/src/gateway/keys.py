@@ -6,7 +6,7 @@ import hmac
 from hashlib import sha256
 
 
-class Keys:
+class ApiKeys:
     """Keeps hashes only, and compares in constant time."""
 
     def __init__(self, keys: str) -> None:

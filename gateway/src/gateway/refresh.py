@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import structlog
-from contracts.experiments import Running
+from contracts.experiments import RunningExperiments
 from contracts.wire import PopularPosts
 
 from gateway.fallback import Fallback
@@ -48,7 +48,7 @@ class Refresh:
         headers = {"If-None-Match": self._etag} if self._etag else {}
         reply = await self._features.call("GET", "/running", headers=headers)
         if reply.status != NOT_MODIFIED:
-            self._split.update(self._features.read(reply, Running.model_validate_json))
+            self._split.update(self._features.read(reply, RunningExperiments.model_validate_json))
             self._etag = reply.etag
 
     async def _read_popular(self) -> None:

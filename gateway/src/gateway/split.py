@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from contracts.assignment import Group
 from contracts.clock import REAL
-from contracts.experiments import Assignment, Experiment, Running
+from contracts.experiments import Assignment, Experiment, RunningExperiments
 
 
 class Enrolment(NamedTuple):
@@ -45,14 +45,14 @@ class Split:
     the gateway is not ready: a guessed split would be an exposure to the wrong ranker."""
 
     def __init__(self) -> None:
-        self._running: Running | None = None
+        self._running: RunningExperiments | None = None
         self._clock = REAL
 
     @property
     def known(self) -> bool:
         return self._running is not None
 
-    def update(self, running: Running) -> None:
+    def update(self, running: RunningExperiments) -> None:
         self._running, self._clock = running, REAL if running.clock == REAL else running.clock
 
     def now(self) -> datetime:

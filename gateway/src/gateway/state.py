@@ -13,7 +13,7 @@ from starlette.requests import Request
 
 from gateway.assignments import AssignmentReporter
 from gateway.fallback import Fallback
-from gateway.keys import Keys
+from gateway.keys import ApiKeys
 from gateway.recommend import Recommend
 from gateway.shadows import Shadows
 from gateway.split import Split
@@ -29,8 +29,8 @@ class State(TypedDict):
     shadows: Shadows
     fallback: Fallback
     upstreams: Upstreams
-    keys: Keys
-    admin_keys: Keys
+    keys: ApiKeys
+    admin_keys: ApiKeys
     deadline_seconds: float
 
 

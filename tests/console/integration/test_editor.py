@@ -9,8 +9,8 @@ from html import unescape
 import httpx
 import pytest
 from console.app import create
-from console.asking import get_now
 from console.settings import ConsoleSettings
+from console.state import get_now
 
 from tests.support.fakes.gateway import ADMIN_KEY, NOW, READ_KEY, FakeGateway, served, with_every_state
 

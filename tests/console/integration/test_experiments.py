@@ -12,9 +12,9 @@ from html import unescape
 import httpx
 import pytest
 from console.app import create
-from console.asking import get_now
 from console.frame import STATIC
 from console.settings import ConsoleSettings
+from console.state import get_now
 from contracts.experiments import ExperimentPage
 from contracts.wire import Problem
 

@@ -13,9 +13,9 @@ import httpx
 import pytest
 from chassis.settings import SettingsError
 from console.app import create
-from console.asking import get_now
 from console.frame import STATIC, static_path
 from console.settings import ConsoleSettings
+from console.state import get_now
 from contracts.wire import Problem
 
 from tests.support.fakes.gateway import (

@@ -13,10 +13,10 @@ import httpx
 import pytest
 from chassis.settings import SettingsError
 from console.app import create
-from console.asking import get_now, get_watch
 from console.settings import ConsoleSettings
+from console.state import get_now
 from console.system.sample import Sample
-from console.system.watch import Replica, Watch
+from console.system.watch import Replica, Watch, get_watch
 
 from tests.support.fakes.gateway import NOW, served
 from tests.support.fakes.services import NAMES, Process, watched

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from console.experiment.charts import Moment
 from console.experiment.course import MOST_POINTS, course_of, crossing, day_number
-from console.experiment.drawing import Moment
 from console.scales import bar, nice, reach, ticks
 from contracts.reports import Day, Range
 from hypothesis import given

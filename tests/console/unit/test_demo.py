@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from chassis.errors import InvalidParameter
-from console.demo import LIKED_SHOWN, Demo, Found, Query, assemble, liked_lately
+from console.demo.answers import LIKED_SHOWN, Answers, liked_lately
+from console.demo.view import Demo, Query, demo_of
 from console.gateway import GatewayError, GatewayUnavailable, Preview
 from contracts.clock import Clock
-from contracts.experiments import Experiment, Plan, Running, Step
+from contracts.experiments import Experiment, Plan, RampStep, RunningExperiments
 from contracts.wire import FeedRow, Post, User
 
 NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
@@ -27,12 +28,12 @@ def row(post_id: int, action: str, hours_ago: int) -> FeedRow:
     return FeedRow.model_validate(fields | {"timestamp": NOW - timedelta(hours=hours_ago)})
 
 
-def found(control: Preview | GatewayUnavailable, test: Preview | GatewayUnavailable) -> Found:
-    return Found(User(user_id=1, age=30), [], {}, {"control": control, "test": test})
+def found(control: Preview | GatewayUnavailable, test: Preview | GatewayUnavailable) -> Answers:
+    return Answers(User(user_id=1, age=30), [], {}, {"control": control, "test": test})
 
 
-def shown(found: Found, k: int = 3) -> Demo:
-    return assemble(Query(user=1, k=k), 1, found, NOW)
+def shown(found: Answers, k: int = 3) -> Demo:
+    return demo_of(Query(user=1, k=k), 1, found, NOW)
 
 
 @pytest.mark.parametrize(
@@ -107,20 +108,20 @@ def test_a_cold_start_is_said() -> None:
 
 
 def test_nothing_read_is_one_sentence() -> None:
-    demo = shown(Found(DOWN, DOWN, {}, {"control": DOWN, "test": DOWN}))
+    demo = shown(Answers(DOWN, DOWN, {}, {"control": DOWN, "test": DOWN}))
     assert demo.problem == "The console cannot read its data. Feeds are not affected."
     assert demo.person is None
 
 
 def test_a_profile_that_cannot_be_read_is_not_called_unknown() -> None:
-    demo = shown(Found(DOWN, DOWN, {}, {"control": preview(1), "test": preview(1)}))
+    demo = shown(Answers(DOWN, DOWN, {}, {"control": preview(1), "test": preview(1)}))
     assert demo.person is not None
     assert demo.person.known is None
     assert demo.person.headline == "The profile cannot be read: the gateway could not be reached."
 
 
 def test_a_user_with_events_but_without_profile_is_known() -> None:
-    demo = shown(Found(None, [row(5, "view", 1)], {}, {"control": preview(1), "test": preview(1)}))
+    demo = shown(Answers(None, [row(5, "view", 1)], {}, {"control": preview(1), "test": preview(1)}))
     assert demo.person is not None
     assert demo.person.headline == "Events, but no profile"
     assert demo.likes is not None
@@ -138,16 +139,16 @@ def test_the_latest_likes_come_first_and_once() -> None:
 def test_a_liked_post_that_cannot_be_read_is_counted_as_missing() -> None:
     history = [row(7, "like", 1), row(6, "like", 2)]
     posts: dict[int, Post | GatewayError | None] = {7: DOWN, 6: Post(id=6, text="Six.", topic="tech")}
-    demo = shown(Found(User(user_id=1), history, posts, {"control": preview(1), "test": preview(1)}))
+    demo = shown(Answers(User(user_id=1), history, posts, {"control": preview(1), "test": preview(1)}))
     assert demo.likes is not None
     assert [liked.post_id for liked in demo.likes.posts] == [6]
     assert demo.likes.note == "1 liked post could not be read."
 
 
 def test_the_live_split_goes_by_the_platforms_clock() -> None:
-    steps = [Step(at=NOW + timedelta(days=1), weights={"control": 0, "test": 1})]
+    steps = [RampStep(at=NOW + timedelta(days=1), weights={"control": 0, "test": 1})]
     plan = Plan(mode="ramp", weights={"control": 1, "test": 0}, ramp=steps)
-    running = Running(experiments=[Experiment.started("slow", plan, NOW - timedelta(days=1))])
+    running = RunningExperiments(experiments=[Experiment.started("slow", plan, NOW - timedelta(days=1))])
     ahead = running.model_copy(update={"clock": Clock(since=NOW, then=NOW + timedelta(days=2))})
     asked = found(preview(1), preview(2))
     assert shown(replace(asked, running=running)).live == "Live split would give this user: control (experiment slow)"
@@ -155,5 +156,5 @@ def test_the_live_split_goes_by_the_platforms_clock() -> None:
 
 
 def test_whoever_is_in_no_experiment_gets_what_was_decided_last() -> None:
-    said = shown(replace(found(preview(1), preview(2)), running=Running(otherwise="test"))).live
+    said = shown(replace(found(preview(1), preview(2)), running=RunningExperiments(otherwise="test"))).live
     assert said == "Live split: this user is in no running experiment, and gets test."

@@ -10,7 +10,7 @@ from console.editor.draft import DraftError, plan_of
 from console.editor.form import MOST_GUARDRAILS, blocks_of, form_of, guard_rows
 from console.editor.review import acts, review_act, review_plan
 from console.editor.sessions import LIFETIME_SECONDS, MOST_SESSIONS, Sessions
-from contracts.experiments import Decision, Experiment, Guardrail, Plan, Step, periods
+from contracts.experiments import Decision, Experiment, Guardrail, Plan, RampStep, periods
 
 from tests.support.fakes.reports import NOW, report
 
@@ -19,7 +19,7 @@ USERS = range(4_000)
 FULL = Plan(
     mode="ramp",
     weights={"control": 0.95, "test": 0.05},
-    ramp=[Step(at=datetime(2026, 3, 20, 10, tzinfo=UTC), weights={"control": 0.5, "test": 0.5})],
+    ramp=[RampStep(at=datetime(2026, 3, 20, 10, tzinfo=UTC), weights={"control": 0.5, "test": 0.5})],
     layer="feed",
     enrolment_from=0.1,
     enrolment=0.25,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from console.reasons import WORDS, because, reason_words
+from console.demo.reasons import WORDS, because, reason_words
 from contracts.features import SCHEMA
 from contracts.wire import Explanation, Reason
 from ranker_control.encoder import TextEncoder

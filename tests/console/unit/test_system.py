@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from console.system.sample import Sample, read, silent
-from console.system.series import quantile, slots, steps, thinned
+from console.system.series import differences, quantile, slots, thinned
 from console.system.view import System, system_of
 from console.system.watch import MOST_REPLICAS, Replica, Watch
 
@@ -51,10 +51,10 @@ def test_metrics_that_cannot_be_read_are_an_error() -> None:
 def test_a_difference_needs_two_readings_of_one_process() -> None:
     first = read(NOW, 200, {}, Process("gateway", asked=10).metrics())
     later = replace(read(NOW, 200, {}, Process("gateway", asked=40).metrics()), at=NOW + timedelta(seconds=15))
-    assert [step.asked for step in steps("a", [first, later], LONGEST)] == [30]
-    assert steps("a", [first, replace(later, started_at=1.0)], LONGEST) == []
-    assert steps("a", [first, replace(later, at=NOW + timedelta(minutes=5))], LONGEST) == []
-    assert steps("a", [first, silent(NOW + timedelta(seconds=15)), later], LONGEST) == []
+    assert [step.asked for step in differences("a", [first, later], LONGEST)] == [30]
+    assert differences("a", [first, replace(later, started_at=1.0)], LONGEST) == []
+    assert differences("a", [first, replace(later, at=NOW + timedelta(minutes=5))], LONGEST) == []
+    assert differences("a", [first, silent(NOW + timedelta(seconds=15)), later], LONGEST) == []
 
 
 def test_nothing_measured_is_none_and_never_zero() -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 from console.experiment.verdict import stale, withheld, words_of
-from console.experiment.view import json_of, page_of
+from console.experiment.view import json_of, view_of
 from contracts.reports import Report
 
 from tests.support.fakes import reports
@@ -67,14 +67,14 @@ def test_hold_and_keep_control_differ() -> None:
 
 @pytest.mark.parametrize("state", STATES)
 def test_nobody_wins(state: str) -> None:
-    assert "winner" not in page_of(STATES[state], NOW).model_dump_json().lower()
+    assert "winner" not in view_of(STATES[state], NOW).model_dump_json().lower()
 
 
 def test_a_stale_report_says_how_old_and_why() -> None:
     assert stale(STATES["stale"], NOW) == "Numbers are 14 min old because event lag is 12 min."
     assert stale(STATES["hold"], NOW) is None
     assert stale(STATES["decided"], NOW) is None
-    assert page_of(STATES["stale"], NOW, frozen=True).stale is None
+    assert view_of(STATES["stale"], NOW, frozen=True).stale is None
 
 
 def test_old_numbers_without_a_lag_name_the_last_analysis() -> None:
@@ -90,7 +90,7 @@ def test_another_clock_than_ours_tells_no_age() -> None:
 
 @pytest.mark.parametrize("state", ["split-failed", "too-early"])
 def test_what_cannot_be_read_has_no_lift_in_page_or_json(state: str) -> None:
-    page, body = page_of(STATES[state], NOW), json_of(STATES[state], NOW)
+    page, body = view_of(STATES[state], NOW), json_of(STATES[state], NOW)
     assert page.held
     assert page.course is None
     assert page.fine == page.protocol == []
@@ -101,7 +101,7 @@ def test_what_cannot_be_read_has_no_lift_in_page_or_json(state: str) -> None:
 
 
 def test_too_few_days_show_their_numbers_without_a_colour() -> None:
-    page = page_of(STATES["young"], NOW)
+    page = view_of(STATES["young"], NOW)
     assert not page.held
     assert page.forest.rows[0].lift == "+3.6%"
     assert {row.kind for row in page.forest.rows} == {page.course_kind} == {"none"}
@@ -109,11 +109,11 @@ def test_too_few_days_show_their_numbers_without_a_colour() -> None:
 
 
 def test_the_unreliable_numbers_are_shown_to_whoever_asks() -> None:
-    page = page_of(STATES["split-failed"], NOW, reveal=True)
+    page = view_of(STATES["split-failed"], NOW, reveal=True)
     assert (page.held, page.revealed) == (False, True)
     assert page.forest.rows[0].lift == "+3.1%"
     assert page.words.headline == "Do not decide"
-    assert page_of(STATES["too-early"], NOW, reveal=True).held, "nothing is revealed before there is anything to read"
+    assert view_of(STATES["too-early"], NOW, reveal=True).held, "nothing is revealed before there is anything to read"
 
 
 def test_holding_back_keeps_what_compares_nothing() -> None:
@@ -124,13 +124,13 @@ def test_holding_back_keeps_what_compares_nothing() -> None:
 
 def test_a_groups_models_are_those_that_have_a_version() -> None:
     made = STATES["ship"].groups[1].model_copy(update={"models": ["test@3", "test@2", "test@1", "last_slate"]})
-    page = page_of(STATES["ship"].model_copy(update={"groups": [STATES["ship"].groups[0], made]}), NOW)
+    page = view_of(STATES["ship"].model_copy(update={"groups": [STATES["ship"].groups[0], made]}), NOW)
     assert [side.models for side in page.traffic.sides] == ["control 1.4.0", "test 3, test 2 and 1 more"]
 
 
 def test_a_report_without_groups_divides_by_nothing() -> None:
     empty = STATES["first-hours"].model_copy(update={"groups": []})
-    page = page_of(empty, NOW)
+    page = view_of(empty, NOW)
     assert [side.share for side in page.traffic.sides] == ["–", "–"]
     assert page.words.sentence == "0 of 500 users per group."
 

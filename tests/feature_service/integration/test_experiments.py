@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from contracts.clock import Clock
-from contracts.experiments import Experiment, ExperimentPage, Running
+from contracts.experiments import Experiment, ExperimentPage, RunningExperiments
 from feature_service.keyspace.clock import set_clock
 from sqlalchemy import text
 
@@ -33,8 +33,8 @@ def _saved(platform: FeaturePlatform, name: str, **edit: Any) -> Experiment:
     return ExperimentPage.model_validate_json(answer.content).experiment
 
 
-def _running(platform: FeaturePlatform) -> Running:
-    return Running.model_validate_json(platform.http.get("/running").raise_for_status().content)
+def _running(platform: FeaturePlatform) -> RunningExperiments:
+    return RunningExperiments.model_validate_json(platform.http.get("/running").raise_for_status().content)
 
 
 def _stop_models(platform: FeaturePlatform) -> None:

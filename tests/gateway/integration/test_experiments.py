@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import httpx
 import pytest
 from contracts.clock import Clock
-from contracts.experiments import Plan, Running, Step
+from contracts.experiments import Plan, RampStep, RunningExperiments
 from contracts.headers import DEGRADED
 from gateway.app import create
 
@@ -99,7 +99,7 @@ def test_the_platforms_clock_says_when_and_which_weights_hold(stage: Stage) -> N
     ramp = Plan(
         mode="ramp",
         weights={"control": 1.0, "test": 0.0},
-        ramp=[Step(at=real + timedelta(days=5), weights={"control": 0.0, "test": 1.0})],
+        ramp=[RampStep(at=real + timedelta(days=5), weights={"control": 0.0, "test": 1.0})],
     )
     stage.features.run(started(ramp))
     stage.await_poll()
@@ -165,5 +165,5 @@ def test_a_gateway_that_does_not_know_the_experiments_is_not_ready_and_exposes_n
 
 
 def test_the_running_set_crosses_the_wire_whole() -> None:
-    running = Running(experiments=[started(HALVES[0], "first")], otherwise="test")
-    assert Running.model_validate_json(running.model_dump_json()) == running
+    running = RunningExperiments(experiments=[started(HALVES[0], "first")], otherwise="test")
+    assert RunningExperiments.model_validate_json(running.model_dump_json()) == running

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
-from contracts.experiments import EXPLORED, Plan, Running
+from contracts.experiments import EXPLORED, Plan, RunningExperiments
 from contracts.headers import DEGRADED, MODEL, REQUEST_ID
 from contracts.interleaving import team_draft
 from gateway.shadows import AT_ONCE
@@ -118,7 +118,7 @@ def test_a_shadow_is_asked_beside_and_nobody_sees_it(shadowing: Stage) -> None:
 
 
 def test_a_slow_shadow_keeps_nobody_waiting_and_is_told_as_failed() -> None:
-    with gateway_stage(Features(running=Running(experiments=[SHADOW])), ranker_ms=1_500) as stage:
+    with gateway_stage(Features(running=RunningExperiments(experiments=[SHADOW])), ranker_ms=1_500) as stage:
         stage.test.delay = 5.0
         started_at = time.monotonic()
         assert stage.recommend(200).status_code == 200

@@ -16,7 +16,7 @@ from contracts.exploration import explore
 from contracts.interleaving import team_draft
 from contracts.wire import Exposure
 from pipeline.dataset import Tables, opened
-from pipeline.explanations.explanation import Explanation, Ranking, explained
+from pipeline.explanations.explanation import ExposureExplanation, ReplayedRanking, explained
 from pipeline.explanations.printout import as_json, print_explanation
 from pipeline.explanations.snapshot import Lag
 from pipeline.training.fit import Fitted, fit
@@ -92,13 +92,13 @@ class Serving:
     def version(self, name: Group) -> str:
         return self.world.fitted[name].manifest.version
 
-    def explain(self, exposure: Exposure) -> Explanation:
+    def explain(self, exposure: Exposure) -> ExposureExplanation:
         found = explained(exposure, self.experiment, self.postgres_url, self.world.model_uri, lambda done, total: None)
         print_explanation(found, Console())
         assert '"assignment"' in as_json(found)
         return found
 
-    def ranking(self, exposure: Exposure) -> Ranking:
+    def ranking(self, exposure: Exposure) -> ReplayedRanking:
         found = self.explain(exposure).ranking
         assert found is not None
         return found

@@ -17,7 +17,7 @@ from contracts.reports import (
     Report,
     RunLine,
     ShadowReading,
-    Split,
+    SplitReading,
     Verdict,
 )
 from pipeline.experiment.printout import print_report
@@ -38,7 +38,7 @@ def report(**changes: object) -> Report:
             GroupReading(group="control", ranker="control", models=["control@1"], assigned=1_012, exposures=20_240, degraded=12, likes=19_000),
             GroupReading(group="test", ranker="test", models=["test@1"], assigned=988, exposures=19_760, degraded=9, likes=20_100),
         ],
-        split=Split(
+        split=SplitReading(
             p_value=0.61,
             alpha=0.001,
             failed=False,
@@ -134,7 +134,7 @@ def test_what_is_not_known_is_left_empty_and_not_made_up() -> None:
         guardrails=[],
         unattributed={},
         lag_seconds=None,
-        split=Split(p_value=None, alpha=0.001, failed=False, periods=[]),
+        split=SplitReading(p_value=None, alpha=0.001, failed=False, periods=[]),
         verdict=Verdict(kind="too_early", reasons=["no exposures yet"]),
     )
     said = printed(found)

@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 
 import uvicorn
 from chassis.gunicorn import keepalive
-from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, Running
+from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import API_KEY
 from contracts.reports import Report
 from pydantic import ValidationError
@@ -193,7 +193,7 @@ class FakeGateway:
         if refused := self._refused(request):
             return refused
         found = [one.experiment for one in self.reports.values() if one.experiment.state == "running"]
-        return Response(Running(experiments=found).model_dump_json())
+        return Response(RunningExperiments(experiments=found).model_dump_json())
 
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):

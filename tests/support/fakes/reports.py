@@ -6,7 +6,7 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.experiments import Change, Decision, Experiment, Metric, Plan, Step, periods
+from contracts.experiments import Change, Decision, Experiment, Metric, Plan, RampStep, periods
 from contracts.reports import (
     Day,
     GroupReading,
@@ -19,7 +19,7 @@ from contracts.reports import (
     Report,
     RunLine,
     ShadowReading,
-    Split,
+    SplitReading,
     Verdict,
     VerdictKind,
 )
@@ -115,14 +115,16 @@ HISTORY = [
 ]
 
 
-def split(control: int = 24_913, test: int = 25_087, *, p_value: float | None = 0.44, failed: bool = False) -> Split:
+def split(
+    control: int = 24_913, test: int = 25_087, *, p_value: float | None = 0.44, failed: bool = False
+) -> SplitReading:
     period = PeriodSplit(
         weight_period=0,
         starts_at=START,
         expected={"control": 0.5, "test": 0.5},
         assigned={"control": control, "test": test},
     )
-    return Split(p_value=p_value, alpha=0.001, failed=failed, periods=[period])
+    return SplitReading(p_value=p_value, alpha=0.001, failed=failed, periods=[period])
 
 
 def groups(control: int = 24_913, test: int = 25_087) -> list[GroupReading]:
@@ -268,8 +270,8 @@ def shadowed() -> Report:
 
 def ramped() -> Report:
     steps = [
-        Step(at=START + timedelta(days=2), weights={"control": 0.8, "test": 0.2}),
-        Step(at=START + timedelta(days=5), weights={"control": 0.5, "test": 0.5}),
+        RampStep(at=START + timedelta(days=2), weights={"control": 0.8, "test": 0.2}),
+        RampStep(at=START + timedelta(days=5), weights={"control": 0.5, "test": 0.5}),
     ]
     plan = Plan(mode="ramp", weights={"control": 0.95, "test": 0.05}, ramp=steps)
     made = experiment(plan=plan, periods=periods(plan, START))
@@ -278,7 +280,7 @@ def ramped() -> Report:
                     assigned={group: round(9_000 * share) for group, share in period.weights.items()})
         for i, period in enumerate(made.periods)
     ]  # fmt: skip
-    found = Split(p_value=0.71, alpha=0.001, failed=False, periods=parts)
+    found = SplitReading(p_value=0.71, alpha=0.001, failed=False, periods=parts)
     return report("ship", experiment=made, split=found, groups=groups(20_250, 6_750))
 
 

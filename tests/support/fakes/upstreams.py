@@ -10,7 +10,7 @@ from hashlib import sha256
 
 import numpy as np
 from contracts.assignment import Group
-from contracts.experiments import Experiment, ExperimentPage, Plan, Running
+from contracts.experiments import Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.records import Counts, Profile, UserRow, pack_row
 from contracts.wire import (
     Assigned,
@@ -53,7 +53,7 @@ class Refusal:
 
 @dataclass
 class Features:
-    running: Running = field(default_factory=lambda: Running(experiments=[started()]))
+    running: RunningExperiments = field(default_factory=lambda: RunningExperiments(experiments=[started()]))
     running_status: int = 200
     administered: list[tuple[str, str]] = field(default_factory=list)
     """Method and path with query of every call about experiments and exposures."""
@@ -85,7 +85,7 @@ class Features:
         return self.running.experiments[0]
 
     def run(self, *experiments: Experiment, otherwise: Group = "control") -> None:
-        self.running = Running(experiments=list(experiments), otherwise=otherwise)
+        self.running = RunningExperiments(experiments=list(experiments), otherwise=otherwise)
 
     def app(self) -> Starlette:
         return Starlette(

@@ -126,9 +126,11 @@ def _forced(given: str) -> dict[int, Group]:
 
 
 def _guardrails(form: Mapping[str, str]) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
+    guardrails: list[dict[str, object]] = []
     for row in guard_rows(form):
         if row.metric:
             over = _number(form, f"guard_{row.place}_over_ms") if row.over_ms.strip() else None
-            found.append({"metric": row.metric, "limit": _share(form, f"guard_{row.place}_limit"), "over_ms": over})
-    return found
+            guardrails.append(
+                {"metric": row.metric, "limit": _share(form, f"guard_{row.place}_limit"), "over_ms": over}
+            )
+    return guardrails

@@ -49,7 +49,7 @@ class Block(Message):
 def form_of(plan: Plan) -> dict[str, str]:
     """What stands in the fields, by name."""
     rules = plan.rules
-    found = {
+    fields = {
         "mode": plan.mode,
         "ranker_control": plan.rankers.get("control", "control"),
         "ranker_test": plan.rankers.get("test", "test"),
@@ -75,12 +75,12 @@ def form_of(plan: Plan) -> dict[str, str]:
         "days": str(rules.days),
         "join_hours": f"{rules.join_hours:g}",
     }
-    found |= {f"watched_{name}": "on" for name in plan.watched}
+    fields |= {f"watched_{name}": "on" for name in plan.watched}
     for place, guard in enumerate(plan.guardrails[:MOST_GUARDRAILS]):
-        found[f"guard_{place}_metric"] = guard.metric
-        found[f"guard_{place}_limit"] = _points(guard.limit)
-        found[f"guard_{place}_over_ms"] = "" if guard.over_ms is None else f"{guard.over_ms:g}"
-    return found
+        fields[f"guard_{place}_metric"] = guard.metric
+        fields[f"guard_{place}_limit"] = _points(guard.limit)
+        fields[f"guard_{place}_over_ms"] = "" if guard.over_ms is None else f"{guard.over_ms:g}"
+    return fields
 
 
 def blocks_of(form: Mapping[str, str], running: bool) -> list[Block]:
@@ -92,11 +92,11 @@ def blocks_of(form: Mapping[str, str], running: bool) -> list[Block]:
             name=name, label=label, kind=kind, value=form.get(name, ""), hint=hint, options=list(options), locked=locked
         )
 
-    def choice(name: str, found: Mapping[str, str]) -> list[Option]:
-        return [Option(value=value, text=text, chosen=form.get(name) == value) for value, text in found.items()]
+    def choice(name: str, texts: Mapping[str, str]) -> list[Option]:
+        return [Option(value=value, text=text, chosen=form.get(name) == value) for value, text in texts.items()]
 
     rankers: dict[str, str] = {group: group for group in GROUPS}
-    metrics: dict[str, str] = {name: found.text for name, found in METRICS.items()}
+    metrics: dict[str, str] = {name: metric.text for name, metric in METRICS.items()}
     watched = [
         Option(value=f"watched_{name}", text=text, chosen=f"watched_{name}" in form) for name, text in metrics.items()
     ]

@@ -38,7 +38,7 @@ BY_STATE: dict[State, tuple[str, ...]] = {
 LEAST_REASON = 3
 
 
-class Line(Message):
+class ChangedField(Message):
     label: str
     before: str
     after: str
@@ -47,7 +47,7 @@ class Line(Message):
 class Review(Message):
     name: str
     is_new: bool
-    lines: list[Line]
+    lines: list[ChangedField]
     moved: str
     warning: str | None
     edit: str
@@ -77,7 +77,7 @@ def review_plan(
         raise DraftError("reason", "nothing is changed")
     old = said(before.plan) if before is not None else {}
     lines = [
-        Line(label=label, before=old.get(label, "") or UNKNOWN, after=value or UNKNOWN)
+        ChangedField(label=label, before=old.get(label, "") or UNKNOWN, after=value or UNKNOWN)
         for label, value in said(plan).items()
         if old.get(label, "") != value
     ]
@@ -107,9 +107,9 @@ def review_act(before: Experiment, act: str, form: Mapping[str, str], report: Re
     if act == "start":
         after = impact.serving_by(before.name, before.plan, before, now)
     moved = impact.share_moved(serving, after) if act != "archive" else 0.0
-    lines = [Line(label="State", before=before.state.capitalize(), after=(state or "stopped").capitalize())]
+    lines = [ChangedField(label="State", before=before.state.capitalize(), after=(state or "stopped").capitalize())]
     if outcome is not None:
-        lines.append(Line(label="Decision", before=UNKNOWN, after=OUTCOMES[outcome]))
+        lines.append(ChangedField(label="Decision", before=UNKNOWN, after=OUTCOMES[outcome]))
     given: dict[str, object] = {"reason": reason, "by": by, "revision": before.revision}
     given |= {"state": state} if state else {"decision": outcome}
     return Review(

@@ -17,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from console import numbers
-from console.asking import Now, Signed, Source
 from console.editor.draft import DraftError, field_of, plan_of
 from console.editor.form import blocks_of, default_form, form_of, guard_rows
 from console.editor.review import Review, acts, review_act, review_plan
-from console.editor.sessions import COOKIE, LIFETIME_SECONDS, Session, Sessions
+from console.editor.sessions import COOKIE, LIFETIME_SECONDS, EditorSession, Sessions, SessionsDep
 from console.experiment.routes import is_name
 from console.frame import EXPERIMENTS, page
 from console.gateway import ChangeRefused, Gateway, GatewayError, KeyRefused, or_error, unreadable
+from console.state import GatewayDep, NowDep
 
 NEW = "new"
 """The page of a new experiment; no experiment may be called so."""
@@ -35,8 +35,8 @@ log = structlog.get_logger()
 router = APIRouter(include_in_schema=False)
 
 
-class Forbidden(Exception):
-    """Has the page that says so."""
+class FormRefused(Exception):
+    """page: says why."""
 
     def __init__(self, page: Response) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Forbidden(Exception):
 
 @router.post(SIGN_IN)
 async def sign_in(
-    request: Request, gateway: Source, sessions: Signed, key: Annotated[str, Form()] = "",
+    request: Request, gateway: GatewayDep, sessions: SessionsDep, key: Annotated[str, Form()] = "",
     back: Annotated[str, Form()] = EXPERIMENTS,
 ) -> Response:  # fmt: skip
     to = back if back.startswith("/console/") and "\\" not in back else EXPERIMENTS
@@ -70,10 +70,10 @@ async def sign_in(
 
 
 @router.post(SIGN_OUT)
-async def sign_out(request: Request, sessions: Signed) -> Response:
+async def sign_out(request: Request, sessions: SessionsDep) -> Response:
     try:
         await _posted(request, sessions)
-    except Forbidden as error:
+    except FormRefused as error:
         return error.page
     sessions.close(request.cookies.get(COOKIE))
     response = RedirectResponse(EXPERIMENTS, 303)
@@ -82,7 +82,7 @@ async def sign_out(request: Request, sessions: Signed) -> Response:
 
 
 @router.get(f"{EXPERIMENTS}/{NEW}")
-async def new_page(request: Request, sessions: Signed) -> Response:
+async def new_page(request: Request, sessions: SessionsDep) -> Response:
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
         return _ask_key(request, request.url.path)
@@ -90,21 +90,21 @@ async def new_page(request: Request, sessions: Signed) -> Response:
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}/edit")
-async def edit_page(request: Request, name: str, gateway: Source, sessions: Signed) -> Response:
+async def edit_page(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep) -> Response:
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
         return _ask_key(request, request.url.path)
     try:
-        found = await _experiment(gateway, name)
+        known = await _experiment(gateway, name)
     except GatewayError as error:
         return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
-    if found is None:
+    if known is None:
         return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
-    return _draft(request, session, found.experiment, form_of(found.experiment.plan))
+    return _draft(request, session, known.experiment, form_of(known.experiment.plan))
 
 
 @router.post(f"{EXPERIMENTS}/{NEW}")
-async def review_new(request: Request, gateway: Source, sessions: Signed, now: Now) -> Response:
+async def review_new(request: Request, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     try:
         session, form = await _posted(request, sessions)
         name = form.get("name", "").strip()
@@ -113,7 +113,7 @@ async def review_new(request: Request, gateway: Source, sessions: Signed, now: N
         if await gateway.experiment(name) is not None:
             raise DraftError("name", f"there is an experiment {name} already")
         review = review_plan(name, None, plan_of(form, None), form, None, now)
-    except Forbidden as error:
+    except FormRefused as error:
         return error.page
     except DraftError as error:
         return _draft(request, session, None, form, error)
@@ -123,19 +123,19 @@ async def review_new(request: Request, gateway: Source, sessions: Signed, now: N
 
 
 @router.post(f"{EXPERIMENTS}/{{name}}/edit")
-async def review_edit(request: Request, name: str, gateway: Source, sessions: Signed, now: Now) -> Response:
+async def review_edit(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     try:
         session, form = await _posted(request, sessions)
-        found, report = await _with_report(gateway, name)
-    except Forbidden as error:
+        known, report = await _with_report(gateway, name)
+    except FormRefused as error:
         return error.page
     except GatewayError as error:
         return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
-    if found is None:
+    if known is None:
         return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
-    before = found.experiment
+    before = known.experiment
     if form.get("revision") != str(before.revision):
-        return _late(request, found)
+        return _late(request, known)
     moment = report.at if report is not None else now
     try:
         if "act" in form:
@@ -149,10 +149,10 @@ async def review_edit(request: Request, name: str, gateway: Source, sessions: Si
 
 
 @router.post(f"{EXPERIMENTS}/{{name}}/apply")
-async def apply(request: Request, name: str, gateway: Source, sessions: Signed) -> Response:
+async def apply(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep) -> Response:
     try:
         session, form = await _posted(request, sessions)
-    except Forbidden as error:
+    except FormRefused as error:
         return error.page
     try:
         edit = Edit.model_validate_json(form.get("edit", ""))
@@ -184,11 +184,11 @@ async def apply(request: Request, name: str, gateway: Source, sessions: Signed) 
 
 
 async def _refused(
-    request: Request, gateway: Gateway, session: Session, name: str, edit: Edit, refused: ChangeRefused
+    request: Request, gateway: Gateway, session: EditorSession, name: str, edit: Edit, refused: ChangeRefused
 ) -> Response:
     """A late save is told as one; whatever else was refused goes back to the draft with its reason."""
-    found = await or_error(_experiment(gateway, name))
-    known = found if isinstance(found, ExperimentPage) else None
+    current = await or_error(_experiment(gateway, name))
+    known = current if isinstance(current, ExperimentPage) else None
     if refused.is_late and known is not None and known.experiment.revision != edit.revision:
         return _late(request, known)
     form = form_of(edit.plan) if edit.plan else form_of(known.experiment.plan) if known else default_form()
@@ -197,19 +197,19 @@ async def _refused(
     return _draft(request, session, known.experiment if known else None, form, error, 409 if refused.is_late else 422)
 
 
-async def _posted(request: Request, sessions: Sessions) -> tuple[Session, dict[str, str]]:
-    """The session and the form. Raises Forbidden without a session, its token, or from another origin."""
+async def _posted(request: Request, sessions: Sessions) -> tuple[EditorSession, dict[str, str]]:
+    """The session and the form. Raises FormRefused without a session, its token, or from another origin."""
     if int(request.headers.get("content-length") or 0) > MOST_BYTES:
-        raise Forbidden(page(request, "absent.html", {"said": "The form is too large."}, status=413))
+        raise FormRefused(page(request, "absent.html", {"said": "The form is too large."}, status=413))
     back = request.url.path.removesuffix("/apply")
     back = f"{back}/edit" if request.url.path.endswith("/apply") else back
     back = EXPERIMENTS if back == SIGN_OUT else back
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
-        raise Forbidden(_ask_key(request, back, "The editor’s session is over. Nothing was changed.", 403))
+        raise FormRefused(_ask_key(request, back, "The editor’s session is over. Nothing was changed.", 403))
     form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     if not _is_ours(request) or not session.owns(form.get("csrf", "")):
-        raise Forbidden(_ask_key(request, back, "This form came from elsewhere. Nothing was changed.", 403))
+        raise FormRefused(_ask_key(request, back, "This form came from elsewhere. Nothing was changed.", 403))
     return session, form
 
 
@@ -229,10 +229,10 @@ async def _with_report(gateway: Gateway, name: str) -> tuple[ExperimentPage | No
     async with asyncio.TaskGroup() as group:
         page_ = group.create_task(or_error(_experiment(gateway, name)))
         report = group.create_task(or_error(gateway.report(name)))
-    found, read = page_.result(), report.result()
-    if isinstance(found, GatewayError):
-        raise found
-    return found, read if isinstance(read, Report) else None
+    current, read = page_.result(), report.result()
+    if isinstance(current, GatewayError):
+        raise current
+    return current, read if isinstance(read, Report) else None
 
 
 def _ask_key(request: Request, back: str, fault: str | None = None, status: int = 200) -> Response:
@@ -240,7 +240,7 @@ def _ask_key(request: Request, back: str, fault: str | None = None, status: int 
 
 
 def _draft(
-    request: Request, session: Session, experiment: Experiment | None, form: Mapping[str, str],
+    request: Request, session: EditorSession, experiment: Experiment | None, form: Mapping[str, str],
     error: DraftError | None = None, status: int = 422,
 ) -> Response:  # fmt: skip
     running = experiment is not None and experiment.state == "running"
@@ -261,15 +261,15 @@ def _draft(
     return page(request, "draft_form.html", values, status=status if error else 200)
 
 
-def _review(request: Request, session: Session, review: Review, fault: str | None = None) -> Response:
+def _review(request: Request, session: EditorSession, review: Review, fault: str | None = None) -> Response:
     values = {"one": review, "kept": review.model_dump_json(), "csrf": session.csrf, "fault": fault}
     return page(request, "review.html", values, status=422 if fault else 200)
 
 
-def _late(request: Request, found: ExperimentPage) -> Response:
-    at: datetime | None = max((change.at for change in found.history), default=None)
+def _late(request: Request, current: ExperimentPage) -> Response:
+    at: datetime | None = max((change.at for change in current.history), default=None)
     when = f" at {numbers.clock(at).removesuffix(' UTC')}" if at else ""
-    values = {"name": found.experiment.name, "said": f"Someone changed this{when}. Reload to see it."}
+    values = {"name": current.experiment.name, "said": f"Someone changed this{when}. Reload to see it."}
     return page(request, "late.html", values, status=409)
 
 

@@ -1,4 +1,6 @@
-"""Who may edit: a short session in this process' memory. The admin key itself never leaves it for a page, an address or a log.
+"""Who may edit: a short session in this process' memory.
+
+The admin key itself never leaves it for a page, an address or a log.
 
 The browser holds a random session id in an HttpOnly, SameSite=Strict cookie; every form carries the session's second
 secret against forgery.
@@ -12,6 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import monotonic
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
 
 COOKIE = "lenta_editor"
 LIFETIME_SECONDS = 30 * 60
@@ -20,7 +26,7 @@ MOST_SESSIONS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class EditorSession:
     key: str = field(repr=False)
     """The admin key."""
     csrf: str = field(repr=False)
@@ -35,7 +41,7 @@ class Sessions:
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
-        self._open: dict[bytes, Session] = {}
+        self._open: dict[bytes, EditorSession] = {}
 
     def open(self, admin_key: str) -> str:
         """The id of a new session of LIFETIME_SECONDS."""
@@ -43,12 +49,12 @@ class Sessions:
         while len(self._open) >= MOST_SESSIONS:
             del self._open[next(iter(self._open))]
         session_id = secrets.token_urlsafe(32)
-        self._open[_hashed(session_id)] = Session(
+        self._open[_hashed(session_id)] = EditorSession(
             admin_key, secrets.token_urlsafe(32), self._clock() + LIFETIME_SECONDS
         )
         return session_id
 
-    def find(self, session_id: str | None) -> Session | None:
+    def find(self, session_id: str | None) -> EditorSession | None:
         """None for an unknown id and for a session that is over."""
         self._forget()
         return self._open.get(_hashed(session_id)) if session_id else None
@@ -61,6 +67,13 @@ class Sessions:
         now = self._clock()
         for key in [key for key, session in self._open.items() if session.ends <= now]:
             del self._open[key]
+
+
+async def get_sessions(request: Request) -> Sessions:
+    return cast(Sessions, request.state.sessions)
+
+
+SessionsDep = Annotated[Sessions, Depends(get_sessions)]
 
 
 def _hashed(session_id: str) -> bytes:

@@ -33,7 +33,7 @@ class Side(Message):
     percent: float
 
 
-class Traffic(Message):
+class TrafficSplit(Message):
     sides: list[Side]
     planned: float | None
     """Control's share by plan, in percent; None where it changed on the way."""
@@ -57,8 +57,8 @@ def checks_of(report: Report, held: bool) -> list[Check]:
         title="Ran long enough" if long_enough else "Runs on",
         text=f"{numbers.days(report.days)}, at least {rules.min_days}{' days' if report.days < 1 else ''}",
     )
-    found = [_split_check(report), ran, _primary_check(report, held), _guard_check(report, held)]
-    return [plainly(check) for check in found] if report.verdict.kind == "too_early" else found
+    checks = [_split_check(report), ran, _primary_check(report, held), _guard_check(report, held)]
+    return [plainly(check) for check in checks] if report.verdict.kind == "too_early" else checks
 
 
 def _split_check(report: Report) -> Check:
@@ -98,13 +98,13 @@ def _primary_check(report: Report, held: bool) -> Check:
 
 
 def _guard_check(report: Report, held: bool) -> Check:
-    found, total = report.guardrails, len(report.guardrails)
+    guardrails, total = report.guardrails, len(report.guardrails)
     if not total:
         return Check(mark="wait", title="Guardrails", text="None planned")
     if held:
         return Check(mark="wait", title="Guardrails", text=NOT_READ)
-    holding = sum(one.state == "holds" for one in found)
-    if breached := [guardrail(one.metric, one.over_ms) for one in found if one.state == "breached"]:
+    holding = sum(one.state == "holds" for one in guardrails)
+    if breached := [guardrail(one.metric, one.over_ms) for one in guardrails if one.state == "breached"]:
         return Check(mark="bad", title="Guardrail breached", text=breached[0])
     if holding == total:
         return Check(mark="good", title="Guardrails hold", text=f"{holding} of {total} within limits")
@@ -116,17 +116,17 @@ def _planned(report: Report) -> float | None:
     return expected.pop() if len(expected) == 1 else None
 
 
-def traffic_of(report: Report) -> Traffic:
+def traffic_of(report: Report) -> TrafficSplit:
     total = sum(group.assigned for group in report.groups)
     by_group = {group.group: group for group in report.groups}
     sides = []
     for name in GROUPS:
-        found = by_group.get(name)
-        users = found.assigned if found else 0
+        reading = by_group.get(name)
+        users = reading.assigned if reading else 0
         sides.append(
             Side(
                 group=name,
-                models=_models(found.models) if found else "",
+                models=_models(reading.models) if reading else "",
                 users=f"{users:,} user{'' if users == 1 else 's'}",
                 share=numbers.share(users / total) if total else UNKNOWN,
                 percent=round(100 * users / total, 2) if total else 0.0,
@@ -134,7 +134,7 @@ def traffic_of(report: Report) -> Traffic:
         )
     planned = _planned(report)
     said = _split_words(report, planned)
-    return Traffic(
+    return TrafficSplit(
         sides=sides,
         planned=None if planned is None else round(100 * planned, 2),
         check=plainly(said) if report.verdict.kind == "too_early" else said,
@@ -142,9 +142,9 @@ def traffic_of(report: Report) -> Traffic:
     )
 
 
-def _models(found: list[str]) -> str:
+def _models(models: list[str]) -> str:
     """Of a group, by exposures; fallbacks have no version, and stand here only where nothing else answered."""
-    named = [one.replace("@", " ") for one in found if "@" in one] or found
+    named = [one.replace("@", " ") for one in models if "@" in one] or models
     more = f" and {len(named) - MOST_MODELS} more" if len(named) > MOST_MODELS else ""
     return ", ".join(named[:MOST_MODELS]) + more
 

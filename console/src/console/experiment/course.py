@@ -13,7 +13,7 @@ from contracts.reports import Day, Range
 from contracts.wire import Message
 
 from console import numbers
-from console.experiment.drawing import Chart, Drawing, Moment
+from console.experiment.charts import Chart, ChartLayout, Moment
 from console.words import UNKNOWN
 
 MOST_POINTS = 60
@@ -21,7 +21,7 @@ SIZES = (("wide", 1040.0, 210.0, 100.0), ("narrow", 346.0, 170.0, 90.0))
 """Name, width, height of the lift's panel, height of the evidence's."""
 
 
-class Line(Message):
+class DayRow(Message):
     """One row of the table that holds the chart's numbers."""
 
     at: datetime
@@ -34,7 +34,7 @@ class Line(Message):
 
 class Course(Message):
     charts: list[Chart]
-    lines: list[Line]
+    lines: list[DayRow]
     summary: str
     notes: list[str]
 
@@ -53,7 +53,7 @@ def course_of(
         marks.append(Moment(at=crossed.day, text=f"bound crossed, {_ordinal(crossed.day, start)}"))
     axis, cut = _axis([day.lift for day in shown if day.lift is not None])
     charts = [
-        Drawing(title, width, tall, low, start, planned, axis, alpha).chart(shown, marks)
+        ChartLayout(title, width, tall, low, start, planned, axis, alpha).chart(shown, marks)
         for title, width, tall, low in SIZES
     ]
     outside = [day for day in shown if day.lift and (day.lift.low < axis[0] or day.lift.high > axis[1])]
@@ -86,22 +86,22 @@ def _thinned(days: list[Day]) -> list[Day]:
     return days[(len(days) - 1) % step :: step]
 
 
-def _axis(found: Sequence[Range]) -> tuple[tuple[float, float], bool]:
+def _axis(lifts: Sequence[Range]) -> tuple[tuple[float, float], bool]:
     """From the later half of the course, so that the wide first days don't squeeze what is known by now."""
-    later = found[len(found) // 2 :]
+    later = lifts[len(lifts) // 2 :]
     low = min(0.0, *(one.low for one in later))
     high = max(0.0, *(one.high for one in later))
     room = max((high - low) * 0.5, 0.02)
     low, high = low - room, high + room
-    lowest, highest = min(one.low for one in found), max(one.high for one in found)
+    lowest, highest = min(one.low for one in lifts), max(one.high for one in lifts)
     low, high = max(low, min(0.0, lowest * 1.05)), min(high, max(0.0, highest * 1.05))
     if high - low < 0.01:
         low, high = low - 0.005, high + 0.005
     return (low, high), lowest < low or highest > high
 
 
-def _line(day: Day, start: datetime) -> Line:
-    return Line(
+def _line(day: Day, start: datetime) -> DayRow:
+    return DayRow(
         at=day.day,
         day=str(day_number(day.day, start)),
         users=f"{day.users:,}",

@@ -12,8 +12,8 @@ from contracts.wire import Message
 from console import numbers
 from console.experiment.checks import NOT_READ, Mark
 from console.experiment.course import crossing, day_number
-from console.scales import Bar, bar
-from console.words import UNKNOWN
+from console.scales import IntervalBar, bar
+from console.words import UNKNOWN, Fact
 
 
 class Guard(Message):
@@ -22,7 +22,7 @@ class Guard(Message):
     control: str
     test: str
     text: str
-    bar: Bar | None
+    bar: IntervalBar | None
     limit: float
     """In percent of the axis' width."""
 
@@ -34,7 +34,7 @@ class Fine(Message):
     cells: list[str]
 
 
-class Votes(Message):
+class VoteCount(Message):
     control: str
     test: str
     ties: str
@@ -43,11 +43,6 @@ class Votes(Message):
     text: str
     excluded: str
     held: bool
-
-
-class Fact(Message):
-    label: str
-    value: str
 
 
 class LogLine(Message):
@@ -59,55 +54,55 @@ class LogLine(Message):
 
 def guard_of(one: GuardrailReading, held: bool, plain: bool) -> Guard:
     """plain: without the colour of a good mark, while nothing can be decided."""
-    found = one.test
-    far = max(one.limit * 1.22, min(found.high, 4 * one.limit) * 1.04 if found else 0.0)
+    test = one.test
+    far = max(one.limit * 1.22, min(test.high, 4 * one.limit) * 1.04 if test else 0.0)
     text = f"Limit {numbers.limit(one.limit)}"
     mark: Mark = "wait"
-    if held or found is None or one.state == "cannot_tell":
+    if held or test is None or one.state == "cannot_tell":
         text = f"{NOT_READ}. {text}" if held else f"{GUARDRAIL_STATES['cannot_tell']} yet. {text}"
-    elif one.state == "breached" and found.low <= one.limit:
+    elif one.state == "breached" and test.low <= one.limit:
         mark, text = "bad", f"Went past its limit of {numbers.limit(one.limit)}"
     elif one.state == "breached":
-        best = numbers.share(max(0.0, found.low))
+        best = numbers.share(max(0.0, test.low))
         mark, text = "bad", f"Past its limit: best case {best}, limit {numbers.limit(one.limit)}"
     else:
         mark = ("done" if plain else "good") if one.state == "holds" else "wait"
-        text = f"Worst case {numbers.share(found.high)}, limit {numbers.limit(one.limit)}"
+        text = f"Worst case {numbers.share(test.high)}, limit {numbers.limit(one.limit)}"
     return Guard(
         mark=mark,
         name=guardrail(one.metric, one.over_ms),
         control=numbers.share(one.control.estimate if one.control else None),
-        test=numbers.share(found.estimate if found else None),
+        test=numbers.share(test.estimate if test else None),
         text=text,
-        bar=None if held or found is None else bar(found, 0.0, far, one.limit),
+        bar=None if held or test is None else bar(test, 0.0, far, one.limit),
         limit=round(100 * one.limit / far, 2),
     )
 
 
-def votes_of(report: Report, held: bool) -> Votes | None:
-    found = report.interleaving
-    if found is None:
+def votes_of(report: Report, held: bool) -> VoteCount | None:
+    votes = report.interleaving
+    if votes is None:
         return None
-    decided = found.for_control + found.for_test
-    text = found.why or "Nobody has preferred one list yet."
+    decided = votes.for_control + votes.for_test
+    text = votes.why or "Nobody has preferred one list yet."
     if held:
         text = "Held back while the split check fails." if report.split.failed else "Too early to read."
-    elif found.share is not None:
-        text = f"{numbers.share(found.share.estimate)} prefer test, {numbers.shares(found.share)}; {numbers.probability(found.p_value)}."
-    return Votes(
-        control=f"{found.for_control:,}",
-        test=f"{found.for_test:,}",
-        ties=f"{found.ties:,}",
-        percent=round(100 * found.for_test / decided, 2) if decided else 0.0,
+    elif votes.share is not None:
+        text = f"{numbers.share(votes.share.estimate)} prefer test, {numbers.shares(votes.share)}; {numbers.probability(votes.p_value)}."
+    return VoteCount(
+        control=f"{votes.for_control:,}",
+        test=f"{votes.for_test:,}",
+        ties=f"{votes.ties:,}",
+        percent=round(100 * votes.for_test / decided, 2) if decided else 0.0,
         text=text,
-        excluded=f"{found.excluded:,}",
+        excluded=f"{votes.excluded:,}",
         held=held or not decided,
     )
 
 
 def shadow_of(report: Report) -> list[Fact]:
-    found = report.shadow
-    if found is None:
+    shadow = report.shadow
+    if shadow is None:
         return []
 
     def took(ms: float | None) -> str:
@@ -116,26 +111,26 @@ def shadow_of(report: Report) -> list[Fact]:
     def ranged(value: Range | None) -> str:
         return UNKNOWN if value is None else f"{value.estimate:.2f} ({value.low:.2f} to {value.high:.2f})"
 
-    failed = numbers.share(found.failed / found.asked) if found.asked else UNKNOWN
+    failed = numbers.share(shadow.failed / shadow.asked) if shadow.asked else UNKNOWN
     overlap = UNKNOWN
-    if found.overlap is not None:
-        overlap = f"{numbers.share(found.overlap.estimate)} ({numbers.shares(found.overlap)})"
+    if shadow.overlap is not None:
+        overlap = f"{numbers.share(shadow.overlap.estimate)} ({numbers.shares(shadow.overlap)})"
     return [
-        Fact(label="Asked beside control", value=f"{found.asked:,}"),
-        Fact(label="Failed", value=f"{found.failed:,}, {failed}"),
-        Fact(label="Half answered within", value=took(found.p50_ms)),
-        Fact(label="99% answered within", value=took(found.p99_ms)),
+        Fact(label="Asked beside control", value=f"{shadow.asked:,}"),
+        Fact(label="Failed", value=f"{shadow.failed:,}, {failed}"),
+        Fact(label="Half answered within", value=took(shadow.p50_ms)),
+        Fact(label="99% answered within", value=took(shadow.p99_ms)),
         Fact(label="Shown posts that test chose too", value=overlap),
-        Fact(label="Rank correlation (Kendall’s tau)", value=ranged(found.rank_correlation)),
+        Fact(label="Rank correlation (Kendall’s tau)", value=ranged(shadow.rank_correlation)),
     ]
 
 
 def fine_of(one: MetricReading) -> Fine:
-    def plain(found: Range | None) -> str:
-        if found is None:
+    def plain(interval: Range | None) -> str:
+        if interval is None:
             return UNKNOWN
         return " ".join(_signed(value, one.metric) + joint for value, joint in
-                        ((found.estimate, ","), (found.low, " to"), (found.high, "")))  # fmt: skip
+                        ((interval.estimate, ","), (interval.low, " to"), (interval.high, "")))  # fmt: skip
 
     cells = [
         plain(one.difference),
@@ -160,8 +155,8 @@ def protocol_of(report: Report) -> list[Fine]:
         Fine(
             name=metric(one.metric),
             cells=[
-                f"{numbers.percent(found.estimate)}, {numbers.interval(found)}" if found else UNKNOWN
-                for found in (one.always_valid or one.lift, other.always_valid or other.lift)
+                f"{numbers.percent(lift.estimate)}, {numbers.interval(lift)}" if lift else UNKNOWN
+                for lift in (one.always_valid or one.lift, other.always_valid or other.lift)
             ],
         )
         for one in report.metrics
@@ -186,10 +181,10 @@ def groups_of(report: Report) -> list[Fine]:
 
 
 def unattributed_of(report: Report) -> str | None:
-    found = {reason: number for reason, number in report.unattributed.items() if number}
-    if not found:
+    counts = {reason: number for reason, number in report.unattributed.items() if number}
+    if not counts:
         return None
-    parts = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in found.items())
+    parts = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in counts.items())
     return f"Likes that belong to no exposure: {parts}."
 
 

@@ -14,11 +14,11 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.asking import Now, Source
 from console.experiment.verdict import headline_of
-from console.experiment.view import json_of, page_of
+from console.experiment.view import json_of, view_of
 from console.frame import EXPERIMENTS, page, unless_known
 from console.gateway import Gateway, GatewayError, or_error, unreadable
+from console.state import GatewayDep, NowDep
 
 LATEST_RUNS = 12
 HIGHEST_RUN = 2**63 - 1
@@ -28,7 +28,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get(EXPERIMENTS)
-async def list_page(request: Request, gateway: Source) -> Response:
+async def list_page(request: Request, gateway: GatewayDep) -> Response:
     try:
         lines = await gateway.experiments()
     except GatewayError as error:
@@ -38,43 +38,43 @@ async def list_page(request: Request, gateway: Source) -> Response:
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}.json")
-async def experiment_json(request: Request, name: str, gateway: Source, now: Now) -> Response:
+async def experiment_json(request: Request, name: str, gateway: GatewayDep, now: NowDep) -> Response:
     if not is_name(name):
         raise NotFound("no such experiment")
     try:
-        found = await _read(gateway, name, _run(request.query_params))
+        stored = await _read(gateway, name, _run(request.query_params))
     except GatewayError as error:
         raise Unavailable(f"the report cannot be read: the gateway {error}") from error
-    if found.report is None:
+    if stored.report is None:
         raise NotFound(f"there is no report of {name}")
-    body = json_of(found.report, now, reveal=_reveal(request.query_params))
+    body = json_of(stored.report, now, reveal=_reveal(request.query_params))
     return unless_known(request, Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json"))
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}")
-async def experiment_page(request: Request, name: str, gateway: Source, now: Now) -> Response:
+async def experiment_page(request: Request, name: str, gateway: GatewayDep, now: NowDep) -> Response:
     if not is_name(name):
         return _absent(request, f"There is no experiment {name[:64]}.")
     try:
         run = _run(request.query_params)
-        found = await _read(gateway, name, run)
+        stored = await _read(gateway, name, run)
     except InvalidParameter as error:
         return page(request, "absent.html", {"said": f"{error.message}."}, status=error.status)
     except GatewayError as error:
         return _no_data(request, error)
-    if found.report is None and (run is not None or not found.is_known):
+    if stored.report is None and (run is not None or not stored.is_known):
         return _absent(request, f"There is no run {run} of {name}." if run else f"There is no experiment {name}.")
-    if found.report is None or found.report.experiment.state == "draft":
+    if stored.report is None or stored.report.experiment.state == "draft":
         return page(request, "draft.html", {"name": name})
-    view = page_of(
-        found.report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
-        reveal=_reveal(request.query_params), runs=found.runs[:LATEST_RUNS],
+    view = view_of(
+        stored.report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
+        reveal=_reveal(request.query_params), runs=stored.runs[:LATEST_RUNS],
     )  # fmt: skip
     return page(request, "experiment.html", {"one": view, "live": None if view.frozen else "experiment"})
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ReportAndRuns:
     report: Report | None
     runs: list[RunLine]
     """Newest first."""
@@ -82,7 +82,7 @@ class Found:
     """Whether there is such an experiment at all."""
 
 
-async def _read(gateway: Gateway, name: str, run: int | None) -> Found:
+async def _read(gateway: Gateway, name: str, run: int | None) -> ReportAndRuns:
     """The report, with what was changed or decided since it was made; one run alone stays as it was.
 
     Without its runs or its newest state a report can be shown all the same. Raises GatewayError.
@@ -98,7 +98,7 @@ async def _read(gateway: Gateway, name: str, run: int | None) -> Found:
     if run is None and report is not None and known and known.experiment.revision > report.experiment.revision:
         report = report.model_copy(update={"experiment": known.experiment, "history": known.history})
     lines = [] if isinstance(runs, GatewayError) else sorted(runs, key=lambda line: line.run, reverse=True)
-    return Found(report, lines, known is not None)
+    return ReportAndRuns(report, lines, known is not None)
 
 
 def _absent(request: Request, said: str) -> Response:

@@ -11,14 +11,14 @@ from contracts.wire import Message
 
 from console import numbers
 from console.experiment.checks import NOT_READ
-from console.scales import Bar, bar, reach
+from console.scales import IntervalBar, bar, reach
 from console.words import UNKNOWN
 
 Kind = Literal["good", "bad", "unsure", "none"]
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_PAD = 76.0, 26.0, 3.0
 
 
-class Row(Message):
+class MetricRow(Message):
     key: Metric
     name: str
     role: str
@@ -29,7 +29,7 @@ class Row(Message):
     interval: str
     reading: str
     spoken: str
-    bar: Bar | None
+    bar: IntervalBar | None
     spark: str
     spark_zero: float | None
     why: str | None
@@ -38,7 +38,7 @@ class Row(Message):
 
 class Forest(Message):
     ticks: list[str]
-    rows: list[Row]
+    rows: list[MetricRow]
     note: str
 
 
@@ -58,15 +58,15 @@ def forest_of(report: Report, selected: MetricReading | None, held: bool, failed
     return Forest(ticks=[f"{numbers.MINUS}{half:g}%", "0", f"+{half:g}%"], rows=rows, note=note)
 
 
-def _row(one: MetricReading, role: str, far: float, selected: bool, held: bool, failed: bool) -> Row:
-    found, name = one.always_valid, metric(one.metric)
-    lift, between = (numbers.percent(found.estimate), numbers.interval(found)) if found else (UNKNOWN, "")
+def _row(one: MetricReading, role: str, far: float, selected: bool, held: bool, failed: bool) -> MetricRow:
+    ever, name = one.always_valid, metric(one.metric)
+    lift, between = (numbers.percent(ever.estimate), numbers.interval(ever)) if ever else (UNKNOWN, "")
     reading = _reading(one)
     if held:
         between, reading = "held back" if failed else "too early", NOT_READ
-    spoken = f"{name}: {reading.lower()}. Lift {lift}, interval {between}." if found else f"{name}: {reading.lower()}."
+    spoken = f"{name}: {reading.lower()}. Lift {lift}, interval {between}." if ever else f"{name}: {reading.lower()}."
     spark, zero = _spark(one)
-    return Row(
+    return MetricRow(
         key=one.metric,
         name=name,
         role=role if role.startswith("Watched") else f"{role}, higher is better",
@@ -77,10 +77,10 @@ def _row(one: MetricReading, role: str, far: float, selected: bool, held: bool, 
         interval=between,
         reading=reading,
         spoken=spoken,
-        bar=bar(found, -far, far) if found else None,
+        bar=bar(ever, -far, far) if ever else None,
         spark=spark,
         spark_zero=zero,
-        why=None if held or found else one.why,
+        why=None if held or ever else one.why,
         selected=selected,
     )
 
@@ -99,12 +99,12 @@ def kind_of(one: MetricReading) -> Kind:
 
 def _reading(one: MetricReading) -> str:
     if one.reading == "watched":
-        found = one.always_valid
-        if found is None:
+        lift = one.always_valid
+        if lift is None:
             return READINGS["cannot_tell"]
-        if found.low <= 0 <= found.high:
+        if lift.low <= 0 <= lift.high:
             return READINGS["unclear"]
-        return "Higher" if found.estimate > 0 else "Lower"
+        return "Higher" if lift.estimate > 0 else "Lower"
     return READINGS[one.reading]
 
 

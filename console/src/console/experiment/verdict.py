@@ -203,15 +203,15 @@ def _roll_back(report: Report) -> str:
     return _first(report.verdict.reasons) or "test does harm."
 
 
-def _breach(found: GuardrailReading) -> str:
-    assert found.test is not None
-    if found.test.low <= found.limit:  # test's users went back to control since, and it is not judged anew
-        name = guardrail(found.metric, found.over_ms)
-        return f"“{name}” went past its limit of {numbers.limit(found.limit)} in test."
-    between = f"{numbers.shares(found.test)} of test’s answers; the limit is {numbers.limit(found.limit)}."
-    if found.metric == "slow_share":
-        return f"Answers {guardrail(found.metric, found.over_ms).lower()} are {between}"
-    said = "The ranker failed in" if found.metric == "error_share" else "A fallback gave"
+def _breach(breached: GuardrailReading) -> str:
+    assert breached.test is not None
+    if breached.test.low <= breached.limit:  # test's users went back to control since, and it is not judged anew
+        name = guardrail(breached.metric, breached.over_ms)
+        return f"“{name}” went past its limit of {numbers.limit(breached.limit)} in test."
+    between = f"{numbers.shares(breached.test)} of test’s answers; the limit is {numbers.limit(breached.limit)}."
+    if breached.metric == "slow_share":
+        return f"Answers {guardrail(breached.metric, breached.over_ms).lower()} are {between}"
+    said = "The ranker failed in" if breached.metric == "error_share" else "A fallback gave"
     return f"{said} {between}"
 
 
@@ -233,8 +233,8 @@ def _keep_control(report: Report) -> str:
         between = numbers.shares(interleaving.share)
         return f"No clear preference by the planned end; the share of users who prefer test lies in {between}."
     if primary and primary.always_valid:
-        found = primary.always_valid
-        between = f"{numbers.percent(found.low)} and {numbers.percent(found.high)}"
+        lift = primary.always_valid
+        between = f"{numbers.percent(lift.low)} and {numbers.percent(lift.high)}"
         return f"No clear difference by the planned end; any change lies between {between}."
     return _first(report.verdict.reasons) or "No clear difference by the planned end."
 
@@ -246,9 +246,9 @@ def _effect(report: Report) -> str:
         return f"Of the users who preferred one list, {numbers.shares(interleaving.share)} preferred test’s"
     if primary is None or primary.always_valid is None:
         return _first(report.verdict.reasons).rstrip(".") or "test does better"
-    name, found = METRICS[primary.metric], primary.always_valid
-    way = "higher" if found.estimate > 0 else "lower"
-    return f"{name.text} {name.is_are} {way} with test, by {numbers.size(found.low, found.high)}"
+    name, lift = METRICS[primary.metric], primary.always_valid
+    way = "higher" if lift.estimate > 0 else "lower"
+    return f"{name.text} {name.is_are} {way} with test, by {numbers.size(lift.low, lift.high)}"
 
 
 def _primary(report: Report) -> MetricReading | None:

@@ -12,14 +12,14 @@ from contracts.reports import MetricReading, Report, RunLine
 from contracts.wire import Message
 
 from console import numbers
-from console.experiment.checks import Check, Traffic, checks_of, traffic_of
+from console.experiment.charts import Moment
+from console.experiment.checks import Check, TrafficSplit, checks_of, traffic_of
 from console.experiment.course import Course, course_of
 from console.experiment.details import (
-    Fact,
     Fine,
     Guard,
     LogLine,
-    Votes,
+    VoteCount,
     fine_of,
     groups_of,
     guard_of,
@@ -29,9 +29,9 @@ from console.experiment.details import (
     unattributed_of,
     votes_of,
 )
-from console.experiment.drawing import Moment
 from console.experiment.rows import Forest, Kind, forest_of, kind_of
 from console.experiment.verdict import Words, is_held_back, stale, withheld, words_of
+from console.words import Fact
 
 
 class Run(Message):
@@ -41,7 +41,7 @@ class Run(Message):
     verdict: str
 
 
-class Page(Message):
+class ExperimentView(Message):
     name: str
     mode: str
     shown: Literal["groups", "votes", "shadow"]
@@ -54,7 +54,7 @@ class Page(Message):
     can_reveal: bool
     revealed: bool
     checks: list[Check]
-    traffic: Traffic
+    traffic: TrafficSplit
     forest: Forest
     selected: str
     metric: Metric | None
@@ -64,7 +64,7 @@ class Page(Message):
     fine: list[Fine]
     protocol: list[Fine]
     guards: list[Guard]
-    votes: Votes | None
+    votes: VoteCount | None
     shadow: list[Fact]
     groups: list[Fine]
     unattributed: str | None
@@ -76,10 +76,10 @@ class Page(Message):
     foot: str
 
 
-def page_of(
+def view_of(
     report: Report, now: datetime, *, chosen: str = "", frozen: bool = False, reveal: bool = False,
     runs: Sequence[RunLine] = (),
-) -> Page:  # fmt: skip
+) -> ExperimentView:  # fmt: skip
     """chosen: the metric of the chart, by default the primary. reveal: what the split check held back is asked for."""
     failed = report.split.failed or report.verdict.kind == "split_failed"
     words, revealed = words_of(report, now), failed and reveal
@@ -94,7 +94,7 @@ def page_of(
     shown: Literal["groups", "votes", "shadow"] = "groups"
     if plan.mode in ("interleave", "shadow"):
         shown = "votes" if plan.mode == "interleave" else "shadow"
-    return Page(
+    return ExperimentView(
         name=report.experiment.name,
         mode=MODES[plan.mode],
         shown=shown,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from contracts.wire import Message
 
 from console import numbers
-from console.system.series import Step
+from console.system.series import Difference
 from console.words import FALLBACKS, moment
 
 MOST_SHOWN = 20
@@ -23,31 +23,31 @@ class Degradation(Message):
     when: str
 
 
-def degradations_of(found: Sequence[Step], now: datetime, joined: timedelta) -> list[Degradation]:
+def degradations_of(differences: Sequence[Difference], now: datetime, joined: timedelta) -> list[Degradation]:
     """Spells by group and reason, newest first: when, why, what was given instead, how large a share.
 
     joined: two that are no further apart are one.
     """
-    spells: dict[tuple[str, str], list[list[Step]]] = defaultdict(list)
-    for step in sorted(found, key=lambda one: one.end):
-        for key in step.degraded:
+    spells: dict[tuple[str, str], list[list[Difference]]] = defaultdict(list)
+    for difference in sorted(differences, key=lambda one: one.end):
+        for key in difference.degraded:
             groups = spells[key]
-            if groups and step.start - groups[-1][-1].end <= joined:
-                groups[-1].append(step)
+            if groups and difference.start - groups[-1][-1].end <= joined:
+                groups[-1].append(difference)
             else:
-                groups.append([step])
+                groups.append([difference])
     said = [_degradation(key, part, now) for key, parts in spells.items() for part in parts]
     return sorted(said, key=lambda one: one.start, reverse=True)[:MOST_SHOWN]
 
 
-def _degradation(key: tuple[str, str], part: Sequence[Step], now: datetime) -> Degradation:
+def _degradation(key: tuple[str, str], part: Sequence[Difference], now: datetime) -> Degradation:
     group, reason = key
-    start, end = part[0].start, max(step.end for step in part)
-    hit = sum(step.degraded.get(key, 0.0) for step in part)
-    served = sum(number for step in part for (name, _), number in step.served.items() if name == group)
+    start, end = part[0].start, max(difference.end for difference in part)
+    hit = sum(difference.degraded.get(key, 0.0) for difference in part)
+    served = sum(number for difference in part for (name, _), number in difference.served.items() if name == group)
     instead: dict[str, float] = defaultdict(float)
-    for step in part:
-        for (name, model), number in step.served.items():
+    for difference in part:
+        for (name, model), number in difference.served.items():
             if name == group and model in FALLBACKS:
                 instead[model] += number
     replaced = instead and reason.startswith(REPLACED)

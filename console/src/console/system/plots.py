@@ -18,7 +18,7 @@ LATEST_SLOTS = 4
 """How far back the latest value may lie."""
 
 
-class Line(Message):
+class PlotLine(Message):
     name: str
     kind: str
     segments: list[str]
@@ -32,7 +32,7 @@ class Plot(Message):
     title: str
     now: str
     summary: str
-    lines: list[Line]
+    lines: list[PlotLine]
     ticks: list[tuple[float, str]]
     times: list[tuple[float, str]]
     budget: float | None
@@ -40,7 +40,7 @@ class Plot(Message):
     empty: bool
 
 
-class Table(Message):
+class PlotTable(Message):
     heads: list[str]
     rows: list[list[str]]
 
@@ -50,7 +50,7 @@ def plots_of(made: Sequence[Slot], start: datetime, now: datetime, budget: float
     for ranker in rankers(made) or ["ranker-control", "ranker-test"]:
         lines = [(name, _replied(ranker, share)) for name, share in QUANTILES]
         plots.append(_plot(ranker, f"Reply of {ranker}", made, start, now, lines, duration, budget))
-    plots.append(_plot("asked", "Requests a second", made, start, now, [("rate", _rate)], _rate_words))
+    plots.append(_plot("asked", "Requests per second", made, start, now, [("rate", _rate)], _rate_words))
     plots.append(_plot("errors", "Errors", made, start, now, [("share", errors)], numbers.share))
     plots.append(_plot("degraded", "Degraded answers", made, start, now, [("share", degraded)], numbers.share))
     return plots
@@ -74,9 +74,9 @@ def _plot(
 
     lines = [_line(name, line, x, y) for name, line in values.items()]
     latest = [
-        f"{name} {words(found)}" if len(values) > 1 else words(found)
+        f"{name} {words(last)}" if len(values) > 1 else words(last)
         for name, line in values.items()
-        if (found := next((one for one in reversed(line[-LATEST_SLOTS:]) if one is not None), None)) is not None
+        if (last := next((one for one in reversed(line[-LATEST_SLOTS:]) if one is not None), None)) is not None
     ]
     said = ", ".join(latest) or UNKNOWN
     measured = sum(any(line[i] is not None for line in values.values()) for i in range(len(made)))
@@ -96,14 +96,16 @@ def _plot(
     )
 
 
-def _line(name: str, values: Sequence[float | None], x: Callable[[int], float], y: Callable[[float], float]) -> Line:
+def _line(
+    name: str, values: Sequence[float | None], x: Callable[[int], float], y: Callable[[float], float]
+) -> PlotLine:
     segments: list[list[tuple[float, float]]] = [[]]
     for place, value in enumerate(values):
         if value is None:
             segments.append([])
         else:
             segments[-1].append((x(place), y(value)))
-    return Line(
+    return PlotLine(
         name=name,
         kind=name,
         segments=[" ".join(f"{px},{py}" for px, py in part) for part in segments if len(part) > 1],
@@ -115,7 +117,7 @@ def _tick(value: float, words: Callable[[float], str]) -> str:
     return numbers.limit(value) if words is numbers.share else words(value)
 
 
-def table_of(made: Sequence[Slot]) -> Table:
+def table_of(made: Sequence[Slot]) -> PlotTable:
     named = rankers(made)
     heads = [
         "Until",
@@ -143,11 +145,11 @@ def table_of(made: Sequence[Slot]) -> Table:
                 _or_unknown(degraded(slot), numbers.share),
             ]
         )
-    return Table(heads=heads, rows=rows)
+    return PlotTable(heads=heads, rows=rows)
 
 
 def latest(made: Sequence[Slot], value: Callable[[Slot], float | None]) -> float | None:
-    return next((found for slot in reversed(made[-LATEST_SLOTS:]) if (found := value(slot)) is not None), None)
+    return next((known for slot in reversed(made[-LATEST_SLOTS:]) if (known := value(slot)) is not None), None)
 
 
 def rankers(made: Sequence[Slot]) -> list[str]:

@@ -9,9 +9,10 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.asking import Now, Watched
 from console.frame import SYSTEM, page, unless_known
+from console.state import NowDep
 from console.system.view import RANGES, System, system_of
+from console.system.watch import WatchDep
 
 DEFAULT_RANGE = "1h"
 
@@ -19,7 +20,7 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get(SYSTEM)
-async def system_page(request: Request, watch: Watched, now: Now) -> Response:
+async def system_page(request: Request, watch: WatchDep, now: NowDep) -> Response:
     try:
         chosen = _range(request.query_params)
     except InvalidParameter as error:
@@ -29,7 +30,7 @@ async def system_page(request: Request, watch: Watched, now: Now) -> Response:
 
 
 @router.get(f"{SYSTEM}.json")
-async def system_json(request: Request, watch: Watched, now: Now) -> Response:
+async def system_json(request: Request, watch: WatchDep, now: NowDep) -> Response:
     chosen = _range(request.query_params)
     view: System = system_of(watch.names, watch.since(now - RANGES[chosen]), now, chosen, watch.poll_seconds)
     body = view.model_dump_json(exclude={"plots": {"__all__": {"lines", "ticks", "times", "budget"}}})

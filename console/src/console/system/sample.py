@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from prometheus_client.parser import text_string_to_metric_families
-from prometheus_client.samples import Sample as Line
+from prometheus_client.samples import Sample as MetricLine
 
 UNCOUNTED = {"/livez", "/readyz", "/metrics"}
 """Routes that no user asks."""
@@ -76,12 +76,12 @@ def read(at: datetime, status: int, health: Mapping[str, object], metrics: str) 
     )
 
 
-def _lines(metrics: str) -> Mapping[str, list[Line]]:
-    found: dict[str, list[Line]] = defaultdict(list)
+def _lines(metrics: str) -> Mapping[str, list[MetricLine]]:
+    by_name: dict[str, list[MetricLine]] = defaultdict(list)
     for family in text_string_to_metric_families(metrics):
         for line in family.samples:
-            found[line.name].append(line)
-    return found
+            by_name[line.name].append(line)
+    return by_name
 
 
 def _reasons(health: Mapping[str, object]) -> tuple[str, ...]:
@@ -89,20 +89,20 @@ def _reasons(health: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(str(reason) for reason in said.values()) if isinstance(said, Mapping) else ()
 
 
-def _requests(lines: list[Line]) -> tuple[float, float]:
+def _requests(lines: list[MetricLine]) -> tuple[float, float]:
     counted = [line for line in lines if line.labels.get("route") not in UNCOUNTED]
     errors = sum(line.value for line in counted if line.labels.get("status", "").startswith("5"))
     return sum(line.value for line in counted), errors
 
 
-def _by(lines: list[Line], first: str, second: str) -> dict[tuple[str, str], float]:
+def _by(lines: list[MetricLine], first: str, second: str) -> dict[tuple[str, str], float]:
     return {(line.labels.get(first, ""), line.labels.get(second, "")): line.value for line in lines}
 
 
-def _replies(lines: list[Line]) -> dict[str, dict[float, float]]:
+def _replies(lines: list[MetricLine]) -> dict[str, dict[float, float]]:
     """Summed over outcomes: a timeout took its time too."""
-    found: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
+    by_service: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for line in lines:
         if line.labels.get("service", "").startswith("ranker"):
-            found[line.labels["service"]][float(line.labels["le"])] += line.value
-    return {service: dict(sorted(buckets.items())) for service, buckets in found.items()}
+            by_service[line.labels["service"]][float(line.labels["le"])] += line.value
+    return {service: dict(sorted(buckets.items())) for service, buckets in by_service.items()}

@@ -19,7 +19,7 @@ Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Difference:
     """What happened between two readings of one replica."""
 
     replica: str
@@ -57,15 +57,15 @@ def thinned(samples: Sequence[Sample], poll_seconds: float, pace: float) -> list
     return [one for one in samples if not one.answered or int(one.at.timestamp() // poll_seconds) % stride == 0]
 
 
-def steps(replica: str, samples: Sequence[Sample], longest: timedelta) -> list[Step]:
+def differences(replica: str, samples: Sequence[Sample], longest: timedelta) -> list[Difference]:
     """longest: two readings further apart say nothing about the time between them."""
-    found = []
+    made = []
     for before, after in pairwise(samples):
         same = before.started_at == after.started_at
         if before.asked is None or after.asked is None or not same or after.at - before.at > longest:
             continue
-        found.append(
-            Step(
+        made.append(
+            Difference(
                 replica=replica,
                 start=before.at,
                 end=after.at,
@@ -76,13 +76,13 @@ def steps(replica: str, samples: Sequence[Sample], longest: timedelta) -> list[S
                 replies={name: _risen(before.replies.get(name, {}), now) for name, now in after.replies.items()},
             )
         )
-    return [step for step in found if step.asked >= 0]
+    return [difference for difference in made if difference.asked >= 0]
 
 
 def slots(
     start: datetime,
     end: datetime,
-    gateway: Iterable[Step],
+    gateway: Iterable[Difference],
     lags: Iterable[tuple[datetime, float]],
     silences: Iterable[datetime] = (),
     number: int = SLOTS,
@@ -90,9 +90,9 @@ def slots(
     """silences: moments at which a replica of the gateway did not answer."""
     width = (end - start) / number
     made = [Slot(start + width * i, start + width * (i + 1)) for i in range(number)]
-    for step in gateway:
-        if (place := _place(step.end, start, width, number)) is not None:
-            _add(made[place], step)
+    for difference in gateway:
+        if (place := _place(difference.end, start, width, number)) is not None:
+            _add(made[place], difference)
     for at, lag in lags:
         if (place := _place(at, start, width, number)) is not None:
             made[place].lag = max(lag, made[place].lag or 0.0)
@@ -118,14 +118,14 @@ def quantile(buckets: Buckets, share: float) -> float | None:
     return floor
 
 
-def _add(slot: Slot, step: Step) -> None:
-    slot.heard.add(step.replica)
-    slot.seconds += (step.end - step.start).total_seconds()
-    slot.asked += step.asked
-    slot.errors += step.errors
-    slot.served += sum(step.served.values())
-    slot.degraded += sum(step.degraded.values())
-    for name, buckets in step.replies.items():
+def _add(slot: Slot, difference: Difference) -> None:
+    slot.heard.add(difference.replica)
+    slot.seconds += (difference.end - difference.start).total_seconds()
+    slot.asked += difference.asked
+    slot.errors += difference.errors
+    slot.served += sum(difference.served.values())
+    slot.degraded += sum(difference.degraded.values())
+    for name, buckets in difference.replies.items():
         for bound, count in buckets.items():
             slot.replies[name][bound] += count
 

@@ -10,16 +10,16 @@ from contracts.wire import Message
 
 from console import numbers
 from console.system.degradations import Degradation, degradations_of, near
-from console.system.plots import Plot, Table, degraded, errors, latest, plots_of, rankers, table_of
+from console.system.plots import Plot, PlotTable, degraded, errors, latest, plots_of, rankers, table_of
 from console.system.sample import Sample
-from console.system.series import SLOTS, Slot, quantile, slots, steps, thinned
+from console.system.series import SLOTS, Slot, differences, quantile, slots, thinned
 from console.system.watch import KEPT, Replica
 from console.words import UNKNOWN, duration, moment
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 LAG_SECONDS, ERROR_SHARE, DEGRADED_SHARE = 10.0, 0.01, 0.01
 """What is worst is judged by these bars, and by the rankers' budget."""
-STEPS_A_SLOT = 6
+DIFFERENCES_A_SLOT = 6
 """So many differences of a counter are enough for a point of its course, however long the range is."""
 ROLES = {
     "gateway": "the only public door",
@@ -56,7 +56,7 @@ class System(Message):
     mixed: list[str]
     rows: list[ServiceRow]
     plots: list[Plot]
-    table: Table
+    table: PlotTable
     degradations: list[Degradation]
     foot: str
     since: str | None
@@ -71,15 +71,17 @@ def system_of(
     start = now - span
     rows = _rows(names, kept, now, longest)
     gateways = {replica: samples for replica, samples in kept.items() if replica.service == "gateway"}
-    pace = max(poll_seconds, span.total_seconds() / (SLOTS * STEPS_A_SLOT))
-    flat = [
-        step
+    pace = max(poll_seconds, span.total_seconds() / (SLOTS * DIFFERENCES_A_SLOT))
+    between = [
+        difference
         for replica, samples in gateways.items()
-        for step in steps(replica.address, thinned(samples, poll_seconds, pace), timedelta(seconds=2.5 * pace))
+        for difference in differences(
+            replica.address, thinned(samples, poll_seconds, pace), timedelta(seconds=2.5 * pace)
+        )
     ]
     silences = [one.at for samples in gateways.values() for one in samples if not one.answered]
     lags = [(one.at, one.lag) for samples in kept.values() for one in samples if one.lag is not None]
-    made = slots(start, now, flat, lags, silences)
+    made = slots(start, now, between, lags, silences)
     budget = max((one.budget for samples in kept.values() for one in samples[-1:] if one.budget), default=None)
     mixed = _mixed(names, kept)
     headline, tone = _headline(rows, mixed, names)
@@ -96,7 +98,7 @@ def system_of(
         rows=rows,
         plots=plots_of(made, start, now, budget),
         table=table_of(made),
-        degradations=degradations_of(flat, now, timedelta(seconds=5 * pace)),
+        degradations=degradations_of(between, now, timedelta(seconds=5 * pace)),
         foot=f"Read every {poll_seconds:g} s from each service’s /readyz and /metrics, kept for {numbers.age(KEPT.total_seconds())}.",
         since=f"Readings begin at {numbers.clock(first)}." if first and first - start > 2 * longest else None,
     )
@@ -154,12 +156,12 @@ def _mixed(names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]]) -> li
     said = []
     for name in names:
         last = [samples[-1] for replica, samples in kept.items() if replica.service == name and samples[-1].answered]
-        for what, found in (
+        for what, values in (
             ("versions", {one.version for one in last if one.version}),
             ("models", {", ".join(one.models) for one in last if one.models}),
         ):
-            if len(found) > 1:
-                said.append(f"Replicas of {name} run different {what}: {', '.join(sorted(found))}.")
+            if len(values) > 1:
+                said.append(f"Replicas of {name} run different {what}: {', '.join(sorted(values))}.")
     return said
 
 
@@ -180,16 +182,16 @@ def _headline(rows: Sequence[ServiceRow], mixed: Sequence[str], names: Sequence[
 
 def _worst(made: Sequence[Slot], budget: float | None) -> str:
     """What stands nearest to its bar, of the latest slot that holds readings."""
-    found: list[tuple[float, str]] = []
+    ratios: list[tuple[float, str]] = []
     lag = latest(made, lambda slot: slot.lag)
     if lag is not None:
-        found.append((lag / LAG_SECONDS, f"event lag {duration(lag)}"))
+        ratios.append((lag / LAG_SECONDS, f"event lag {duration(lag)}"))
     for ranker in rankers(made):
         p99 = latest(made, lambda slot, name=ranker: quantile(slot.replies.get(name, {}), 0.99))  # type: ignore[misc]
         if p99 is not None and budget:
-            found.append((p99 / budget, f"{ranker} p99 {duration(p99)} of {duration(budget)}"))
+            ratios.append((p99 / budget, f"{ranker} p99 {duration(p99)} of {duration(budget)}"))
     for share, bar, what in ((errors, ERROR_SHARE, "errors"), (degraded, DEGRADED_SHARE, "degraded answers")):
         value = latest(made, share)
         if value:
-            found.append((value / bar, f"{what} {numbers.share(value)}"))
-    return f"worst now: {max(found)[1]}" if found else ""
+            ratios.append((value / bar, f"{what} {numbers.share(value)}"))
+    return f"worst now: {max(ratios)[1]}" if ratios else ""

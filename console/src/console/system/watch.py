@@ -10,10 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, cast
 from urllib.parse import urlsplit
 
 import httpx
 import structlog
+from fastapi import Depends
+from starlette.requests import Request
 
 from console.system.sample import Sample, read, silent
 
@@ -55,8 +58,8 @@ class Watch:
 
     def since(self, start: datetime) -> dict[Replica, list[Sample]]:
         """Every replica with a reading in that time."""
-        found = {replica: [one for one in ring if one.at >= start] for replica, ring in self._rings.items()}
-        return {replica: samples for replica, samples in found.items() if samples}
+        recent = {replica: [one for one in ring if one.at >= start] for replica, ring in self._rings.items()}
+        return {replica: samples for replica, samples in recent.items() if samples}
 
     async def run(self, client: httpx.AsyncClient) -> None:
         """Until cancelled; at once, and then every `poll_seconds`."""
@@ -70,8 +73,8 @@ class Watch:
         """One reading of every replica, those that are gone included for as long as they are remembered."""
         now = datetime.now(UTC)
         async with asyncio.TaskGroup() as group:
-            found = [group.create_task(_replicas(name, url)) for name, url in self.targets]
-        asked = {replica: url for task in found for replica, url in task.result().items()}
+            lookups = [group.create_task(_replicas(name, url)) for name, url in self.targets]
+        asked = {replica: url for task in lookups for replica, url in task.result().items()}
         async with asyncio.TaskGroup() as group:
             answers = {replica: group.create_task(_ask(client, url, now)) for replica, url in asked.items()}
         for replica, answer in answers.items():
@@ -91,16 +94,23 @@ class Watch:
         return gone
 
 
+async def get_watch(request: Request) -> Watch:
+    return cast(Watch, request.state.watch)
+
+
+WatchDep = Annotated[Watch, Depends(get_watch)]
+
+
 async def _replicas(name: str, url: str) -> dict[Replica, str]:
     """Every address of the service's host. A host that no name server knows is one replica that does not answer."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     loop = asyncio.get_running_loop()
     try:
-        found = await loop.getaddrinfo(parts.hostname or "", port, family=socket.AF_INET, type=socket.SOCK_STREAM)
+        addresses = await loop.getaddrinfo(parts.hostname or "", port, family=socket.AF_INET, type=socket.SOCK_STREAM)
     except OSError:
         return {Replica(name, parts.netloc): url}
-    hosts = sorted({str(address[4][0]) for address in found})
+    hosts = sorted({str(address[4][0]) for address in addresses})
     if parts.scheme == "https" or not hosts:  # a certificate names the host
         return {Replica(name, parts.netloc): url}
     return {Replica(name, f"{host}:{port}"): f"http://{host}:{port}{parts.path}" for host in hosts}
@@ -122,5 +132,5 @@ async def _ask(client: httpx.AsyncClient, url: str, now: datetime) -> Sample:
 
 
 def _json(response: httpx.Response) -> Mapping[str, object]:
-    found = json.loads(response.content)
-    return found if isinstance(found, Mapping) else {}
+    body = json.loads(response.content)
+    return body if isinstance(body, Mapping) else {}

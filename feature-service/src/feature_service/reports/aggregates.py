@@ -43,15 +43,15 @@ _PER_USER = {"likes_per_user", "exposures_per_user"}
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class UserSums:
     """Over users: n exposures, h of them with a like, l likes, their squares and products; z as `CupedSums` has it."""
 
     users: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
 
-    def __add__(self, other: Sums) -> Sums:
+    def __add__(self, other: UserSums) -> UserSums:
         names = self.values.keys() | other.values.keys()
-        return Sums(self.users + other.users, {name: self._at(name) + other._at(name) for name in names})
+        return UserSums(self.users + other.users, {name: self._at(name) + other._at(name) for name in names})
 
     def ratios(self, metric: Metric) -> RatioSums:
         y, at = _NUMERATORS[metric], self._at
@@ -77,9 +77,9 @@ Place = tuple[int, str]
 
 @dataclass(frozen=True)
 class Aggregates:
-    totals: dict[Place, Sums]
-    undegraded: dict[Place, Sums]
-    days: dict[date, dict[Place, Sums]]
+    totals: dict[Place, UserSums]
+    undegraded: dict[Place, UserSums]
+    days: dict[date, dict[Place, UserSums]]
     """What each day added; users on the day of their assignment."""
     assigned: dict[Place, int]
     """Users by the period of their very first assignment."""
@@ -187,19 +187,19 @@ def _rows(connection: Connection, statement: str, values: Mapping[str, object]) 
 _SUMS = ("n", "h", "l", "nn", "hh", "ll", "nh", "nl", "z", "zz", "nz", "hz", "lz", "m", "nm", "hm", "lm")
 
 
-def _placed(rows: Iterable[Row], prefix: str) -> dict[Place, Sums]:
+def _placed(rows: Iterable[Row], prefix: str) -> dict[Place, UserSums]:
     return {
-        (row["stratum"], row["exp_group"]): Sums(
+        (row["stratum"], row["exp_group"]): UserSums(
             row["users"], {name: float(row[prefix + name] or 0) for name in _SUMS if prefix + name in row}
         )
         for row in rows
     }
 
 
-def _by_day(rows: Iterable[Row]) -> dict[date, dict[Place, Sums]]:
-    days: dict[date, dict[Place, Sums]] = {}
+def _by_day(rows: Iterable[Row]) -> dict[date, dict[Place, UserSums]]:
+    days: dict[date, dict[Place, UserSums]] = {}
     for row in rows:
         places = days.setdefault(row["day"], {})
         for place, sums in _placed([row], "").items():
-            places[place] = places.get(place, Sums()) + sums
+            places[place] = places.get(place, UserSums()) + sums
     return dict(sorted(days.items()))

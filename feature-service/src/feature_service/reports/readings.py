@@ -19,14 +19,14 @@ from contracts.reports import (
     Range,
     Reading,
     ShadowReading,
-    Split,
+    SplitReading,
 )
 from experiments import corrections, cuped, guardrails, interleaving, sequential, srm, strata
 from experiments.effects import Effect, Interval, NotEnough
 from experiments.ratios import RatioSums
 from experiments.shares import wilson
 
-from feature_service.reports.aggregates import Place, Row, Sums
+from feature_service.reports.aggregates import Place, Row, UserSums
 
 GUARDRAIL_CONFIDENCE = 0.99
 T = TypeVar("T")
@@ -43,8 +43,8 @@ class Scale:
 
 def metrics(
     wanted: Sequence[Metric],
-    totals: Mapping[Place, Sums],
-    days: Mapping[date, Mapping[Place, Sums]],
+    totals: Mapping[Place, UserSums],
+    days: Mapping[date, Mapping[Place, UserSums]],
     at: datetime,
     scale: Scale,
 ) -> list[MetricReading]:
@@ -58,8 +58,8 @@ def metrics(
 
 def _metric(
     metric: Metric,
-    totals: Mapping[Place, Sums],
-    days: Mapping[date, Mapping[Place, Sums]],
+    totals: Mapping[Place, UserSums],
+    days: Mapping[date, Mapping[Place, UserSums]],
     at: datetime,
     scale: Scale,
     *,
@@ -93,12 +93,12 @@ def unread(metric: Metric, why: str) -> MetricReading:
     return MetricReading(metric=metric, control=None, test=None, why=why)
 
 
-def _course(metric: Metric, days: Mapping[date, Mapping[Place, Sums]], at: datetime, scale: Scale) -> list[Day]:
+def _course(metric: Metric, days: Mapping[date, Mapping[Place, UserSums]], at: datetime, scale: Scale) -> list[Day]:
     course: list[Day] = []
-    totals: dict[Place, Sums] = {}
+    totals: dict[Place, UserSums] = {}
     for day, added in days.items():
         for place, sums in added.items():
-            totals[place] = totals.get(place, Sums()) + sums
+            totals[place] = totals.get(place, UserSums()) + sums
         pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in _pairs(totals)]
         lift = _if_enough(lambda pairs=pairs: _lift(pairs))  # type: ignore[misc]
         ever = _if_enough(lambda lift=lift: _sequential(lift, scale)) if lift else None  # type: ignore[misc]
@@ -115,9 +115,9 @@ def _course(metric: Metric, days: Mapping[date, Mapping[Place, Sums]], at: datet
     return course
 
 
-def _pairs(totals: Mapping[Place, Sums]) -> list[tuple[Sums, Sums]]:
+def _pairs(totals: Mapping[Place, UserSums]) -> list[tuple[UserSums, UserSums]]:
     periods = sorted({period for period, _ in totals})
-    return [(totals.get((p, "control"), Sums()), totals.get((p, "test"), Sums())) for p in periods]
+    return [(totals.get((p, "control"), UserSums()), totals.get((p, "test"), UserSums())) for p in periods]
 
 
 def _fewest(pairs: Sequence[object]) -> int:
@@ -133,7 +133,7 @@ def _lift(pairs: Sequence[tuple[RatioSums, RatioSums]]) -> Effect:
     return strata.relative_effect(pairs, fewest=_fewest(pairs))
 
 
-def _cuped(metric: Metric, totals: Mapping[Place, Sums]) -> Effect:
+def _cuped(metric: Metric, totals: Mapping[Place, UserSums]) -> Effect:
     pairs = [(control.cuped(metric), test.cuped(metric)) for control, test in _pairs(totals)]
     adjusted = strata.stratified(pairs, lambda c, t: cuped.effect(c, t).effect, fewest=_fewest(pairs))
     adjusted.error  # noqa: B018 - raises NotEnough where no variance is left
@@ -144,10 +144,10 @@ def _sequential(effect: Effect, scale: Scale) -> Interval:
     return sequential.interval(effect, scale.planned_users, scale.confidence)
 
 
-def _why(totals: Mapping[Place, Sums], otherwise: str) -> str:
+def _why(totals: Mapping[Place, UserSums], otherwise: str) -> str:
     """For the reader: what the first group that lacks something is missing."""
     for group in GROUPS:
-        mine = sum((sums for (_, name), sums in totals.items() if name == group), Sums())
+        mine = sum((sums for (_, name), sums in totals.items() if name == group), UserSums())
         if not mine.users:
             return f"nobody is assigned to {group} yet"
         if not mine.values.get("n"):
@@ -163,7 +163,7 @@ def _side(interval: Interval) -> Reading:
     return "worse" if interval.high < 0 else "unclear"
 
 
-def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[Split, srm.SplitCheck | None]:
+def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[SplitReading, srm.SplitCheck | None]:
     periods, read = list[srm.Period](), list[PeriodSplit]()
     for place, period in enumerate(experiment.periods):
         counts = tuple(assigned.get((place, group), 0) for group in GROUPS)
@@ -178,7 +178,7 @@ def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[Split,
             )
         )
     checked = _if_enough(lambda: srm.check(periods))
-    reading = Split(
+    reading = SplitReading(
         p_value=checked.p if checked else None,
         alpha=srm.THRESHOLD,
         failed=checked is not None and checked.failed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from contracts.experiments import Edit, ExperimentPage, Name, Running
+from contracts.experiments import Edit, ExperimentPage, Name, RunningExperiments
 from contracts.reports import ExperimentLine, Report, RunLine
 from contracts.wire import Exposure
 from fastapi import APIRouter, Depends, Path, Query
@@ -29,7 +29,7 @@ Run = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="A stored anal
 ExposureKey = Annotated[str, Path(pattern=r"^[\w-]{1,64}$", description="`X-Request-ID` of the answer.")]
 
 
-@read.get("/running", response_model=Running, responses=OURS)
+@read.get("/running", response_model=RunningExperiments, responses=OURS)
 async def running(request: Request, upstreams: UpstreamsDep) -> Response:
     """What every gateway splits users by: the running experiments, whose ranker serves the others, and the clock."""
     return await _read(request, upstreams, "/running")

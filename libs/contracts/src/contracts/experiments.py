@@ -1,7 +1,7 @@
 """An experiment: what a team plans, what the server keeps of it, and which group a user belongs to.
 
 A team edits a `Plan`. The server keeps it in an `Experiment` with what it made itself: the weight periods with their
-bucket tables, times, the decision. A gateway sees the running ones as `Running`, and assigns by them.
+bucket tables, times, the decision. A gateway sees the running ones as `RunningExperiments`, and assigns by them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ GuardrailMetric = Literal["slow_share", "error_share", "fallback_share"]
 Weights = dict[Group, Share]
 
 
-class Step(Message):
+class RampStep(Message):
     """A ramp's next weights."""
 
     at: Time
@@ -92,7 +92,7 @@ class Plan(Message):
     rankers: dict[Group, Group] = {"control": "control", "test": "test"}
     """Which ranker serves a group; the same one twice makes an A/A."""
     weights: Weights = {"control": 0.5, "test": 0.5}
-    ramp: list[Step] = []
+    ramp: list[RampStep] = []
     layer: Name = "models"
     """Experiments of one layer have one enrolment salt and disjoint slices of its buckets, those of two layers
     independent users. What decides which posts are seen stands in one layer."""
@@ -240,7 +240,7 @@ def periods(
     """
     made = [period for period in before if period.starts_at < now]
     ahead = [step for step in plan.ramp if step.at > now]
-    steps = [Step(at=now, weights=_weights_at(plan, now)), *ahead]
+    steps = [RampStep(at=now, weights=_weights_at(plan, now)), *ahead]
     for place, step in enumerate(steps):
         table = reweight(made[-1].table if made else "", step.weights)
         why = reason if place == 0 else "ramp"
@@ -252,7 +252,7 @@ def _weights_at(plan: Plan, now: datetime) -> Mapping[Group, float]:
     return next((step.weights for step in reversed(plan.ramp) if step.at <= now), plan.weights)
 
 
-class Running(Message):
+class RunningExperiments(Message):
     """What every gateway knows: the running experiments, who serves the others, and the time."""
 
     experiments: list[Experiment] = []
@@ -271,7 +271,7 @@ class Edit(Message):
     reason: Reason
     by: Annotated[str, Field(max_length=100)] = "admin"
     revision: int | None = None
-    """The revision that the editor had before him; refused if it is not the newest any more."""
+    """The revision that was edited; refused unless it is still the newest."""
 
 
 class Change(Message):

@@ -75,7 +75,7 @@ class PeriodSplit(Message):
     assigned: dict[Group, int]
 
 
-class Split(Message):
+class SplitReading(Message):
     """Sample ratio mismatch, on assigned users per weight period."""
 
     p_value: float | None
@@ -95,7 +95,7 @@ class GuardrailReading(Message):
 
 
 class InterleavingReading(Message):
-    """One vote a user: whose posts he liked more."""
+    """One vote a user: whose posts they liked more."""
 
     for_test: int
     for_control: int
@@ -135,7 +135,7 @@ class Report(Message):
     days: float
     """Since the start."""
     groups: list[GroupReading]
-    split: Split
+    split: SplitReading
     metrics: list[MetricReading]
     """The primary first: intent to treat, over all assigned users."""
     per_protocol: list[MetricReading]

@@ -44,26 +44,26 @@ def dead(
     from feature_service.log.dead_letters import list_dead_letters
 
     with _redis(redis) as client:
-        found = list_dead_letters(client)
+        letters = list_dead_letters(client)
     if as_json:
         lines = [
-            {"id": one.id, "reason": one.reason, "at": str(one.appended_at), "body": _text(one.body)} for one in found
+            {"id": one.id, "reason": one.reason, "at": str(one.appended_at), "body": _text(one.body)} for one in letters
         ]
         typer.echo(json.dumps(lines, indent=1))
         return
     console = Console()
-    if not found:
+    if not letters:
         _say(console, "No dead letters. Next: lenta status")
         return
     table = Table("id", "appended", "reason", "entry", box=None, pad_edge=False)
-    for one in found[-SHOWN:]:
+    for one in letters[-SHOWN:]:
         table.add_row(
             one.id, f"{one.appended_at:%Y-%m-%d %H:%M:%S}", escape(one.reason), escape(_text(one.body)[:SUMMARY])
         )
     console.print(table)
-    reasons = ", ".join(f"{reason} {many:,}" for reason, many in Counter(one.reason for one in found).most_common(5))
-    _say(console, f"{len(found):,} in all: {reasons}")
-    _say(console, f"Next: lenta events show {found[-1].id}; their cause gone, lenta events replay --all")
+    reasons = ", ".join(f"{reason} {many:,}" for reason, many in Counter(one.reason for one in letters).most_common(5))
+    _say(console, f"{len(letters):,} in all: {reasons}")
+    _say(console, f"Next: lenta events show {letters[-1].id}; their cause gone, lenta events replay --all")
 
 
 @app.command()
@@ -75,13 +75,13 @@ def show(letter_id: Id, redis: Redis = None) -> None:
     from feature_service.log.dead_letters import read_dead_letter
 
     with _redis(redis) as client:
-        found = read_dead_letter(client, letter_id)
-    if found is None:
+        letter = read_dead_letter(client, letter_id)
+    if letter is None:
         raise LentaError(f"there is no dead letter {letter_id}; see `lenta events dead`")
     console = Console()
-    _say(console, f"{found.id}, appended {found.appended_at:%Y-%m-%d %H:%M:%S} UTC: {found.reason}")
-    _say(console, _pretty(found.body))
-    _say(console, f"Next: lenta events replay {found.id}")
+    _say(console, f"{letter.id}, appended {letter.appended_at:%Y-%m-%d %H:%M:%S} UTC: {letter.reason}")
+    _say(console, _pretty(letter.body))
+    _say(console, f"Next: lenta events replay {letter.id}")
 
 
 @app.command()

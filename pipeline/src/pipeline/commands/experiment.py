@@ -45,12 +45,12 @@ def list_all() -> None:
 
     console = Console()
     with experiments(Home.find()) as calls:
-        found = calls.lines()
-    if not found:
+        lines = calls.lines()
+    if not lines:
         _say(console, "There is no experiment. Next: lenta experiment create NAME --reason ...")
         return
-    console.print(lines_table(found))
-    _say(console, f"Next: lenta experiment show {found[0].name}")
+    console.print(lines_table(lines))
+    _say(console, f"Next: lenta experiment show {lines[0].name}")
 
 
 @app.command()
@@ -182,12 +182,12 @@ def report(
             _write(csv, calls.report_csv(name, run))
             _say(console, f"The report of {name} is in {csv}.")
             return
-        found = calls.report(name, run)
+        stored = calls.report(name, run)
         runs = [] if as_json else calls.runs(name)
     if as_json:
-        typer.echo(found.model_dump_json(indent=1))
+        typer.echo(stored.model_dump_json(indent=1))
         return
-    print_report(found, runs, console)
+    print_report(stored, runs, console)
 
 
 def _change(

@@ -13,7 +13,7 @@ from pipeline.home import Home
 from pipeline.terminal import Steps
 
 if TYPE_CHECKING:
-    from pipeline.explanations.explanation import Explanation
+    from pipeline.explanations.explanation import ExposureExplanation
 
 
 def register(app: typer.Typer) -> None:
@@ -41,18 +41,18 @@ def explain(
         experiment = calls.page(exposure.experiment).experiment
     postgres, store = environment.require("LENTA_POSTGRES_URL", home), environment.require("LENTA_MODEL_URI", home)
     with steps.step("Reading the feed up to that moment, and ranking again") as on_progress:
-        found = explained(exposure, experiment, postgres, store, on_progress)
+        explanation = explained(exposure, experiment, postgres, store, on_progress)
     if as_json:
-        typer.echo(to_json(found))
+        typer.echo(to_json(explanation))
     else:
-        print_explanation(found, console)
-    _judge(found, steps)
+        print_explanation(explanation, console)
+    _judge(explanation, steps)
 
 
-def _judge(found: Explanation, steps: Steps) -> None:
+def _judge(explanation: ExposureExplanation, steps: Steps) -> None:
     """Raises LentaError where what was served is not what comes out now."""
-    if not found.assignment.is_equal:
-        raise LentaError(f"assigned otherwise now: {found.assignment.words}")
-    if found.ranking is not None and not found.ranking.is_equal:
-        raise LentaError(found.ranking.words)
-    steps.say("Next: [bold]lenta experiment report " + found.exposure.experiment + "[/bold]")
+    if not explanation.assignment.is_equal:
+        raise LentaError(f"assigned otherwise now: {explanation.assignment.words}")
+    if explanation.ranking is not None and not explanation.ranking.is_equal:
+        raise LentaError(explanation.ranking.words)
+    steps.say("Next: [bold]lenta experiment report " + explanation.exposure.experiment + "[/bold]")

@@ -19,18 +19,18 @@ def read_plan(path: Path) -> Plan:
     """A TOML file (by its suffix) or JSON. Raises LentaError that names the field."""
     try:
         text = path.read_text("utf-8")
-        found: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+        document: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
     except OSError as error:
         raise LentaError(f"--plan {path} cannot be read: {error.strerror}") from error
     except ValueError as error:
         raise LentaError(f"--plan {path}: {error}") from error
-    return plan_of(found, f"--plan {path}")
+    return plan_of(document, f"--plan {path}")
 
 
-def plan_of(found: object, what: str) -> Plan:
-    """Raises LentaError that names the field; what: where `found` comes from."""
+def plan_of(document: object, what: str) -> Plan:
+    """Raises LentaError that names the field; what: where `document` comes from."""
     try:
-        return Plan.model_validate(found)
+        return Plan.model_validate(document)
     except ValidationError as error:
         raise LentaError(f"{what}: {_first(error)}") from error
 

@@ -71,8 +71,8 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     if report.guardrails:
         _section(console, "Guardrails", _guardrails(report))
     if report.unattributed:
-        found = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in report.unattributed.items())
-        _line(console, f"\nLikes that belong to no exposure: {escape(found)}")
+        counts = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in report.unattributed.items())
+        _line(console, f"\nLikes that belong to no exposure: {escape(counts)}")
     if len(runs) > 1:
         table = _table("analysis", "up to", "verdict")
         for run in sorted(runs, key=lambda line: -line.run)[:SHOWN_RUNS]:
@@ -211,20 +211,20 @@ def _guardrails(report: Report) -> Table:
     return table
 
 
-def _interleaving(found: InterleavingReading) -> Table:
+def _interleaving(votes: InterleavingReading) -> Table:
     table = _table("for test", "for control", "ties", "share of test", "p", "excluded")
-    counts = (f"{count:,}" for count in (found.for_test, found.for_control, found.ties))
-    table.add_row(*counts, plain(found.share), p_value(found.p_value), f"{found.excluded:,} exposures")
-    if found.why:
-        table.caption = escape(found.why)
+    counts = (f"{count:,}" for count in (votes.for_test, votes.for_control, votes.ties))
+    table.add_row(*counts, plain(votes.share), p_value(votes.p_value), f"{votes.excluded:,} exposures")
+    if votes.why:
+        table.caption = escape(votes.why)
     return table
 
 
-def _shadow(found: ShadowReading) -> Table:
+def _shadow(shadow: ShadowReading) -> Table:
     table = _table("asked", "failed", "p50", "p99", "top five shared", "rank correlation")
-    took = ("" if value is None else f"{value:.1f} ms" for value in (found.p50_ms, found.p99_ms))
-    correlation = signed(found.rank_correlation, as_share=False)
-    table.add_row(f"{found.asked:,}", f"{found.failed:,}", *took, plain(found.overlap), correlation)
+    took = ("" if value is None else f"{value:.1f} ms" for value in (shadow.p50_ms, shadow.p99_ms))
+    correlation = signed(shadow.rank_correlation, as_share=False)
+    table.add_row(f"{shadow.asked:,}", f"{shadow.failed:,}", *took, plain(shadow.overlap), correlation)
     return table
 
 

@@ -10,7 +10,7 @@ from contracts.wire import Exposure
 
 
 @dataclass(frozen=True, slots=True)
-class Assigned:
+class ReplayedAssignment:
     """Buckets are 0 to 9,999. group, weight_period: as the table says now; served: as it was when the answer was made."""
 
     enrolment_salt: str
@@ -44,21 +44,21 @@ class Assigned:
         )
 
 
-def assigned_again(exposure: Exposure, experiment: Experiment) -> Assigned:
+def assigned_again(exposure: Exposure, experiment: Experiment) -> ReplayedAssignment:
     """By the periods and the tables that the experiment has now; periods that have begun are never changed."""
-    user, found = exposure.user_id, experiment.assign(exposure.user_id, exposure.served_at)
+    user, assigned = exposure.user_id, experiment.assign(exposure.user_id, exposure.served_at)
     group_bucket = bucket(user, experiment.group_salt)
-    return Assigned(
+    return ReplayedAssignment(
         enrolment_salt=experiment.enrolment_salt,
         enrolment_bucket=bucket(user, experiment.enrolment_salt),
         first=experiment.plan.slice.start,
         end=experiment.plan.slice.stop,
-        enrolled=found.enrolled,
+        enrolled=assigned.enrolled,
         group_salt=experiment.group_salt,
         group_bucket=group_bucket,
         forced=user in experiment.plan.forced,
-        group=found.group,
-        weight_period=found.weight_period,
+        group=assigned.group,
+        weight_period=assigned.weight_period,
         served=exposure.group,
         served_period=exposure.weight_period,
     )

@@ -1,4 +1,4 @@
-"""Everything that can be said of an answer: who it was for, which model made it of what, and whether it comes out again."""
+"""Everything that can be said of an answer: who it was for, which model made it of what, and whether it can be reproduced."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ranking.scorer import Scorer
 from pipeline.dataset import export, opened
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History, Requests
-from pipeline.explanations.assignment import Assigned, assigned_again
+from pipeline.explanations.assignment import ReplayedAssignment, assigned_again
 from pipeline.explanations.replay import (
     TEAMS,
     WITHIN,
@@ -52,7 +52,7 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Ranking:
+class ReplayedRanking:
     """recomputed: at all lags that were tried. offline: the largest difference between the exact scores and
     those of `lenta score`, which counts on another way; None where the posts were ranked for another moment."""
 
@@ -94,10 +94,10 @@ class Ranking:
 
 
 @dataclass(frozen=True)
-class Explanation:
+class ExposureExplanation:
     exposure: Exposure
-    assignment: Assigned
-    ranking: Ranking | None
+    assignment: ReplayedAssignment
+    ranking: ReplayedRanking | None
     nothing: str = ""
     """Why there is no ranking to make again."""
 
@@ -115,31 +115,31 @@ def said(lag: Lag) -> str:
 
 def explained(
     exposure: Exposure, experiment: Experiment, postgres_url: str, model_uri: str, on_progress: OnProgress
-) -> Explanation:
+) -> ExposureExplanation:
     """Raises LentaError when Postgres or a model cannot be read."""
     assignment = assigned_again(exposure, experiment)
     if not exposure.model_version:
         why = f"degraded ({exposure.degraded}): {exposure.model} gave the posts, and no model ranked them"
-        return Explanation(exposure, assignment, None, why)
+        return ExposureExplanation(exposure, assignment, None, why)
     with TemporaryDirectory(prefix="lenta-explain-") as folder:
         tables = export(postgres_url, Path(folder), exposure.served_at, on_progress)
         with opened(tables, exposure.served_at) as feed:
-            return Explanation(exposure, assignment, _ranked(exposure, experiment, feed, ModelStore(model_uri)))
+            return ExposureExplanation(exposure, assignment, _ranked(exposure, experiment, feed, ModelStore(model_uri)))
 
 
-def _ranked(exposure: Exposure, experiment: Experiment, feed: Feed, store: ModelStore) -> Ranking:
+def _ranked(exposure: Exposure, experiment: Experiment, feed: Feed, store: ModelStore) -> ReplayedRanking:
     memory = Memory(feed, exposure.user_id, exposure.served_at)
     names, versions = exposure.model.split("+"), exposure.model_version.split("+")
     with ExitStack() as stack:
         scorers = [stack.enter_context(scorer_of(store, *model)) for model in zip(names, versions, strict=True)]
         rankers = [Ranker(memory, scorer, exposure.asked_for) for scorer in scorers]
-        found = recompute(served_list(exposure), memory, answer_of(exposure, experiment, rankers))
+        recomputed = recompute(served_list(exposure), memory, answer_of(exposure, experiment, rankers))
         by_team = [(ranker, _of_team(exposure, letter)) for ranker, letter in zip(rankers, TEAMS, strict=False)]
         exact = [ranker.at(Lag()) for ranker in rankers]
         everything = [known.everything() for known in exact]
-        lag = found.found or found.closest
-        return Ranking(
-            recomputed=found,
+        lag = recomputed.found or recomputed.closest
+        return ReplayedRanking(
+            recomputed=recomputed,
             places=_places(exposure, everything),
             allowed=len(everything[0].posts),
             user=user_columns(exact[0]),
@@ -160,13 +160,13 @@ def _of_team(exposure: Exposure, letter: str) -> list[int]:
 
 def _places(exposure: Exposure, everything: Sequence[List]) -> list[Place]:
     teams = exposure.teams or TEAMS[0] * len(exposure.posts)
-    found: list[Place] = []
+    places: list[Place] = []
     for post, score, team in zip(exposure.posts, exposure.scores, teams, strict=True):
         of = everything[TEAMS.index(team)]
         rank = of.posts.index(post) if post in of.posts else None
         again = None if rank is None else of.scores[rank]
-        found.append(Place(post, score, again, None if rank is None else rank + 1, exposure.teams and team))
-    return found
+        places.append(Place(post, score, again, None if rank is None else rank + 1, exposure.teams and team))
+    return places
 
 
 def _offline(exposure: Exposure, feed: Feed, ranked: Sequence[tuple[Scorer, List]]) -> float | None:

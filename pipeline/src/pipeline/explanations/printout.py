@@ -9,29 +9,29 @@ from contracts.interleaving import CONTROL, TEST
 from rich.console import Console
 from rich.table import Table
 
-from pipeline.explanations.explanation import Explanation, Ranking
+from pipeline.explanations.explanation import ExposureExplanation, ReplayedRanking
 from pipeline.explanations.replay import WITHIN
 
 SHOWN_MOVED = 8
 _TEAM_NAMES = {CONTROL: "control", TEST: "test"}
 
 
-def print_explanation(found: Explanation, console: Console) -> None:
-    _what(found, console)
-    _assignment(found, console)
-    if found.ranking is None:
-        _line(console, f"\n[yellow]Nothing to rank again: {found.nothing}.[/yellow]")
+def print_explanation(explanation: ExposureExplanation, console: Console) -> None:
+    _what(explanation, console)
+    _assignment(explanation, console)
+    if explanation.ranking is None:
+        _line(console, f"\n[yellow]Nothing to rank again: {explanation.nothing}.[/yellow]")
         return
-    _ranking(found, found.ranking, console)
+    _ranking(explanation, explanation.ranking, console)
 
 
-def as_json(found: Explanation) -> str:
-    ranking = found.ranking
+def as_json(explanation: ExposureExplanation) -> str:
+    ranking = explanation.ranking
     return json.dumps(
         {
-            "exposure": found.exposure.model_dump(mode="json"),
-            "assignment": {**asdict(found.assignment), "is_equal": found.assignment.is_equal},
-            "nothing": found.nothing,
+            "exposure": explanation.exposure.model_dump(mode="json"),
+            "assignment": {**asdict(explanation.assignment), "is_equal": explanation.assignment.is_equal},
+            "nothing": explanation.nothing,
             "ranking": None
             if ranking is None
             else {**_plain(ranking), "is_equal": ranking.is_equal, "words": ranking.words},
@@ -41,13 +41,13 @@ def as_json(found: Explanation) -> str:
     )
 
 
-def _plain(ranking: Ranking) -> dict[str, object]:
-    reasons = {post: [reason.model_dump() for reason in found] for post, found in ranking.reasons.items()}
+def _plain(ranking: ReplayedRanking) -> dict[str, object]:
+    reasons = {post: [reason.model_dump() for reason in strongest] for post, strongest in ranking.reasons.items()}
     return {**asdict(ranking), "reasons": reasons}
 
 
-def _what(found: Explanation, console: Console) -> None:
-    exposure = found.exposure
+def _what(explanation: ExposureExplanation, console: Console) -> None:
+    exposure = explanation.exposure
     version = f"@{exposure.model_version}" if exposure.model_version else ""
     asked = f", for {exposure.asked_for:%Y-%m-%d %H:%M:%S}" if exposure.asked_for != exposure.served_at else ""
     _line(
@@ -57,10 +57,10 @@ def _what(found: Explanation, console: Console) -> None:
     )
 
 
-def _assignment(found: Explanation, console: Console) -> None:
-    made, experiment = found.assignment, found.exposure.experiment
+def _assignment(explanation: ExposureExplanation, console: Console) -> None:
+    made, experiment = explanation.assignment, explanation.exposure.experiment
     inside = "is in" if made.first <= made.enrolment_bucket < made.end else "is not in"
-    _line(console, f"\n[bold]Assignment[/bold] by {experiment} ({found.exposure.mode})")
+    _line(console, f"\n[bold]Assignment[/bold] by {experiment} ({explanation.exposure.mode})")
     _line(
         console,
         f"enrolment: bucket {made.enrolment_bucket:,} by {made.enrolment_salt} {inside} {made.first:,} to {made.end - 1:,}",
@@ -70,11 +70,11 @@ def _assignment(found: Explanation, console: Console) -> None:
     _line(console, f"[red]{made.words}[/red]" if made.words else "[green]as served[/green]")
 
 
-def _ranking(found: Explanation, ranking: Ranking, console: Console) -> None:
-    _line(console, "\n[bold]The user as the model saw him[/bold]")
+def _ranking(explanation: ExposureExplanation, ranking: ReplayedRanking, console: Console) -> None:
+    _line(console, "\n[bold]The user as the model saw them[/bold]")
     console.print(_user_table(ranking))
-    _line(console, f"\n[bold]The posts[/bold], of {ranking.allowed:,} that he had not liked")
-    console.print(_posts_table(found, ranking))
+    _line(console, f"\n[bold]The posts[/bold], of {ranking.allowed:,} that they had not liked")
+    console.print(_posts_table(explanation, ranking))
     if ranking.moved:
         _line(console, "\n[bold]What serving saw otherwise than Postgres tells[/bold]")
         console.print(_moved_table(ranking))
@@ -83,7 +83,7 @@ def _ranking(found: Explanation, ranking: Ranking, console: Console) -> None:
     _line(console, f"\n[{'green' if ranking.is_equal else 'red'}]{ranking.words[:1].upper()}{ranking.words[1:]}.[/]")
 
 
-def _user_table(ranking: Ranking) -> Table:
+def _user_table(ranking: ReplayedRanking) -> Table:
     table = Table.grid(padding=(0, 2))
     names = list(ranking.user)
     half = (len(names) + 1) // 2
@@ -93,9 +93,9 @@ def _user_table(ranking: Ranking) -> Table:
     return table
 
 
-def _posts_table(found: Explanation, ranking: Ranking) -> Table:
+def _posts_table(explanation: ExposureExplanation, ranking: ReplayedRanking) -> Table:
     table = Table("slot", "post", "score served", "score now", "rank of all", box=None, pad_edge=False)
-    exposure = found.exposure
+    exposure = explanation.exposure
     if exposure.teams:
         table.add_column("drafted by")
     if exposure.propensities:
@@ -116,7 +116,7 @@ def _posts_table(found: Explanation, ranking: Ranking) -> Table:
     return table
 
 
-def _moved_table(ranking: Ranking) -> Table:
+def _moved_table(ranking: ReplayedRanking) -> Table:
     table = Table("column", "post", "while serving", "by Postgres", box=None, pad_edge=False)
     for line in ranking.moved[:SHOWN_MOVED]:
         table.add_row(line.column, str(line.post), f"{line.before:.6g}", f"{line.now:.6g}")

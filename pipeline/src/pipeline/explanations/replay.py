@@ -33,7 +33,7 @@ class List:
 
 
 @dataclass(frozen=True)
-class Known:
+class ServingState:
     """Serving's knowledge at a lag: a model over its snapshot, and the user's row."""
 
     bound: BoundScorer
@@ -58,9 +58,9 @@ class Known:
     def columns(self, posts: Sequence[int]) -> Matrix:
         """What the model sees of the posts, shape (posts, columns); NaN for one that is not in the snapshot."""
         place = self.bound.catalogue.index_of(np.array(posts, np.int64))
-        found = self.bound.candidates.matrix(self.row, self.now)[place].astype(np.float32)
-        found[place < 0] = np.nan
-        return found
+        values = self.bound.candidates.matrix(self.row, self.now)[place].astype(np.float32)
+        values[place < 0] = np.nan
+        return values
 
 
 REASONS = 3
@@ -72,7 +72,7 @@ TEAMS = (CONTROL, TEST)
 
 @dataclass(frozen=True)
 class Recomputed:
-    """exact: from all that Postgres knows of that moment. found: with what serving knew, where that gives what was
+    """exact: from all that Postgres knows of that moment. found: the lag of what serving knew, where that gives what was
     served. closest: the lag whose scores come nearest, where none gives it."""
 
     exact: List
@@ -112,8 +112,8 @@ class Ranker:
         self._memory, self.scorer, self._now = memory, scorer, int(asked_for.timestamp())
         self._bound = cache(lambda hours: memory.bound(scorer, hours))
 
-    def at(self, lag: Lag) -> Known:
-        return Known(self._bound(lag.hours), self._memory.row(lag.events), self._now)
+    def at(self, lag: Lag) -> ServingState:
+        return ServingState(self._bound(lag.hours), self._memory.row(lag.events), self._now)
 
 
 def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Ranker]) -> Answer:
@@ -150,23 +150,23 @@ class Moved:
     now: float
 
 
-def moved(served: Known, exact: Known, posts: Sequence[int]) -> list[Moved]:
+def moved(served: ServingState, exact: ServingState, posts: Sequence[int]) -> list[Moved]:
     """One a column, of the post where it differs most."""
     names = served.bound.scorer.manifest.columns
     before, now = served.columns(posts), exact.columns(posts)
     apart = np.abs(np.nan_to_num(before) - np.nan_to_num(now))
-    found: list[Moved] = []
+    columns: list[Moved] = []
     for place in np.flatnonzero(apart.max(axis=0, initial=0.0) > WITHIN):
         post = int(np.argmax(apart[:, place]))
-        found.append(Moved(names[place], posts[post], float(before[post, place]), float(now[post, place])))
-    return found
+        columns.append(Moved(names[place], posts[post], float(before[post, place]), float(now[post, place])))
+    return columns
 
 
 def served_list(exposure: Exposure) -> List:
     return List(list(exposure.posts), list(exposure.scores))
 
 
-def user_columns(known: Known) -> dict[str, float]:
+def user_columns(known: ServingState) -> dict[str, float]:
     """What the model knows of the user, whatever the post: the columns of the schema in which no posts differ."""
     matrix = known.bound.candidates.matrix(known.row, known.now)
     names = known.bound.scorer.manifest.columns

@@ -55,8 +55,8 @@ class Memory:
     def lags(self) -> Iterator[Lag]:
         """From none to the longest."""
         many = len(self.latest)
-        found = (Lag(hours, events) for hours in range(MOST_HOURS + 1) for events in range(many + 1))
-        yield from sorted(found, key=lambda lag: (lag.hours + lag.events, lag.hours))
+        each = (Lag(hours, events) for hours in range(MOST_HOURS + 1) for events in range(many + 1))
+        yield from sorted(each, key=lambda lag: (lag.hours + lag.events, lag.hours))
 
     def bound(self, scorer: Scorer, hours: int) -> BoundScorer:
         """The model over the snapshot; posts that it never learned from are seen by their text."""

@@ -3,30 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Annotated, Literal
 
 from chassis.errors import InvalidParameter
 from contracts.assignment import GROUPS, Group
-from contracts.experiments import Running
-from contracts.wire import USER_ID_MAX, Explanation, FeedRow, Post, User
-from pydantic import BaseModel, ConfigDict, Field
+from contracts.experiments import RunningExperiments
+from contracts.wire import USER_ID_MAX, Explanation, FeedRow, Message, Post
+from pydantic import Field
 
 from console import words
+from console.demo.answers import Answers, liked_lately
+from console.demo.reasons import NO_REASON, Because, because
 from console.gateway import GatewayError, Preview
-from console.reasons import NO_REASON, Because, because
+from console.words import Fact
 
 K_DEFAULT, K_MAX = 5, 10
-LIKED_SHOWN = 5
 LEDE, LIKED_LEDE = 190, 88
 
 
-class View(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Query(View):
+class Query(Message):
     user: Annotated[int, Field(ge=0, le=USER_ID_MAX)] | None = None
     k: Annotated[int, Field(ge=1, le=K_MAX)] = K_DEFAULT
 
@@ -38,12 +34,7 @@ class Query(View):
         return cls(user=user, k=K_DEFAULT if k is None else k)
 
 
-class Fact(View):
-    label: str
-    value: str
-
-
-class Person(View):
+class Person(Message):
     """Who the user is, in words."""
 
     user_id: int
@@ -53,7 +44,7 @@ class Person(View):
     facts: list[Fact]
 
 
-class Liked(View):
+class LikedPost(Message):
     post_id: int
     topic: str
     lede: str
@@ -61,13 +52,13 @@ class Liked(View):
     when: str
 
 
-class Likes(View):
-    posts: list[Liked]
+class Likes(Message):
+    posts: list[LikedPost]
     note: str | None
     """Why there are none, or what is missing."""
 
 
-class Card(View):
+class Card(Message):
     rank: int
     post: Post
     lede: str
@@ -80,12 +71,12 @@ class Card(View):
     no_reason: str | None = None
 
 
-class Notice(View):
+class Notice(Message):
     kind: Literal["warn", "plain"]
     text: str
 
 
-class Column(View):
+class ModelColumn(Message):
     group: Group
     model: str | None
     version: str | None
@@ -94,123 +85,94 @@ class Column(View):
     cards: list[Card]
 
 
-class Agreement(View):
+class Agreement(Message):
     both: int
     of: int
     text: str
 
 
-class Demo(View):
+class Demo(Message):
     query: Query
     as_of: datetime
     problem: str | None = None
     """Says that nothing could be read at all."""
     person: Person | None = None
     likes: Likes | None = None
-    columns: list[Column] = []
+    columns: list[ModelColumn] = []
     agreement: Agreement | None = None
     live: str | None = None
     """What the live split would give this user."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What the gateway said, or why it did not."""
-
-    user: User | GatewayError | None
-    history: list[FeedRow] | GatewayError
-    posts: Mapping[int, Post | GatewayError | None]
-    """By id: those of `liked_lately`."""
-    previews: Mapping[Group, Preview | GatewayError]
-    reasons: Mapping[Group, Sequence[Explanation]] = field(default_factory=dict)
-    """Empty where a model gave none."""
-    running: Running | None = None
-    """By what users are split; None where it could not be read."""
-
-    @property
-    def nothing(self) -> bool:
-        answers = (self.user, self.history, *self.previews.values())
-        return all(isinstance(answer, GatewayError) for answer in answers)
-
-
-def liked_lately(history: Sequence[FeedRow]) -> list[FeedRow]:
-    """The latest like of each of the last few posts that the user liked, newest first."""
-    latest: dict[int, FeedRow] = {}
-    for row in history:
-        if row.action == "like":
-            latest.setdefault(row.post_id, row)
-    return list(latest.values())[:LIKED_SHOWN]
-
-
-def assemble(query: Query, user_id: int, found: Found, now: datetime) -> Demo:
-    if found.nothing:
+def demo_of(query: Query, user_id: int, answers: Answers, now: datetime) -> Demo:
+    if answers.nothing:
         return Demo(query=query, as_of=now, problem=words.NO_DATA)
     return Demo(
         query=query,
         as_of=now,
-        person=_person(user_id, found, now),
-        likes=_likes(found, now),
-        columns=[_column(group, found.previews, found.reasons.get(group, ()), query.k) for group in GROUPS],
-        agreement=_agreement(found.previews),
-        live=_live(user_id, found.running, now),
+        person=_person(user_id, answers, now),
+        likes=_likes(answers, now),
+        columns=[_column(group, answers.previews, answers.reasons.get(group, ()), query.k) for group in GROUPS],
+        agreement=_agreement(answers.previews),
+        live=_live(user_id, answers.running, now),
     )
 
 
-def _person(user_id: int, found: Found, now: datetime) -> Person:
-    user = found.user
+def _person(user_id: int, answers: Answers, now: datetime) -> Person:
+    user = answers.user
     if isinstance(user, GatewayError):
         return Person(
             user_id=user_id,
             known=None,
             headline=f"The profile cannot be read: the gateway {user}.",
-            facts=_activity(found, now),
+            facts=_activity(answers, now),
         )
     if user is None:
-        known = not isinstance(found.history, GatewayError) and bool(found.history)
+        known = not isinstance(answers.history, GatewayError) and bool(answers.history)
         line = "Events, but no profile" if known else words.unknown_user(user_id)
-        return Person(user_id=user_id, known=known, headline=line, facts=_activity(found, now) if known else [])
+        return Person(user_id=user_id, known=known, headline=line, facts=_activity(answers, now) if known else [])
     facts = [
         Fact(label="Device", value=user.os or words.UNKNOWN),
         Fact(label="Came by", value=user.source or words.UNKNOWN),
         Fact(label="Gender code", value=_number(user.gender)),
         Fact(label="Old group code", value=_number(user.exp_group)),
     ]
-    return Person(user_id=user_id, known=True, headline=words.headline(user), facts=facts + _activity(found, now))
+    return Person(user_id=user_id, known=True, headline=words.headline(user), facts=facts + _activity(answers, now))
 
 
-def _activity(found: Found, now: datetime) -> list[Fact]:
-    if isinstance(found.history, GatewayError) or not found.history:
+def _activity(answers: Answers, now: datetime) -> list[Fact]:
+    if isinstance(answers.history, GatewayError) or not answers.history:
         return []
-    likes = sum(row.action == "like" for row in found.history)
-    said = f"{words.count(likes, 'like', 'likes')}, {words.count(len(found.history) - likes, 'view', 'views')}"
+    likes = sum(row.action == "like" for row in answers.history)
+    said = f"{words.count(likes, 'like', 'likes')}, {words.count(len(answers.history) - likes, 'view', 'views')}"
     return [
         Fact(label="Last events", value=said),
-        Fact(label="Last seen", value=words.moment(found.history[0].timestamp, now)),
+        Fact(label="Last seen", value=words.moment(answers.history[0].timestamp, now)),
     ]
 
 
-def _likes(found: Found, now: datetime) -> Likes:
-    if isinstance(found.history, GatewayError):
+def _likes(answers: Answers, now: datetime) -> Likes:
+    if isinstance(answers.history, GatewayError):
         return Likes(
-            posts=[], note=f"The history cannot be read: the gateway {found.history}. The feeds are not affected."
+            posts=[], note=f"The history cannot be read: the gateway {answers.history}. The feeds are not affected."
         )
-    rows = liked_lately(found.history)
+    rows = liked_lately(answers.history)
     if not rows:
-        none = f"No like among the last {words.count(len(found.history), 'event', 'events')}."
-        return Likes(posts=[], note=none if found.history else "No likes yet.")
-    liked = [_liked(row, post, now) for row in rows if isinstance(post := found.posts[row.post_id], Post)]
+        none = f"No like among the last {words.count(len(answers.history), 'event', 'events')}."
+        return Likes(posts=[], note=none if answers.history else "No likes yet.")
+    liked = [_liked(row, post, now) for row in rows if isinstance(post := answers.posts[row.post_id], Post)]
     missing = len(rows) - len(liked)
     note = f"{words.count(missing, 'liked post', 'liked posts')} could not be read." if missing else None
     return Likes(posts=liked, note=note)
 
 
-def _liked(row: FeedRow, post: Post, now: datetime) -> Liked:
+def _liked(row: FeedRow, post: Post, now: datetime) -> LikedPost:
     lede, _ = words.excerpt(post.text, LIKED_LEDE)
     when = words.moment(row.timestamp, now)
-    return Liked(post_id=post.id, topic=post.topic, lede=lede, at=row.timestamp, when=when)
+    return LikedPost(post_id=post.id, topic=post.topic, lede=lede, at=row.timestamp, when=when)
 
 
-def _live(user_id: int, running: Running | None, now: datetime) -> str | None:
+def _live(user_id: int, running: RunningExperiments | None, now: datetime) -> str | None:
     """now: real time; experiments go by the platform's."""
     if running is None:
         return None
@@ -225,13 +187,13 @@ def _live(user_id: int, running: Running | None, now: datetime) -> str | None:
 
 def _column(
     group: Group, previews: Mapping[Group, Preview | GatewayError], explained: Sequence[Explanation], k: int
-) -> Column:
+) -> ModelColumn:
     mine, other = previews[group], next(name for name in GROUPS if name != group)
     if isinstance(mine, GatewayError):
         notice = Notice(kind="warn", text=words.no_answer(group, str(mine)))
-        return Column(group=group, model=None, version=None, took=words.UNKNOWN, notices=[notice], cards=[])
+        return ModelColumn(group=group, model=None, version=None, took=words.UNKNOWN, notices=[notice], cards=[])
     why = {} if mine.degraded else {one.post_id: one for one in explained}
-    return Column(
+    return ModelColumn(
         group=group,
         model=mine.model or None,
         version=mine.version or None,

@@ -73,7 +73,7 @@ class Moment(Message):
     text: str
 
 
-class Drawing:
+class ChartLayout:
     def __init__(
         self, name: str, width: float, tall: float, low: float, start: datetime, planned: float,
         axis: tuple[float, float], alpha: float,
@@ -140,11 +140,11 @@ class Drawing:
     def _at(self, x: float, value: float) -> Point:
         return Point(x=x, y=self._y(value))
 
-    def _capped(self, found: float) -> float:
-        return min(max(found, 1.0), MOST_EVIDENCE)
+    def _capped(self, evidence: float) -> float:
+        return min(max(evidence, 1.0), MOST_EVIDENCE)
 
-    def _evidence_y(self, found: float, most: float) -> float:
-        up = math.log(self._capped(found)) / math.log(most)
+    def _evidence_y(self, evidence: float, most: float) -> float:
+        up = math.log(self._capped(evidence)) / math.log(most)
         return round(self.evidence_bottom - (self.evidence_bottom - self.evidence_top) * min(up, 1.0), 1)
 
     def _evidence_labels(self, most: float) -> list[Label]:

@@ -1,0 +1,1 @@
+"""What each model would show one user, and why."""
