@@ -1,6 +1,6 @@
 """What the composition root leaves on a request, and the dependencies by which routes reach it.
 
-They are coroutines: FastAPI runs a plain function in a thread. Each costs a request some 15 µs all the same, so that the
+They are coroutines: FastAPI runs a plain function in a thread. Each costs a request some 15 µs all the same, so the
 hot path, which needs nearly everything, calls `state_of` itself.
 """
 

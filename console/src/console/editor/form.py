@@ -15,8 +15,8 @@ FREE_WHILE_RUNNING = frozenset({"weight_control", "weight_test", "ramp", "forced
 """The enrolment only grows."""
 LOCKED = "Changing this now would make the two groups unlike. Stop and start a new experiment."
 WEIGHTS_WARNING = (
-    "Changing weights now starts a new weight period: some users see another model from then on, and the split check goes by "
-    "period. As few users move as arithmetic allows."
+    "Changing weights now starts a new weight period: some users see another model from then on, and the split check "
+    "goes by period. As few users move as arithmetic allows."
 )
 MOST_GUARDRAILS = 8
 

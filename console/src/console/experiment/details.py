@@ -88,7 +88,8 @@ def votes_of(report: Report, held: bool) -> VoteCount | None:
     if held:
         text = "Held back while the split check fails." if report.split.failed else "Too early to read."
     elif votes.share is not None:
-        text = f"{numbers.share(votes.share.estimate)} prefer test, {numbers.shares(votes.share)}; {numbers.probability(votes.p_value)}."
+        prefer = f"{numbers.share(votes.share.estimate)} prefer test, {numbers.shares(votes.share)}"
+        text = f"{prefer}; {numbers.probability(votes.p_value)}."
     return VoteCount(
         control=f"{votes.for_control:,}",
         test=f"{votes.for_test:,}",

@@ -52,7 +52,10 @@ def forest_of(report: Report, selected: MetricReading | None, held: bool, failed
         row = _row(one, role, far, one is selected, held, failed)
         rows.append(row.model_copy(update={"kind": "none"}) if report.verdict.kind == "too_early" else row)
     alpha = report.experiment.plan.rules.alpha
-    note = f"Change with test against control. Bars are {numbers.level(alpha)} intervals that stay valid however often you look."
+    note = (
+        f"Change with test against control. Bars are {numbers.level(alpha)} intervals that stay valid however often "
+        "you look."
+    )
     if held:
         note = "Held back while the split check fails." if failed else "Not read yet: too few users."
     return Forest(ticks=[f"{numbers.MINUS}{half:g}%", "0", f"+{half:g}%"], rows=rows, note=note)

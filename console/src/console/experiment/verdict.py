@@ -146,7 +146,10 @@ def _only_compares(report: Report) -> bool:
 
 def _sentence(report: Report, now: datetime) -> str:
     if _only_compares(report):
-        return "Users see control’s posts alone. Test is asked beside it, and its answers are compared with what was shown."
+        return (
+            "Users see control’s posts alone. Test is asked beside it, and its answers are compared with what was "
+            "shown."
+        )
     match report.verdict.kind:
         case "too_early":
             return _too_early(report, now)

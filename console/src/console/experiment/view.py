@@ -181,7 +181,10 @@ def _course(report: Report, selected: MetricReading | None) -> Course | None:
 
 def _no_course(selected: MetricReading | None, held: bool, failed: bool) -> str:
     if held and failed:
-        return "Held back while the split check fails. The two groups are not alike, so a lift here would say nothing about the model."
+        return (
+            "Held back while the split check fails. The two groups are not alike, so a lift here would say nothing "
+            "about the model."
+        )
     if held:
         return "Shown after the first reading."
     return (selected and selected.why) or "No day has a reading yet."

@@ -85,6 +85,7 @@ def system_of(
     budget = max((one.budget for samples in kept.values() for one in samples[-1:] if one.budget), default=None)
     mixed = _mixed(names, kept)
     headline, tone = _headline(rows, mixed, names)
+    kept_for = numbers.age(KEPT.total_seconds())
     first = min((samples[0].at for samples in kept.values()), default=None)
     return System(
         as_of=now,
@@ -99,7 +100,7 @@ def system_of(
         plots=plots_of(made, start, now, budget),
         table=table_of(made),
         degradations=degradations_of(between, now, timedelta(seconds=5 * pace)),
-        foot=f"Read every {poll_seconds:g} s from each service’s /readyz and /metrics, kept for {numbers.age(KEPT.total_seconds())}.",
+        foot=f"Read every {poll_seconds:g} s from each service’s /readyz and /metrics, kept for {kept_for}.",
         since=f"Readings begin at {numbers.clock(first)}." if first and first - start > 2 * longest else None,
     )
 

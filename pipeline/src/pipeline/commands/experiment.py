@@ -95,9 +95,9 @@ def edit(
     plan: Annotated[Path, typer.Option("--plan", help="The whole plan, as JSON or TOML.")],
     by: By = "admin",
 ) -> None:
-    """Replace the plan. What is locked while it runs, rules and salts, is refused.
+    """Replace the plan, as `show --json` prints it. What is locked while it runs, rules and salts, is refused.
 
-    Example: lenta experiment show towers --json > plan.json; lenta experiment edit towers --plan plan.json --reason "a month"
+    Example: lenta experiment edit towers --plan plan.json --reason "a month"
     """
     from pipeline.experiment.plans import read_plan
 

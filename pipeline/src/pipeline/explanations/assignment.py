@@ -11,7 +11,7 @@ from contracts.wire import Exposure
 
 @dataclass(frozen=True, slots=True)
 class ReplayedAssignment:
-    """Buckets are 0 to 9,999. group, weight_period: as the table says now; served: as it was when the answer was made."""
+    """Buckets are 0 to 9,999. group, weight_period: as the table says now; served: when the answer was made."""
 
     enrolment_salt: str
     enrolment_bucket: int

@@ -1,4 +1,4 @@
-"""Everything that can be said of an answer: who it was for, which model made it of what, and whether it can be reproduced."""
+"""Everything that is known of an answer: for whom, by which model, from what, and whether it can be reproduced."""
 
 from __future__ import annotations
 
@@ -84,8 +84,8 @@ class ReplayedRanking:
     def _why(self) -> str:
         if np.isinf(self.recomputed.apart):
             return (
-                "other posts come out. Since then posts were published, the user's profile was changed, or events came in "
-                "late that had happened before"
+                "other posts come out. Since then posts were published, the user's profile was changed, or events came "
+                "in late that had happened before"
             )
         return (
             f"the same posts, but a score is {self.recomputed.apart:.2g} apart, at best "

@@ -63,7 +63,8 @@ def _assignment(explanation: ExposureExplanation, console: Console) -> None:
     _line(console, f"\n[bold]Assignment[/bold] by {experiment} ({explanation.exposure.mode})")
     _line(
         console,
-        f"enrolment: bucket {made.enrolment_bucket:,} by {made.enrolment_salt} {inside} {made.first:,} to {made.end - 1:,}",
+        f"enrolment: bucket {made.enrolment_bucket:,} by {made.enrolment_salt} {inside} "
+        f"{made.first:,} to {made.end - 1:,}",
     )
     by = "named in forced" if made.forced else f"bucket {made.group_bucket:,} by {made.group_salt}"
     _line(console, f"group: {by} is {made.group} in weight period {made.weight_period}")

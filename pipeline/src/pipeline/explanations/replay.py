@@ -72,8 +72,8 @@ TEAMS = (CONTROL, TEST)
 
 @dataclass(frozen=True)
 class Recomputed:
-    """exact: from all that Postgres knows of that moment. found: the lag of what serving knew, where that gives what was
-    served. closest: the lag whose scores come nearest, where none gives it."""
+    """exact: from all that Postgres knows of that moment. found: the lag at which what serving knew gives what was
+    served. closest: the lag whose scores come nearest, where none does."""
 
     exact: List
     found: Lag | None
@@ -117,7 +117,7 @@ class Ranker:
 
 
 def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Ranker]) -> Answer:
-    """By the exposure's mode: one ranker's list, with a slot explored as its key says, or the draft of both as its key says."""
+    """By the exposure's mode: one ranker's list, or the draft of both; draft and explored slot go by the key."""
     limit = len(exposure.posts)
 
     def drafted(lag: Lag) -> List:
