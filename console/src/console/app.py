@@ -29,7 +29,7 @@ from console.system import routes as system
 from console.system.watch import Watch
 
 ROUTERS = [routes.router, demo.router, editor.router, experiment.router, system.router, routes.absent]
-"""The editor before the pages whose addresses could hold its own; what nobody knows comes last."""
+"""The editor comes before the pages whose addresses could match its own; what matches nothing comes last."""
 
 
 class State(TypedDict):
@@ -42,7 +42,7 @@ class State(TypedDict):
 
 
 def create(settings: ConsoleSettings | None = None) -> FastAPI:
-    """Ready as soon as it answers: a page that says what cannot be read is worth more than none."""
+    """Ready as soon as it answers: a page that says what cannot be read is better than none."""
     settings = settings or ConsoleSettings.read_or_exit()
     configure_logs("console", settings.log_level)
 

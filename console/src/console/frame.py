@@ -42,7 +42,7 @@ PAGES = (NavigationEntry("Demo", DEMO), NavigationEntry("Experiments", EXPERIMEN
 
 @cache
 def static_path() -> str:
-    """Carries the files' own fingerprint, so that browsers may keep them for good."""
+    """Carries a fingerprint of the files, so that browsers may cache them for good."""
     digest = hashlib.sha256()
     for path in sorted(path for path in STATIC.rglob("*") if path.is_file()):
         digest.update(path.relative_to(STATIC).as_posix().encode() + path.read_bytes())
@@ -86,7 +86,7 @@ def page(request: Request, template: str, values: Mapping[str, Any], *, status: 
 
 
 def unless_known(request: Request, response: Response) -> Response:
-    """304 where the reader has this very answer already."""
+    """304 where the browser already has this answer."""
     tag = f'W/"{hashlib.sha256(response.body).hexdigest()[:20]}"'
     response.headers["ETag"] = tag
     if request.headers.get("If-None-Match") == tag:

@@ -129,7 +129,7 @@ class Gateway:
         return [] if response.status_code == 404 else _read(response, _EXPLANATIONS)
 
     async def running(self) -> RunningExperiments:
-        """By what users are split now, and the platform's clock."""
+        """What users are split by now, and the platform's clock."""
         return _read(await self._get("/running", {}, self._read_timeout), _RUNNING)
 
     async def experiments(self) -> list[ExperimentLine]:
@@ -157,7 +157,7 @@ class Gateway:
         return _read(response, _EXPERIMENT)
 
     async def is_admin(self, key: str) -> bool:
-        """Whether the key may change experiments. Asked by a change that says nothing, which can never be applied."""
+        """Whether the key may change experiments. Asked by an empty change, which can never be applied."""
         try:
             response = await self._put("none", "{}", key)
         except KeyRefused:
@@ -172,7 +172,7 @@ class Gateway:
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
-        """A place among the previews that run; waiting for it has a limit of its own."""
+        """A slot among the running previews; waiting for it has a limit of its own."""
         try:
             async with asyncio.timeout(self._read_timeout):
                 await self._previews.acquire()
@@ -223,7 +223,7 @@ def unreadable(error: GatewayError) -> str:
 
 
 async def or_error(call: Awaitable[T]) -> T | GatewayError:
-    """For a page that says in its place what could not be read."""
+    """For a page that says in the data's place what could not be read."""
     try:
         return await call
     except GatewayError as error:

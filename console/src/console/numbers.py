@@ -47,7 +47,7 @@ def share(value: float | None) -> str:
 
 
 def shares(bounds: Range) -> str:
-    """`0.71% to 0.96%`; an end below nothing is nothing."""
+    """`0.71% to 0.96%`; an end below zero is zero."""
     return f"{share(max(0.0, bounds.low))} to {share(max(0.0, bounds.high))}"
 
 
@@ -117,7 +117,7 @@ def about(at: datetime, now: datetime) -> str:
 
 
 def _digits(value: float, digits: int) -> str:
-    """So many significant digits, without an exponent, with thousands set apart."""
+    """`digits` significant digits, without an exponent, with thousands separators."""
     if value == 0:
         return "0"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))

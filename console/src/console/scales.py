@@ -1,4 +1,4 @@
-"""Where a number stands on an axis. Ticks are round numbers; what runs off the axis is cut, and the cut is told."""
+"""Where a number stands on an axis. Ticks are round numbers; what runs off the axis is cut, and marked as cut."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def bar(interval: Range, left: float, right: float, zero: float = 0.0) -> Interv
 
 
 def ticks(low: float, high: float, most: int = 5) -> list[float]:
-    """Round numbers within the axis, at most so many and one more."""
+    """Round numbers within the axis, at most `most` + 1."""
     step = nice((high - low) / most)
     first = math.ceil(low / step - 1e-9)
     return [round(number * step, 12) for number in range(first, math.floor(high / step + 1e-9) + 1)]

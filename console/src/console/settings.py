@@ -1,4 +1,4 @@
-"""What the console is told by its environment."""
+"""What the console reads from its environment."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ from gateway.upstreams import open_upstreams
 
 MEGABYTE = 2**20
 REPORTED_PART = 6
-"""The part of the memory for whose assignment was reported: 8 of 48 MB, a million users."""
+"""One part in so many of the memory is for whose assignment was reported: 8 of 48 MB, a million users."""
 
 
 def create(settings: Settings | None = None) -> FastAPI:
@@ -81,7 +81,7 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
 
 @asynccontextmanager
 async def _beside(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
-    """Runs while the body does, and has ended when it is left."""
+    """Runs for as long as the body does, and has ended once the body is left."""
     task = asyncio.create_task(work)
     try:
         yield

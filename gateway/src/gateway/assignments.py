@@ -21,7 +21,7 @@ from gateway.split import Enrolment
 from gateway.upstream import JSON_BODY, Down, Refused, Upstream
 
 BATCH = 500
-"""Lines a call. At most `contracts.wire.MAX_BATCH`; fewer hold up feature-service for less long."""
+"""Lines per call. At most `contracts.wire.MAX_BATCH`; fewer hold up feature-service for less long."""
 CAPACITY = 50_000
 """Lines that wait while feature-service is down, some 10 MB."""
 WAYS = 4
@@ -97,7 +97,7 @@ class AssignmentReporter:
             self._some.set()
 
     async def run(self) -> None:
-        """Until cancelled: what waits goes out in batches, and again where it was not taken."""
+        """Until cancelled: sends what is waiting in batches, and again what was not taken."""
         while True:
             await self._some.wait()
             await asyncio.sleep(FLUSH_SECONDS)
@@ -105,7 +105,7 @@ class AssignmentReporter:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def close(self) -> None:
-        """A last try, when no request comes any more; what fails then is counted and lost."""
+        """A last try, once no more requests come; what fails then is counted as lost."""
         if not await self._flush(Deadline.after(CALL_SECONDS)):
             LOST.labels("stopped").inc(len(self._waiting))
             log.error("assignments_lost", lines=len(self._waiting))

@@ -19,11 +19,11 @@ class Breaker:
 
     @property
     def is_open(self) -> bool:
-        """Whether what is behind it failed too often, and has not answered since."""
+        """Whether calls failed too often, and none has succeeded since."""
         return self._failures >= self._limit
 
     def allows(self) -> bool:
-        """False while resting. After the rest one caller may try; the others wait for how it fares."""
+        """False while resting. After the rest one caller may try; the others wait for its outcome."""
         if not self.is_open:
             return True
         now = self._clock()

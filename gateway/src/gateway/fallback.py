@@ -15,7 +15,7 @@ from gateway.row import Row, packed_ids, unpacked_ids
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 ENTRY_BYTES = 300
-"""What an entry weighs beside its value: its key, its place, a bytes object's head."""
+"""What an entry weighs beside its value: its key, its place, the header of a bytes object."""
 POST_BYTES = 700
 """What a post weighs beside its text."""
 
@@ -23,7 +23,8 @@ POST_BYTES = 700
 class Recent(Generic[K, V]):
     """The values that were put last, as many as weigh at most `capacity` together.
 
-    cachetools' FIFOCache would do, but keeps three dicts: 380 bytes an entry rather than 245.
+    cachetools' FIFOCache does the same with three dicts: twice the memory per entry (270 bytes rather than 130) and
+    twice the time per `get` and `put`.
     """
 
     def __init__(self, capacity: int, weigh: Callable[[V], int]) -> None:
@@ -45,7 +46,7 @@ class Recent(Generic[K, V]):
 
 
 class Fallback:
-    """Last slates, hidden ids and texts that passed by, and the popular posts."""
+    """Last slates, hidden ids and texts of earlier answers, and the popular posts."""
 
     def __init__(self, capacity: int) -> None:
         """capacity: bytes; half of it for texts, a quarter each for slates and for hidden ids."""
@@ -74,7 +75,7 @@ class Fallback:
         return [post for post_id in ids if (post := self._texts.get(post_id)) is not None]
 
     def instead(self, user_id: int, model: str, row: Row | None, limit: int) -> tuple[str, list[Post]]:
-        """What to answer without a ranking, and what that begins with.
+        """What to answer without a ranking, after the name of the source that comes first in it.
 
         The last slate, filled up with popular posts of the segment, then of all; without what is known to be hidden.
         """

@@ -35,13 +35,13 @@ async def forward(
 
 
 def respond(reply: Reply) -> Response:
-    """With its ETag, and "as before" where feature-service says so."""
+    """With its ETag and status, 304 included."""
     headers = {"ETag": reply.etag} if reply.etag is not None else {}
     return Response(reply.content, reply.status, headers, media_type=reply.content_type)
 
 
 def _translated(error: Refused) -> Exception:
-    """The caller's mistake; what is none of the caller's making stays an error of ours."""
+    """The caller's mistake, as the chassis says it; anything else stays an error of ours."""
     problem = json.loads(error.reply.content) if error.reply.content_type == JSON else {}
     message, field = str(problem.get("message", "refused")), problem.get("field")
     if error.reply.status == 404:

@@ -1,4 +1,4 @@
-"""Sheds what is too much before any work is done on it: too many requests at once, a body too large."""
+"""Sheds load before any work is done on it: requests beyond the limit at once, bodies too large."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Limits:
             nonlocal read
             message = await receive()
             read += len(message.get("body", b""))
-            if read > MAX_BODY_BYTES:  # a body of undeclared length; what reads it hands this very exception on
+            if read > MAX_BODY_BYTES:  # a body of undeclared length; whatever reads it lets this exception through
                 raise HTTPException(413, TOO_LARGE)
             return message
 

@@ -49,7 +49,7 @@ async def rank(request: RecommendationRequest, row: Row, ranker: Upstream, limit
 async def ranked_slate(
     request: RecommendationRequest, row: Row, rankers: Mapping[Group, Upstream]
 ) -> tuple[RankedSlate | None, tuple[str, ...]]:
-    """By the plan's mode, with the reasons of what went wrong. None: no ranker answered."""
+    """By the plan's mode, with the reasons for what is missing. None: no ranker answered."""
     plan, ranker = request.plan, request.placement.ranker
     if plan is not None and plan.mode == "interleave":
         return await _interleaved(request, row, plan, rankers)

@@ -1,4 +1,4 @@
-"""What `/readyz` looks at: ready is a gateway that could answer, and that splits users as all other gateways do."""
+"""What `/readyz` checks: a gateway is ready when it can answer, and splits users as all other gateways do."""
 
 from __future__ import annotations
 

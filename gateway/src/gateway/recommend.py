@@ -56,7 +56,7 @@ class Recommendation:
 
 
 Recommend = Callable[[RecommendationRequest], Awaitable[Recommendation]]
-"""`recommend` with the platform's parts given."""
+"""`recommend`, bound to its dependencies."""
 
 
 async def recommend(
@@ -125,7 +125,7 @@ async def _recorded(request: RecommendationRequest, chosen: Recommendation, expo
 
 
 def _unrecorded(request: RecommendationRequest, chosen: Recommendation, fallback: Fallback) -> Recommendation:
-    """With the texts that are at hand; where one is not, popular posts instead."""
+    """With the texts that are remembered; where one is not, popular posts instead."""
     degraded = chosen.degraded
     if request.placement.exposed is not None:
         UNLOGGED.labels(chosen.group).inc()

@@ -28,7 +28,7 @@ class Refresh:
         self._etag: str | None = None
 
     async def run(self) -> None:
-        """Until cancelled. What was known last stays when feature-service is down."""
+        """Until cancelled. While feature-service is down, what was known last stays."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(RUNNING_SECONDS, self._read_running))
             group.create_task(self._every(POPULAR_SECONDS, self._read_popular))
@@ -44,7 +44,7 @@ class Refresh:
             await asyncio.sleep(wait)
 
     async def _read_running(self) -> None:
-        """Most answers are "as before": the bucket tables travel when something has changed."""
+        """Most answers are 304: the bucket tables travel only when something has changed."""
         headers = {"If-None-Match": self._etag} if self._etag else {}
         reply = await self._features.call("GET", "/running", headers=headers)
         if reply.status != NOT_MODIFIED:

@@ -1,4 +1,4 @@
-"""What is asked for when a user is to get posts."""
+"""A request for recommendations, as its steps hand it on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from contracts.experiments import Plan
 from gateway.split import Placement
 
 INTERLEAVED = "interleaved"
-"""Where last slates of two rankers are kept, beside those of each."""
+"""The name under which interleaved slates are kept, beside those of each ranker."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,6 @@ class RecommendationRequest:
 
     @property
     def kept_as(self) -> str:
-        """Under which name the user's last slate is kept."""
+        """The name under which the user's last slate is kept."""
         plan = self.plan
         return INTERLEAVED if plan is not None and plan.mode == "interleave" else self.placement.ranker

@@ -1,4 +1,4 @@
-"""The little that the gateway reads of a user's row on its way to the ranker."""
+"""The parts of a user's row that the gateway itself reads, on its way to the ranker."""
 
 from __future__ import annotations
 

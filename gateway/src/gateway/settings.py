@@ -17,7 +17,7 @@ class Settings(ServiceSettings):
     control_url: str
     test_url: str
     api_keys: Annotated[str, Field(min_length=1, repr=False)]
-    """Comma-separated: any of them opens what needs a key."""
+    """Comma-separated: any of them opens the calls that need a key."""
     admin_keys: Annotated[str, Field(repr=False)] = ""
     """Comma-separated: any of them changes experiments. Without one nobody does."""
     deadline_ms: Positive = 300
@@ -30,5 +30,5 @@ class Settings(ServiceSettings):
     max_concurrent: Positive = 100
     """Requests at once; more are shed with 503."""
     memory_mb: Positive = 48
-    """For last slates, hidden ids and texts, which are answered with when something is down; a sixth of it for
-    whose assignment was reported."""
+    """For last slates, hidden ids and texts, from which answers are made when something is down; a sixth of it for
+    remembering whose assignment was reported."""

@@ -1,4 +1,4 @@
-"""What the other ranker would have answered: asked when the answer has gone, and recorded at feature-service."""
+"""What the other ranker would have answered: asked once the answer is sent, and recorded by feature-service."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from gateway.split import Enrolment
 from gateway.upstream import JSON_BODY, Upstream, UpstreamError
 
 AT_ONCE = 8
-"""A shadow that comes while so many are asked is dropped: users' rankings come first."""
+"""A shadow beyond so many at once is dropped: users' rankings come first."""
 CALL_SECONDS = 1.0
 
 SHADOWS = Counter("gateway_shadows_total", "Rankings that nobody saw: answered, failed, dropped, lost.", ["outcome"])
@@ -50,7 +50,7 @@ class Shadows:
             task.add_done_callback(self._under_way.discard)
 
     async def close(self) -> None:
-        """Lets those under way come to their end."""
+        """Waits for those under way."""
         if self._under_way:
             ranking_seconds = max(ranker.seconds for ranker in self._rankers.values())
             await asyncio.wait(self._under_way, timeout=ranking_seconds + CALL_SECONDS)

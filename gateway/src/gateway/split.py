@@ -18,11 +18,11 @@ class Enrolment(NamedTuple):
 
 
 class Placement(NamedTuple):
-    """What becomes of a user's request.
+    """How a user's request is served.
 
     group: the answer's `exp_group`; while interleaving, the first slot's team stands there instead.
     ranker: whose posts the user gets. visible: the experiment that decided it, None where none did.
-    shadows: the experiments that ask another ranker beside.
+    shadows: the experiments that ask another ranker too.
     """
 
     group: Group
@@ -32,7 +32,7 @@ class Placement(NamedTuple):
 
     @property
     def exposed(self) -> Enrolment | None:
-        """The experiment whose exposure the answer is: a shadow one needs it too, to compare with."""
+        """The experiment whose exposure the answer is: a shadow experiment needs one too, to compare with."""
         return self.visible or (self.shadows[0] if self.shadows else None)
 
     @property

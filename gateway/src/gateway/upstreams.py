@@ -1,4 +1,4 @@
-"""Every way to the services behind, opened together."""
+"""The connections to the services behind the gateway, opened together."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ LIKED_SHOWN = 5
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the gateway said, or why it did not."""
+    """What the gateway answered, or why it did not."""
 
     user: User | GatewayError | None
     history: list[FeedRow] | GatewayError

@@ -38,7 +38,7 @@ async def demo_json(request: Request, gateway: GatewayDep, now: NowDep) -> Respo
 
 
 async def _demo(gateway: Gateway, query: Query, now: datetime) -> Demo:
-    """Never fails: whatever could not be read is said in its place."""
+    """Never fails: in place of what could not be read stands the reason."""
     if query.user is None:
         return Demo(query=query, as_of=now)
     return demo_of(query, query.user, await ask(gateway, query.user, query.k), now)

@@ -39,7 +39,7 @@ class Person(Message):
 
     user_id: int
     known: bool | None
-    """None where it could not be found out."""
+    """None where it could not be read."""
     headline: str
     facts: list[Fact]
 

@@ -1,4 +1,4 @@
-"""A plan out of what was typed into the form. Whatever is wrong is named by its field."""
+"""A plan from what was typed into the form. Whatever is wrong is named by its field."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class Block(Message):
 
 
 def form_of(plan: Plan) -> dict[str, str]:
-    """What stands in the fields, by name."""
+    """The fields' values, by name."""
     rules = plan.rules
     fields = {
         "mode": plan.mode,
@@ -145,7 +145,7 @@ class GuardRow(Message):
 
 
 def guard_rows(form: Mapping[str, str]) -> list[GuardRow]:
-    """What is filled in, and one more to fill."""
+    """The rows that are filled in, and one more to fill."""
     rows = [
         GuardRow(
             place=place,

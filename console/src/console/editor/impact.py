@@ -1,4 +1,4 @@
-"""How many users would see another model after a change: out of the bucket tables, before anybody is moved."""
+"""How many users would see another model after a change: by the bucket tables, before anybody is moved."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.experiments import Experiment, Outcome, Plan, periods
 from contracts.reports import Report
 
 OTHERWISE = "control"
-"""The ranker of whoever takes part in nothing."""
+"""The ranker of whoever is in no experiment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def share_moved(before: Serving, after: Serving) -> float:
 
 
 def users_known(report: Report | None) -> int | None:
-    """About how many users there are, by those whom the running experiment has met; None before it met any."""
+    """About how many users there are, estimated from those assigned so far; None before anybody is."""
     if report is None:
         return None
     part = len(report.experiment.plan.slice) / BUCKETS

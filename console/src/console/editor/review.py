@@ -1,4 +1,4 @@
-"""What a change would do, before it is done: before and after, and whom it would move."""
+"""What a change would do: before and after, and how many users it would move."""
 
 from __future__ import annotations
 

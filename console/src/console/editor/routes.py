@@ -27,7 +27,7 @@ from console.gateway import ChangeRefused, Gateway, GatewayError, KeyRefused, or
 from console.state import GatewayDep, NowDep
 
 NEW = "new"
-"""The page of a new experiment; no experiment may be called so."""
+"""The page of a new experiment; no experiment may have this name."""
 SIGN_IN, SIGN_OUT = "/console/editor/session", "/console/editor/leave"
 MOST_BYTES = 300_000
 
@@ -157,12 +157,14 @@ async def apply(request: Request, name: str, gateway: GatewayDep, sessions: Sess
     try:
         edit = Edit.model_validate_json(form.get("edit", ""))
     except ValidationError:
-        return page(request, "absent.html", {"said": "This review is broken: begin with the draft again."}, status=422)
+        return page(
+            request, "absent.html", {"said": "This review cannot be read: start again from the draft."}, status=422
+        )
     shown = Review.model_validate_json(form["review"]) if _is_review(form.get("review", "")) else None
     if form.get("confirm", "").strip() != name or not is_name(name):
         if shown is None:
             return page(
-                request, "absent.html", {"said": "This review is broken: begin with the draft again."}, status=422
+                request, "absent.html", {"said": "This review cannot be read: start again from the draft."}, status=422
             )
         return _review(request, session, shown, f"Type {name} to confirm.")
     try:
@@ -186,7 +188,7 @@ async def apply(request: Request, name: str, gateway: GatewayDep, sessions: Sess
 async def _refused(
     request: Request, gateway: Gateway, session: EditorSession, name: str, edit: Edit, refused: ChangeRefused
 ) -> Response:
-    """A late save is told as one; whatever else was refused goes back to the draft with its reason."""
+    """A late save gets its own page; whatever else was refused goes back to the draft with the reason."""
     current = await or_error(_experiment(gateway, name))
     known = current if isinstance(current, ExperimentPage) else None
     if refused.is_late and known is not None and known.experiment.revision != edit.revision:
@@ -214,7 +216,7 @@ async def _posted(request: Request, sessions: Sessions) -> tuple[EditorSession, 
 
 
 def _is_ours(request: Request) -> bool:
-    """A browser says whether a form is another site's, unless the address is plain HTTP; then the token alone protects.
+    """A browser says whether a form comes from another site, except over plain HTTP: there the token alone protects.
 
     Not by `Origin` and `Host`: a proxy may have changed the latter.
     """

@@ -37,7 +37,7 @@ class EditorSession:
 
 
 class Sessions:
-    """clock: seconds that only grow."""
+    """clock: monotonic, in seconds."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock

@@ -1,1 +1,1 @@
-"""The page of one experiment, rendered wholly from a report: ship, hold or roll back?"""
+"""The page of one experiment, rendered from a report alone: ship, hold or roll back?"""

@@ -1,4 +1,4 @@
-"""The four checks beside the verdict, and the traffic that they stand on."""
+"""The four checks beside the verdict, and the traffic behind them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from console.experiment.course import crossing, day_number
 from console.words import UNKNOWN
 
 Mark = Literal["good", "bad", "wait", "done"]
-"""done: well, but without a colour."""
+"""done: good, but without a colour."""
 NOT_READ = "Not read"
 MOST_MODELS = 2
 

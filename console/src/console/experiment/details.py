@@ -1,4 +1,4 @@
-"""What stands below the metrics: guardrails, votes, the shadow's answers, finer numbers, groups, the log."""
+"""The page below the metrics: guardrails, votes, the shadow's answers, finer numbers, groups, the log."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The words of a verdict, made by one function for the page, its JSON and the announcement of a change.
 
-Which verdict it is says the report; here it is only said. Better, worse, unclear: never "winner".
+The report says which verdict it is; here it is put into words. Better, worse, unclear: never "winner".
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def headline_of(line: ExperimentLine) -> str:
 
 
 def is_held_back(report: Report) -> bool:
-    """Whether a lift would say nothing: the groups are not alike, or hold too few users."""
+    """Whether a lift would mean nothing: the groups are not alike, or hold too few users."""
     return report.split.failed or report.verdict.kind == "split_failed" or _lacks_users(report)
 
 

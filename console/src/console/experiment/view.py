@@ -1,4 +1,4 @@
-"""The experiment page as one value: its numbers and words, of a report alone."""
+"""The experiment page as one value: its numbers and words, from a report alone."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def view_of(
     report: Report, now: datetime, *, chosen: str = "", frozen: bool = False, reveal: bool = False,
     runs: Sequence[RunLine] = (),
 ) -> ExperimentView:  # fmt: skip
-    """chosen: the metric of the chart, by default the primary. reveal: what the split check held back is asked for."""
+    """chosen: the metric of the chart, by default the primary. reveal: show what the split check holds back."""
     failed = report.split.failed or report.verdict.kind == "split_failed"
     words, revealed = words_of(report, now), failed and reveal
     plain = report.verdict.kind == "too_early"
@@ -175,7 +175,7 @@ def _course(report: Report, selected: MetricReading | None) -> Course | None:
         for period in report.experiment.periods[1:]
         if start < period.starts_at <= report.at
     ]
-    planned = float(rules.days) if report.experiment.state == "running" else report.days  # nothing is to come any more
+    planned = float(rules.days) if report.experiment.state == "running" else report.days  # nothing more is to come
     return course_of(metric(selected.metric), selected.course, start, planned, rules.alpha, changed[-2:])
 
 

@@ -14,7 +14,7 @@ from console.words import FALLBACKS, moment
 
 MOST_SHOWN = 20
 REPLACED = ("ranker", "features")
-"""Reasons for which something else than the model's posts may be given begin with whom the gateway could not ask."""
+"""Reasons for which other posts than the model's may be given begin with the service that could not be asked."""
 
 
 class Degradation(Message):
@@ -26,7 +26,7 @@ class Degradation(Message):
 def degradations_of(differences: Sequence[Difference], now: datetime, joined: timedelta) -> list[Degradation]:
     """Spells by group and reason, newest first: when, why, what was given instead, how large a share.
 
-    joined: two that are no further apart are one.
+    joined: two that are no further apart count as one.
     """
     spells: dict[tuple[str, str], list[list[Difference]]] = defaultdict(list)
     for difference in sorted(differences, key=lambda one: one.end):

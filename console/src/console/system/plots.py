@@ -165,7 +165,7 @@ def degraded(slot: Slot) -> float | None:
 
 
 def _rate(slot: Slot) -> float | None:
-    """A second, over all replicas of the gateway; not known while one of them is not heard."""
+    """Per second, over all replicas of the gateway; not known while one of them does not answer."""
     return None if slot.silent or not slot.seconds else slot.asked / slot.seconds * len(slot.heard)
 
 

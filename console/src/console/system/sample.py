@@ -41,7 +41,7 @@ class Sample:
     replies: Mapping[str, Buckets] = field(default_factory=dict)
     """Of the rankers to the gateway, by service."""
     budget: float | None = None
-    """Seconds that a ranker has."""
+    """Seconds that a ranker may take."""
 
 
 def silent(at: datetime) -> Sample:
@@ -100,7 +100,7 @@ def _by(lines: list[MetricLine], first: str, second: str) -> dict[tuple[str, str
 
 
 def _replies(lines: list[MetricLine]) -> dict[str, dict[float, float]]:
-    """Summed over outcomes: a timeout took its time too."""
+    """Summed over outcomes: a timeout takes its time too."""
     by_service: dict[str, dict[float, float]] = defaultdict(lambda: defaultdict(float))
     for line in lines:
         if line.labels.get("service", "").startswith("ranker"):

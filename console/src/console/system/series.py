@@ -34,7 +34,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Slot:
-    """seconds: over which counts were really read, summed over replicas; 0 where nothing was."""
+    """seconds: for which there are counts, summed over replicas; 0 where there are none."""
 
     start: datetime
     end: datetime
@@ -103,7 +103,7 @@ def slots(
 
 
 def quantile(buckets: Buckets, share: float) -> float | None:
-    """Seconds, straight between two bounds; the last finite bound for whatever lies beyond it. None without any."""
+    """Seconds, linear between two bounds; the last finite bound for whatever lies beyond it. None without counts."""
     total = buckets.get(math.inf, 0.0)
     if total <= 0:
         return None

@@ -18,9 +18,9 @@ from console.words import UNKNOWN, duration, moment
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 LAG_SECONDS, ERROR_SHARE, DEGRADED_SHARE = 10.0, 0.01, 0.01
-"""What is worst is judged by these bars, and by the rankers' budget."""
+"""What is worst is judged by these limits, and by the rankers' budget."""
 DIFFERENCES_A_SLOT = 6
-"""So many differences of a counter are enough for a point of its course, however long the range is."""
+"""Differences of a counter per point of its course: enough, however long the range is."""
 ROLES = {
     "gateway": "the only public door",
     "feature-service": "features, events, experiments",
@@ -66,7 +66,7 @@ class System(Message):
 def system_of(
     names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]], now: datetime, chosen: str, poll_seconds: float
 ) -> System:
-    """kept: by replica, oldest first, no older than the range; what is named and absent was never heard of."""
+    """kept: by replica, oldest first, no older than the range; a service that is named but absent never answered."""
     span, longest = RANGES[chosen], timedelta(seconds=2.5 * poll_seconds)
     start = now - span
     rows = _rows(names, kept, now, longest)
@@ -182,7 +182,7 @@ def _headline(rows: Sequence[ServiceRow], mixed: Sequence[str], names: Sequence[
 
 
 def _worst(made: Sequence[Slot], budget: float | None) -> str:
-    """What stands nearest to its bar, of the latest slot that holds readings."""
+    """What comes nearest to its limit, in the latest slot that holds readings."""
     ratios: list[tuple[float, str]] = []
     lag = latest(made, lambda slot: slot.lag)
     if lag is not None:

@@ -51,7 +51,7 @@ class Watch:
         return list(dict.fromkeys(name for name, _ in self.targets))
 
     def keep(self, replica: Replica, sample: Sample) -> None:
-        """A new replica beyond the bound takes the place of the one that was heard of longest ago."""
+        """A new replica beyond the bound takes the place of the one that answered longest ago."""
         if replica not in self._rings and len(self._rings) >= MOST_REPLICAS:
             del self._rings[min(self._rings, key=lambda one: self._rings[one][-1].at)]
         self._rings.setdefault(replica, deque(maxlen=self._kept)).append(sample)
@@ -83,7 +83,7 @@ class Watch:
             self.keep(replica, silent(now))
 
     def _gone(self, asked: Iterable[Replica], now: datetime) -> list[Replica]:
-        """Known by a name that gives other addresses now: shown as silent for five minutes, then forgotten."""
+        """Replicas whose name now resolves to other addresses: shown as silent for five minutes, then forgotten."""
         gone = []
         for replica in set(self._rings) - set(asked):
             heard = max((one.at for one in self._rings[replica] if one.answered), default=None)
@@ -102,7 +102,7 @@ WatchDep = Annotated[Watch, Depends(get_watch)]
 
 
 async def _replicas(name: str, url: str) -> dict[Replica, str]:
-    """Every address of the service's host. A host that no name server knows is one replica that does not answer."""
+    """Every address of the service's host. A host that does not resolve is one replica that does not answer."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     loop = asyncio.get_running_loop()

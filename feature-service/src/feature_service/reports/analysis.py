@@ -206,7 +206,7 @@ def _guardrail_in_words(rule: GuardrailReading) -> str:
 
 
 def _shadowed(rule: Guardrail, row: Row) -> tuple[int, int]:
-    """A shadow ranker has no exposures; all that can be said of its answers is whether they came."""
+    """A shadow ranker has no exposures; all that is known of its answers is whether they came."""
     return (int(row["failed"]), int(row["asked"])) if rule.metric == "error_share" else (0, 0)
 
 

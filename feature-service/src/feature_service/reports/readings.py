@@ -145,7 +145,7 @@ def _sequential(effect: Effect, scale: Scale) -> Interval:
 
 
 def _why(totals: Mapping[Place, UserSums], otherwise: str) -> str:
-    """For the reader: what the first group that lacks something is missing."""
+    """For the reader: what is missing, in the first group that lacks something."""
     for group in GROUPS:
         mine = sum((sums for (_, name), sums in totals.items() if name == group), UserSums())
         if not mine.users:

@@ -1,4 +1,4 @@
-"""What happens on the network: events, registrations, publications. Durable when answered; behind a key."""
+"""What happens on the network: events, registrations, publications. Durable once answered; behind a key."""
 
 from __future__ import annotations
 

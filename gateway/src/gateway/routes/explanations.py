@@ -41,7 +41,7 @@ async def explanations(
 
 
 async def _explained(state: RequestState, group: Group, row: Row, time: int, limit: int) -> Explanations:
-    """A ranker explains one list at a time, with what ranking leaves of its processor. Raises Unavailable."""
+    """A ranker explains one list at a time, with the processor time that ranking leaves. Raises Unavailable."""
     try:
         return (
             await state["upstreams"]

@@ -1,4 +1,4 @@
-"""Profiles, posts and histories, as the platform's first service answered them."""
+"""Profiles, posts and histories."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the API's description says beside the types: parameters, headers, errors."""
+"""What the API's description says besides the types: parameters, headers, errors."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def _within(time: datetime) -> datetime:
     return time
 
 
-Id = Annotated[UserId, Query(alias="id", description="The user's id; nobody has to exist.", examples=[200])]
+Id = Annotated[UserId, Query(alias="id", description="The user's id; it may be an unknown user's.", examples=[200])]
 Limit = Annotated[int, Query(ge=1, le=100, description="How many posts.", examples=[5])]
 At = Annotated[
     Annotated[Time, AfterValidator(_within)] | None,
     Query(
         alias="time",
-        description="When it is asked for, ISO 8601, UTC where no zone is given; now if missing.",
+        description="The time to recommend for, ISO 8601, UTC where no zone is given; now if missing.",
         examples=["2021-12-01T10:00:00"],
     ),
 ]
@@ -39,7 +39,7 @@ async def _group(
         str, Path(description="Whose posts.", examples=["test"], json_schema_extra={"enum": list(GROUPS)})
     ],
 ) -> Group:
-    """Raises NotFound: a path that names no group is no page of ours."""
+    """Raises NotFound: a path that names no group is no path of ours."""
     for known in GROUPS:
         if group == known:
             return known
@@ -52,8 +52,8 @@ Responses = dict[int | str, dict[str, Any]]
 _WORDS = {
     401: "No valid key.",
     403: "A key that may not do this, or administration is closed.",
-    404: "There is none.",
-    409: "Not in this state, or somebody else saved meanwhile.",
+    404: "Not found.",
+    409: "Not allowed in this state, or somebody else saved in the meantime.",
     413: "The body is too large.",
     422: "A parameter is malformed; `field` names it.",
     503: "Not now: too many requests, or a part of the platform is down. `Retry-After` says when to ask again.",
@@ -61,7 +61,7 @@ _WORDS = {
 
 
 def problems(*statuses: int) -> Responses:
-    """All in the one shape of errors."""
+    """All errors have one shape."""
     retry = {"Retry-After": _header("Seconds until it is worth asking again.", "integer")}
     return {
         status: {"model": Problem, "description": _WORDS[status]} | ({"headers": retry} if status == 503 else {})
@@ -98,12 +98,12 @@ ONE = problems(404, 422, 503)
 WRITING = problems(401, 413, 422, 503)
 OURS = problems(401, 503)
 ONE_OF_OURS: Responses = {
-    200: {"headers": {"ETag": _header("Where it may be asked for by `If-None-Match`: 304 as long as it is the same.")}},
-    304: {"description": "As before."},
+    200: {"headers": {"ETag": _header("For `If-None-Match`: 304 for as long as nothing has changed.")}},
+    304: {"description": "Unchanged."},
     **problems(401, 404, 422, 503),
 }
 REPORT_CSV: Responses = {
-    200: {"description": "One line a metric.", "content": {"text/csv": {"schema": {"type": "string"}}}},
+    200: {"description": "One line per number.", "content": {"text/csv": {"schema": {"type": "string"}}}},
     **problems(401, 404, 422, 503),
 }
 ADMINISTERED = problems(401, 403, 404, 409, 413, 422, 503)

@@ -37,7 +37,7 @@ class RampStep(Message):
 
 
 class Guardrail(Message):
-    """Breached when the group's share lies above `limit` for certain: its interval wholly past it.
+    """Breached when the group's share lies above `limit` for certain: its whole interval lies past it.
 
     The p99 of the time to an answer stays under `over_ms` exactly if at most 1 % of the answers are slower.
     """
@@ -61,12 +61,12 @@ GUARDRAILS = [
 
 
 class Rules(Message):
-    """By what the decision is made: written before the start, locked after it."""
+    """What the decision goes by: written before the start, locked after it."""
 
     primary: Metric = "hit_rate"
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     min_users: Annotated[int, Field(ge=2)] = 500
-    """A group, before anything is read."""
+    """Per group, before anything is read."""
     min_days: Annotated[int, Field(ge=1)] = 7
     days: Annotated[int, Field(ge=1)] = 14
     """Planned: what is unclear by then keeps control."""
@@ -100,7 +100,7 @@ class Plan(Message):
     """The layer's; by default its name and `.enrolment`."""
     enrolment_from: Share = 0.0
     enrolment: Share = 1.0
-    """The share of the layer's users who take part, from `enrolment_from` on. Whoever does not is not exposed."""
+    """The share of the layer's users who take part, from `enrolment_from` on. The others are not exposed."""
     group_salt: Salt | None = None
     """By default the experiment's name and `.group`. One that was ever used is refused: groups would repeat."""
     forced: dict[UserId, Group] = {}
@@ -159,7 +159,7 @@ class WeightPeriod(Message):
     starts_at: Time
     weights: Weights
     table: Annotated[str, Field(min_length=BUCKETS, max_length=BUCKETS, pattern=r"^[01]*$", repr=False)]
-    """One letter a bucket: the index of its group in `GROUPS`."""
+    """One letter per bucket: the index of its group in `GROUPS`."""
     reason: str = ""
 
 
@@ -253,7 +253,7 @@ def _weights_at(plan: Plan, now: datetime) -> Mapping[Group, float]:
 
 
 class RunningExperiments(Message):
-    """What every gateway knows: the running experiments, who serves the others, and the time."""
+    """What every gateway knows: the running experiments, who serves everybody else, and the time."""
 
     experiments: list[Experiment] = []
     otherwise: Group = "control"
@@ -262,7 +262,7 @@ class RunningExperiments(Message):
 
 
 class Edit(Message):
-    """`PUT /experiments/{name}`. What is not given stays."""
+    """`PUT /experiments/{name}`. Whatever is left out stays as it is."""
 
     plan: Plan | None = None
     state: State | None = None

@@ -1,4 +1,4 @@
-"""The report of an experiment: what the page, the command and the CSV show, and nothing that they compute.
+"""The report of an experiment: all that the page, the command and the CSV show; they compute nothing themselves.
 
 One analysis run makes one report; it is stored and never changes. A number that the data do not give is None,
 and `why` says what is missing.
@@ -32,7 +32,7 @@ class Day(Message):
     day: Time
     users: int
     lift: Range | None
-    """Valid at every day at once."""
+    """Valid on all days at once."""
     p_value: float | None
 
 
@@ -50,7 +50,7 @@ class MetricReading(Message):
     """The lift's interval that may be read every day: the decision stands on it."""
     always_valid_p_value: float | None = None
     cuped: Range | None = None
-    """The difference with the users' like rates before the experiment taken out."""
+    """The difference, adjusted for the users' like rates before the experiment."""
     variance_removed: float | None = None
     reading: Reading = "cannot_tell"
     why: str | None = None
@@ -95,7 +95,7 @@ class GuardrailReading(Message):
 
 
 class InterleavingReading(Message):
-    """One vote a user: whose posts they liked more."""
+    """One vote per user: whose posts they liked more."""
 
     for_test: int
     for_control: int
@@ -147,7 +147,7 @@ class Report(Message):
     unattributed: dict[str, int] = {}
     """Likes that belong to no exposure, by reason."""
     lag_seconds: float | None = None
-    """How far the data stand behind the platform's clock."""
+    """How far the data lag behind the platform's clock."""
     history: list[Change]
 
 

@@ -92,7 +92,7 @@ def replay(
     everything: Annotated[bool, typer.Option("--all", help="Every dead letter.")] = False,
     redis: Redis = None,
 ) -> None:
-    """Put dead letters back into the log. What was counted meanwhile is not counted twice; what fails again comes back.
+    """Put dead letters back into the log. Nothing is counted twice; what fails again comes back.
 
     Example: lenta events replay --all
     """

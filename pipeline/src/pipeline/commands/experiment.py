@@ -199,7 +199,7 @@ def _change(
     state: State | None = None,
     decision: Outcome | None = None,
 ) -> None:
-    """On top of what is there now: who changes it at the same time is refused, not overwritten."""
+    """On top of the current revision: a change made at the same time is refused, not overwritten."""
     from pipeline.experiment.api import experiments
     from pipeline.experiment.plans import edit_of
 

@@ -24,7 +24,7 @@ def explain(
     request_id: Annotated[str, typer.Argument(help="`X-Request-ID` of an answer.", metavar="REQUEST_ID")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What was served and why: assignment, model, features and scores, made again and compared. Fails if they differ.
+    """What was served and why: assignment, model, features and scores, computed again. Fails if they differ.
 
     Example: lenta explain 5f0c2c1e9b8d4a7e8f6a1b2c3d4e5f60
     """
@@ -50,7 +50,7 @@ def explain(
 
 
 def _judge(explanation: ExposureExplanation, steps: Steps) -> None:
-    """Raises LentaError where what was served is not what comes out now."""
+    """Raises LentaError where what comes out now is not what was served."""
     if not explanation.assignment.is_equal:
         raise LentaError(f"assigned otherwise now: {explanation.assignment.words}")
     if explanation.ranking is not None and not explanation.ranking.is_equal:

@@ -103,7 +103,7 @@ def _parsed(parse: Callable[[bytes], Answer], response: httpx.Response) -> Answe
 
 
 def _reason(response: httpx.Response, path: str) -> str:
-    """The gateway's problem, and what helps against it."""
+    """The gateway's problem, and what to do about it."""
     try:
         problem = Problem.model_validate_json(response.content)
     except ValidationError:

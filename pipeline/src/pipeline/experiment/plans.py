@@ -51,7 +51,7 @@ def _first(error: ValidationError) -> str:
 
 
 def changed(plan: Plan, what: str, **values: object) -> Plan:
-    """Checked again, whole. Raises LentaError."""
+    """Validated again as a whole. Raises LentaError."""
     return plan_of({**plan.model_dump(mode="json"), **values}, what)
 
 

@@ -1,4 +1,4 @@
-"""Experiments and reports as tables. What a report says is the report's; here it is put into rows."""
+"""Experiments and reports as tables. The report has all that is said; here it is only put into rows."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
 
 
 def _section_of_metrics(readings: Sequence[MetricReading], console: Console) -> None:
-    """Where none can be told for one reason, that reason alone."""
+    """Where the same reason keeps all of them from being read, that reason alone."""
     reasons = {reading.why for reading in readings}
     if len(reasons) == 1 and (why := readings[0].why):
         _line(console, f"\n[bold]Metrics[/bold]: {escape(why)}")
@@ -147,7 +147,7 @@ def _history(page: ExperimentPage) -> Table:
 
 
 def _metrics(readings: Sequence[MetricReading]) -> Table:
-    """What the decision stands on: the intervals that may be read every day."""
+    """What the decision goes by: the intervals that may be read every day."""
     table = _table("metric", "control", "test", "lift, read any day", "p", "test is")
     for reading in readings:
         table.add_row(

@@ -22,8 +22,8 @@ NEXT: dict[State, str] = {
     "archived": "lenta experiment report {name} (it stays readable)",
 }
 AFTER: dict[VerdictKind, str] = {
-    "too_early": "let it run; read it again tomorrow: every day is allowed",
-    "hold": "let it run; read it again tomorrow: every day is allowed",
+    "too_early": "let it run and read it again tomorrow: any day is allowed",
+    "hold": "let it run and read it again tomorrow: any day is allowed",
     "split_failed": 'find the cause, then lenta experiment decide {name} roll_back --reason "..."',
     "roll_back": 'lenta experiment decide {name} roll_back --reason "..."',
     "ship": 'lenta experiment decide {name} ship --reason "..."',
@@ -40,7 +40,7 @@ def next_step(experiment: Experiment) -> str:
 
 
 def after(kind: VerdictKind, experiment: Experiment) -> str:
-    """What to do on a verdict; once it is decided, what is left to do."""
+    """What to do after a verdict; once it is decided, what is left to do."""
     return (AFTER[kind] if experiment.state == "running" else NEXT[experiment.state]).format(name=experiment.name)
 
 

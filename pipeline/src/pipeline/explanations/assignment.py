@@ -1,4 +1,4 @@
-"""A user's assignment, made again from the experiment's table."""
+"""A user's assignment, computed again from the experiment's table."""
 
 from __future__ import annotations
 

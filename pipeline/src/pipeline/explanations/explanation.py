@@ -54,7 +54,7 @@ class Place:
 @dataclass(frozen=True)
 class ReplayedRanking:
     """recomputed: at all lags that were tried. offline: the largest difference between the exact scores and
-    those of `lenta score`, which counts on another way; None where the posts were ranked for another moment."""
+    those of `lenta score`, which counts in another way; None where the posts were ranked for another moment."""
 
     recomputed: Recomputed
     places: list[Place]
@@ -62,7 +62,7 @@ class ReplayedRanking:
     """Posts that the user had not liked."""
     user: dict[str, float]
     moved: list[Moved]
-    """What serving saw otherwise than Postgres tells of the same moment."""
+    """What serving saw differently from what Postgres says of the same moment."""
     offline: float | None
     reasons: dict[int, list[Reason]]
     """Of each served post: what moved its score most (SHAP values, in log-odds)."""
@@ -99,7 +99,7 @@ class ExposureExplanation:
     assignment: ReplayedAssignment
     ranking: ReplayedRanking | None
     nothing: str = ""
-    """Why there is no ranking to make again."""
+    """Why there is no ranking to compute again."""
 
 
 def said(lag: Lag) -> str:
@@ -152,7 +152,7 @@ def _ranked(exposure: Exposure, experiment: Experiment, feed: Feed, store: Model
 
 
 def _of_team(exposure: Exposure, letter: str) -> list[int]:
-    """The posts that a ranker put there: all, where there is but one."""
+    """The posts that a ranker chose: all of them, where there is only one ranker."""
     if exposure.teams is None:
         return list(exposure.posts)
     return [post for post, team in zip(exposure.posts, exposure.teams, strict=True) if team == letter]
@@ -170,7 +170,7 @@ def _places(exposure: Exposure, everything: Sequence[List]) -> list[Place]:
 
 
 def _offline(exposure: Exposure, feed: Feed, ranked: Sequence[tuple[Scorer, List]]) -> float | None:
-    """None where the posts were ranked for another moment than that of the answer."""
+    """None where the posts were ranked for a moment other than the answer's."""
     if abs(exposure.asked_for - exposure.served_at) >= timedelta(seconds=1):
         return None
     apart = 0.0

@@ -1,4 +1,4 @@
-"""A served ranking, made again, and whether it is the same."""
+"""A served ranking, computed again, and whether it is the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ranking.scorer import BoundScorer, Scorer
 from pipeline.explanations.snapshot import Lag, Memory
 
 WITHIN = 1e-6
-"""Log-odds: as the parity of training and serving is held."""
+"""In log-odds, the same as for the parity of training and serving."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def recompute(served: List, memory: Memory, answer: Answer) -> Recomputed:
 
 
 def difference(one: List, other: List) -> float:
-    """Of scores, at most; infinite where posts or their order differ."""
+    """The largest of the scores; infinite where posts or their order differ."""
     if one.posts != other.posts or len(one.scores) != len(other.scores):
         return float(np.inf)
     return float(np.max(np.abs(np.array(one.scores) - np.array(other.scores)), initial=0.0))
@@ -142,7 +142,7 @@ def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Rank
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """A column that serving saw otherwise than Postgres tells. before: while serving."""
+    """A column that serving saw differently from what Postgres says. before: while serving."""
 
     column: str
     post: int
@@ -151,7 +151,7 @@ class Moved:
 
 
 def moved(served: ServingState, exact: ServingState, posts: Sequence[int]) -> list[Moved]:
-    """One a column, of the post where it differs most."""
+    """One per column, of the post where it differs most."""
     names = served.bound.scorer.manifest.columns
     before, now = served.columns(posts), exact.columns(posts)
     apart = np.abs(np.nan_to_num(before) - np.nan_to_num(now))
