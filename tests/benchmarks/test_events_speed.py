@@ -162,10 +162,10 @@ def measure(postgres_url: str, redis_url: str, seconds: float) -> Measured:
             connection.execute(text(statement), {"users": USERS, "posts": POSTS})
     warm(redis_url, postgres_url)
     with _service(postgres_url, redis_url) as url:
-        found = asyncio.run(_measured(url, seconds))
-        _await_ledger(engine, found.events)
+        speed = asyncio.run(_measured(url, seconds))
+        _await_ledger(engine, speed.events)
     engine.dispose()
-    return found
+    return speed
 
 
 def _await_ledger(engine: Engine, events: int) -> None:
@@ -179,10 +179,10 @@ def _await_ledger(engine: Engine, events: int) -> None:
 
 
 def test_five_thousand_events_a_second_are_taken_in_and_counted(postgres_url: str, redis_url: str) -> None:
-    found = measure(postgres_url, redis_url, seconds=8)
-    print(f"\n{found}")
-    assert found.lost == 0
-    assert found.rate > RATE / 5
+    speed = measure(postgres_url, redis_url, seconds=8)
+    print(f"\n{speed}")
+    assert speed.lost == 0
+    assert speed.rate > RATE / 5
 
 
 def main(seconds: float) -> None:
@@ -190,9 +190,9 @@ def main(seconds: float) -> None:
         postgres_url = stack.enter_context(running_postgres(Path(folder) / "postgres"))
         redis_url = stack.enter_context(running_redis(Path(folder) / "redis"))
         migrate(postgres_url)
-        found = measure(postgres_url, redis_url, seconds)
-    print(found)
-    if found.lost or np.percentile(found.seen, 99) > 2:
+        speed = measure(postgres_url, redis_url, seconds)
+    print(speed)
+    if speed.lost or np.percentile(speed.seen, 99) > 2:
         sys.exit("missed: counts change within 2 s at the 99th percentile")
 
 

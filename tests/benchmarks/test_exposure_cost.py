@@ -78,9 +78,9 @@ def _is_ready(http: httpx.Client) -> bool:
 def _only(http: httpx.Client, name: str, plan: Plan) -> None:
     """Makes it the one experiment that runs, and waits until the gateway follows."""
     admin, reason = {API_KEY: "admin"}, "a benchmark"
-    for found in http.get("/experiments", headers=admin).raise_for_status().json():
+    for line in http.get("/experiments", headers=admin).raise_for_status().json():
         stop = {"state": "stopped", "reason": reason}
-        http.put(f"/experiments/{found['name']}", json=stop, headers=admin).raise_for_status()
+        http.put(f"/experiments/{line['name']}", json=stop, headers=admin).raise_for_status()
     body = {"plan": plan.model_dump(mode="json"), "state": "running", "reason": reason}
     http.put(f"/experiments/{name}", json=body, headers=admin).raise_for_status()
     time.sleep(2.5)

@@ -108,9 +108,9 @@ def seconds(ranker: Ranker) -> Mapping[str, npt.NDArray[np.float64]]:
             started = time.perf_counter()
             way(rows[turn % USERS])
             taken[name].append(time.perf_counter() - started)
-    found = {name: np.array(times[ROUNDS // 10 :]) for name, times in taken.items()}
-    _show(found)
-    return found
+    measured = {name: np.array(times[ROUNDS // 10 :]) for name, times in taken.items()}
+    _show(measured)
+    return measured
 
 
 def _in_a_frame(trees: CatBoost, posts: pd.DataFrame, row: UserRow) -> list[int]:

@@ -80,8 +80,8 @@ def test_axe_finds_nothing(state: tuple[str, Seen]) -> None:
     dark = name in ("ship", "split-failed", "too-early", "system")
     for scheme in ("light", "dark") if dark else ("light",):
         seen.page.emulate_media(color_scheme=scheme)
-        found = Axe().run(seen.page)
-        assert found.violations_count == 0, found.generate_report()
+        results = Axe().run(seen.page)
+        assert results.violations_count == 0, results.generate_report()
 
 
 def test_a_page_complains_of_nothing_and_stays_at_home(state: tuple[str, Seen], address: str) -> None:
@@ -170,18 +170,18 @@ def test_bars_end_where_their_numbers_say(opened: Opener, name: str, size: tuple
     )
     assert len(drawn) == len(STATES[name].metrics)
     for (left, width, start, end, middle), one in zip(drawn, STATES[name].metrics, strict=True):
-        found = one.always_valid
-        assert found is not None
+        interval = one.always_valid
+        assert interval is not None
 
         def place(value: float, left: float = left, width: float = width) -> float:
             return left + width * (min(max(value, -far), far) + far) / (2 * far)
 
         stroke = 1.0
-        assert start == pytest.approx(place(found.low), abs=1 + stroke)
-        assert end == pytest.approx(place(found.high), abs=1 + stroke)
-        assert (middle is None) == (abs(found.estimate) > far)
+        assert start == pytest.approx(place(interval.low), abs=1 + stroke)
+        assert end == pytest.approx(place(interval.high), abs=1 + stroke)
+        assert (middle is None) == (abs(interval.estimate) > far)
         if middle is not None:
-            assert middle == pytest.approx(place(found.estimate), abs=1)
+            assert middle == pytest.approx(place(interval.estimate), abs=1)
 
 
 def test_a_cut_interval_has_an_arrow_and_a_settled_one_is_filled(opened: Opener) -> None:
@@ -231,9 +231,9 @@ def changing(gateway: FakeGateway) -> Iterator[FakeGateway]:
 
 
 def _named(state: str) -> Report:
-    found = STATES[state]
-    experiment = found.experiment.model_copy(update={"name": "changing"})
-    return found.model_copy(update={"experiment": experiment})
+    report = STATES[state]
+    experiment = report.experiment.model_copy(update={"name": "changing"})
+    return report.model_copy(update={"experiment": experiment})
 
 
 def test_a_changed_verdict_is_shown_and_announced(opened: Opener, changing: FakeGateway) -> None:
@@ -364,8 +364,8 @@ def test_a_wrong_key_opens_nothing_and_is_not_shown(opened: Opener) -> None:
 
 
 def test_the_editor_is_whole_for_everybody(editor: Page, opened: Opener) -> None:
-    found = Axe().run(editor)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(editor)
+    assert results.violations_count == 0, results.generate_report()
     for width in (320, 800, 1280):
         editor.set_viewport_size({"width": width, "height": 900})
         assert editor.evaluate("document.documentElement.scrollWidth") <= width
@@ -382,8 +382,8 @@ def test_a_change_is_made_by_hand(editor: Page, gateway: FakeGateway) -> None:
     editor.click(".edit:last-of-type .act .btn")
     editor.wait_for_selector("#confirm")
     assert "About 15,000 users would change model" in editor.inner_text("main")
-    found = Axe().run(editor)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(editor)
+    assert results.violations_count == 0, results.generate_report()
     editor.fill("#confirm", "hold")
     editor.keyboard.press("Enter")
     editor.wait_for_selector(".verdict")

@@ -169,14 +169,14 @@ def test_a_feature_that_counts_the_row_s_own_like_rings_the_alarm(world: World) 
     """Asked four minutes late, the user's rate of the topic holds the like that followed the view."""
     requests, clicked = training_requests(world.feed, 0, ROWS)
     feature = SCHEMA.index("user_topic_by_post")
-    found: list[Auc] = []
+    aucs: list[Auc] = []
     for minutes in (0, 4):
         history = History(world.feed)
         late = requests.time + minutes * 60 * MICROSECONDS
         history.ask(Requests(requests.user_id, requests.post_id, late))
         scores = np.concatenate([batch.features()[:, feature] for batch in history.batches()])
-        found.append(Auc.of(scores.astype(np.float64), clicked))
-    honest, leaked = found
+        aucs.append(Auc.of(scores.astype(np.float64), clicked))
+    honest, leaked = aucs
     test = world.judgement.alarms[0].test
     assert not Alarm("honest", honest, test).rings
     assert Alarm("leaked", leaked, test).rings

@@ -43,8 +43,8 @@ def features(
 
 
 def trained_on(feed: Feed) -> Matrix:
-    found = fetch(feed.database, "SELECT user_id, post_id, instant FROM feed WHERE NOT is_like")
-    return features(feed, *(found[name].astype(np.int64) for name in ("user_id", "post_id", "instant")))
+    views = fetch(feed.database, "SELECT user_id, post_id, instant FROM feed WHERE NOT is_like")
+    return features(feed, *(views[name].astype(np.int64) for name in ("user_id", "post_id", "instant")))
 
 
 def served_at(feed: Feed, moment: datetime) -> Matrix:

@@ -92,7 +92,7 @@ class SmallWorld:
             "oracle": self.odds,
             "popular": np.broadcast_to(self.posts.quality, self.odds.shape),
         }
-        return {name: self._ranked(found) for name, found in scores.items()}
+        return {name: self._ranked(scored) for name, scored in scores.items()}
 
     def hit_rate(self, name: Ranked) -> float:
         """HitRate@5, *served, truth*, of everybody's first request."""
@@ -168,8 +168,8 @@ def _scores(topic: Floats, theme: Floats, topic_of: Ints, vector: Floats) -> Flo
 def _chance(odds: Floats, noise_sd: float) -> Floats:
     """Mean over the places of a session and the noise, as `Truth.like_probability`."""
     places, counts = np.unique(PLACE[:PLACES], return_counts=True)
-    found = np.zeros_like(odds)
+    chance = np.zeros_like(odds)
     for node, weight in zip(_NODES * noise_sd, _WEIGHTS / _WEIGHTS.sum(), strict=True):
         for place, share in zip(places, counts / PLACES, strict=True):
-            found += weight * share * sigmoid(odds + node + place)
-    return found
+            chance += weight * share * sigmoid(odds + node + place)
+    return chance

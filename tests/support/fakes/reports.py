@@ -278,8 +278,8 @@ def ramped() -> Report:
                     assigned={group: round(9_000 * share) for group, share in period.weights.items()})
         for i, period in enumerate(made.periods)
     ]  # fmt: skip
-    found = Split(p_value=0.71, alpha=0.001, failed=False, periods=parts)
-    return report("ship", experiment=made, split=found, groups=groups(20_250, 6_750))
+    split = Split(p_value=0.71, alpha=0.001, failed=False, periods=parts)
+    return report("ship", experiment=made, split=split, groups=groups(20_250, 6_750))
 
 
 def crowded() -> Report:
@@ -313,8 +313,8 @@ def first_hours() -> Report:
     )  # fmt: skip
 
 
-def named(name: str, found: Report) -> Report:
-    return found.model_copy(update={"experiment": found.experiment.model_copy(update={"name": name})})
+def named(name: str, report: Report) -> Report:
+    return report.model_copy(update={"experiment": report.experiment.model_copy(update={"name": name})})
 
 
 _STATES: dict[str, Report] = {
@@ -336,6 +336,6 @@ _STATES: dict[str, Report] = {
     "ramp": ramped(),
     LONG_NAME: crowded(),
 }
-STATES = {name: named(name, found) for name, found in _STATES.items()}
+STATES = {name: named(name, report) for name, report in _STATES.items()}
 """By the name of the experiment."""
 RUNS = [RunLine(run=481, at=READ, verdict="ship"), RunLine(run=480, at=READ - timedelta(hours=1), verdict="hold")]

@@ -23,9 +23,9 @@ def known_users(postgres_url: str) -> npt.NDArray[np.int64]:
                 "SELECT user_id FROM (SELECT user_id FROM user_data UNION SELECT DISTINCT user_id FROM feed_data) u LIMIT %s",
                 (MOST,),
             )
-            found = np.array([user for (user,) in cursor.fetchall()], np.int64)
+            users = np.array([user for (user,) in cursor.fetchall()], np.int64)
     finally:
         connection.close()
-    if not len(found):
+    if not len(users):
         raise LentaError("the platform knows no user; load some data: make up DATA=folder")
-    return found
+    return users

@@ -98,18 +98,22 @@ def _quality(loaded: Loaded | None, gateway: str, users: int, seed: int, steps: 
         with steps.step("Quality offline, on the posts that users viewed in the withheld days"):
             ladder = offline_viewed(feed, loaded, ModelStore(environment.require("LENTA_MODEL_URI", home)), rng)
         for name in ladder.hits:
-            found = ladder.estimate(name, rng)
+            estimate = ladder.estimate(name, rng)
             bar = HIT_RATE_BARS.get(name)
-            figures.append(Figure(f"HitRate@5 offline, viewed: {name}", found.value, found.low, found.high, "", bar))
+            figures.append(
+                Figure(f"HitRate@5 offline, viewed: {name}", estimate.value, estimate.low, estimate.high, "", bar)
+            )
         if loaded.is_simulated:
             with steps.step("Quality as served, by the world's truth") as on_progress:
                 served = served_truth(feed, loaded, gateway, users, rng, lambda done: on_progress(done, users))
             for name, hits in served.hits.items():
-                found = bootstrap(hits, rng)
-                figures.append(Figure(f"HitRate@5 served, truth: {name}", found.value, found.low, found.high))
+                estimate = bootstrap(hits, rng)
+                figures.append(Figure(f"HitRate@5 served, truth: {name}", estimate.value, estimate.low, estimate.high))
             for group in GROUPS:
-                found = paired_bootstrap(served.hits[group], served.hits["popular"], rng)
-                figures.append(Figure(f"served, truth: {group} less popular", found.value, found.low, found.high))
+                estimate = paired_bootstrap(served.hits[group], served.hits["popular"], rng)
+                figures.append(
+                    Figure(f"served, truth: {group} less popular", estimate.value, estimate.low, estimate.high)
+                )
             for group, share in served.coverage.items():
                 figures.append(Figure(f"catalogue shown by {group}", share, share, share))
     return figures

@@ -110,16 +110,16 @@ def status() -> None:
     """
     from pipeline.stack.status import states
 
-    found, console = states(Home.find()), Console()
+    services, console = states(Home.find()), Console()
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for name in ("service", "state", "pid", "port", "up", "memory", "model"):
         table.add_column(name, no_wrap=True, overflow="fold")
-    for state in found:
+    for state in services:
         table.add_row(*_cells(state))
-    total = sum(state.pss_bytes or 0 for state in found)
+    total = sum(state.pss_bytes or 0 for state in services)
     table.add_row("sum", "", "", "", "", f"{total / MIB:.0f} MiB", "")
     console.print(table)
-    waiting = [state for state in found if state.reason]
+    waiting = [state for state in services if state.reason]
     for state in waiting:
         console.print(f"{state.name}: {state.reason}", highlight=False, markup=False, soft_wrap=True)
     if waiting:

@@ -68,8 +68,8 @@ def _tell(played: Played, speed: float, steps: Steps) -> None:
             "worst. Nothing was skipped.[/yellow]"
         )
     steps.console.print(_table(tally))
-    if found := tally.true_difference:
-        mean, low, high = found
+    if difference := tally.true_difference:
+        mean, low, high = difference
         steps.say(
             f"True difference, test's ranker less control's, both asked at {len(tally.pairs):,} of these moments: "
             f"[bold]{mean:+.4f}[/bold] ({low:+.4f} to {high:+.4f})"

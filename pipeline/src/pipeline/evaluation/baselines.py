@@ -28,7 +28,7 @@ def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Float
     load(feed.database, "bands", {"user_id": users, "band": age_band(feed, users)})
     asked = {"row": np.arange(len(popular)), "post_id": viewed.post_id, "band": age_band(feed, viewed.user_id)}
     load(feed.database, "asked_bands", asked)
-    found = fetch(
+    counts = fetch(
         feed.database,
         """
         WITH counts AS (
@@ -40,7 +40,7 @@ def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Float
         """,
     )
     prior = 1.0 / (1.0 + np.exp(-popular))
-    views, likes = (found[name].astype(np.float64) for name in ("views", "likes"))
+    views, likes = (counts[name].astype(np.float64) for name in ("views", "likes"))
     rate = (likes + POST_SMOOTHING * prior) / (views + POST_SMOOTHING)
     return np.asarray(logit(np.clip(rate, 1e-4, 1 - 1e-4)))
 

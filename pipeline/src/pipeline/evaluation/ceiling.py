@@ -135,7 +135,7 @@ def _widths(truth: Truth) -> tuple[int, int]:
 def _views(feed: Feed, truth: Truth, users: Index) -> Views:
     """Of all users from the first to the last of `users`. A session ends where the next view is further away than gaps within one are."""
     start = microseconds(truth.start)
-    found = fetch(
+    columns = fetch(
         feed.database,
         f"""
         WITH gaps AS (
@@ -151,8 +151,8 @@ def _views(feed: Feed, truth: Truth, users: Index) -> Views:
         FROM sessions ORDER BY user_id, instant, post_id
         """,
     )
-    since, place = (found[name].astype(np.int64) for name in ("since", "place"))
-    post = found["post_id"].astype(np.int64) - FIRST_POST
+    since, place = (columns[name].astype(np.int64) for name in ("since", "place"))
+    post = columns["post_id"].astype(np.int64) - FIRST_POST
     hour = since % DAY // (DAY // 24)
     offset = (
         truth.bias
@@ -161,4 +161,4 @@ def _views(feed: Feed, truth: Truth, users: Index) -> Views:
         + HOUR[hour]
         + PLACE[np.minimum(place, len(PLACE) - 1)]
     )
-    return Views(found["user_id"].astype(np.int64), post, offset, found["clicked"].astype(np.float64))
+    return Views(columns["user_id"].astype(np.int64), post, offset, columns["clicked"].astype(np.float64))

@@ -1,4 +1,4 @@
-"""All that is found of models on one world, or on several pooled."""
+"""All that is measured of models on one world, or on several pooled."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def measures_of(viewed: Viewed, scores: Mapping[str, Floats], feed: Feed, known:
     hits = ladder(viewed, scores)
     by_rung = {name: _by_user(viewed, values, feed, known) for name, values in scores.items()}
     others = {
-        measure: Ladder({name: found[measure] for name, found in by_rung.items()})
+        measure: Ladder({name: by_measure[measure] for name, by_measure in by_rung.items()})
         for measure in next(iter(by_rung.values()))
     }
     return {HIT_RATE: hits, **others}

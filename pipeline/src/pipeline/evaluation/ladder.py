@@ -91,11 +91,11 @@ def network_and_model_scores(
     check_unseen(scorer, cut)
     columns = scorer.manifest.columns
     tower = [columns.index(column) for column in TOWER_SUM] if TOWER_SUM[-1] in columns else []
-    found = [
+    batches = [
         (matrix[:, tower].sum(axis=1), scorer.scores(matrix))
         for _, matrix in matrices(asked(feed, viewed, cut, scorer), scorer)
     ]
-    alone, whole = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    alone, whole = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return {TOWER_ALONE: alone, name: whole} if tower else {name: whole}
 
 
@@ -152,7 +152,7 @@ class Ladder:
         values = np.column_stack(list(self.hits.values()))
         means, drawn = values.mean(axis=0), resampled_means(values, rng)
         base, top = names.index(POPULAR), names.index(ORACLE) if ORACLE in names else None
-        found: dict[str, Rung] = {}
+        rungs: dict[str, Rung] = {}
         for place, name in enumerate(names):
             lift = None
             if top is not None and means[top] > means[base]:
@@ -161,8 +161,8 @@ class Ladder:
                 lift = percentiles(share, (drawn[:, place] - drawn[:, base]) / way)
             own = percentiles(float(means[place]), drawn[:, place])
             gain = percentiles(float(means[place] - means[base]), drawn[:, place] - drawn[:, base])
-            found[name] = Rung(own, gain, lift)
-        return found
+            rungs[name] = Rung(own, gain, lift)
+        return rungs
 
     def captured(self, name: str) -> float | None:
         """(model - popular) / (oracle - popular); None without an oracle above popular."""

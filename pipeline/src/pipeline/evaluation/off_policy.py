@@ -86,23 +86,23 @@ def logged_views(feed: Feed, cut: datetime, end: datetime, posts: Index, seed: i
     """Views of `posts` in [cut, end). Raises LentaError when there are none."""
     load(feed.database, "shown", {"post_id": posts})
     low, high = microseconds(cut), microseconds(end)
-    found = fetch(
+    columns = fetch(
         feed.database,
         "SELECT user_id, post_id, clicked, count(*) OVER (PARTITION BY post_id) / count(*) OVER () AS propensity "
         f"FROM feed JOIN shown USING (post_id) WHERE NOT is_like AND instant >= {low} AND instant < {high} ORDER BY ALL",
     )
-    users = np.unique(found["user_id"]).astype(np.int64)
+    users = np.unique(columns["user_id"]).astype(np.int64)
     if not len(users):
         raise LentaError("no view in the window is of a post that was shown before it: nothing to estimate by")
     if len(users) > MOST_USERS:
         users = np.sort(np.random.default_rng(seed).choice(users, MOST_USERS, replace=False))
-    own = np.isin(found["user_id"], users)
+    own = np.isin(columns["user_id"], users)
     return Logged(
         users=users,
-        user=np.searchsorted(users, found["user_id"][own]).astype(np.int64),
-        post_id=found["post_id"][own].astype(np.int64),
-        liked=found["clicked"][own].astype(np.bool_),
-        propensity=found["propensity"][own].astype(np.float64),
+        user=np.searchsorted(users, columns["user_id"][own]).astype(np.int64),
+        post_id=columns["post_id"][own].astype(np.int64),
+        liked=columns["clicked"][own].astype(np.bool_),
+        propensity=columns["propensity"][own].astype(np.float64),
     )
 
 

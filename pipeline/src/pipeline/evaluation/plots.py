@@ -62,11 +62,15 @@ def ladder_plot(rungs: Mapping[str, Estimate], popular: float) -> str:
     with rc_context(STYLE):
         figure, (axes,) = _figure(0.5 + 0.3 * len(rungs))
         axes.axvline(popular, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
-        for place, (name, found) in enumerate(rungs.items()):
+        for place, (name, estimate) in enumerate(rungs.items()):
             colour = COLOURS.get(name, FAINT)
-            axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round")
-            axes.plot([found.value], [place], "o", color=colour, markersize=6)
-            axes.annotate(f"{found.value:.3f}", (found.high, place), (6, 0), textcoords="offset points", va="center")
+            axes.plot(
+                [estimate.low, estimate.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round"
+            )
+            axes.plot([estimate.value], [place], "o", color=colour, markersize=6)
+            axes.annotate(
+                f"{estimate.value:.3f}", (estimate.high, place), (6, 0), textcoords="offset points", va="center"
+            )
         _rows(axes, list(rungs))
         axes.margins(x=0.08)
         axes.set_xlabel("HitRate@5")
@@ -169,4 +173,4 @@ def _svg(figure: Figure, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{escape(label)}"', text, count=1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub("|".join(VARIABLES), lambda found: f"var({VARIABLES[found.group()]})", text)
+    return re.sub("|".join(VARIABLES), lambda match: f"var({VARIABLES[match.group()]})", text)

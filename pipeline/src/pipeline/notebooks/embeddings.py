@@ -107,8 +107,8 @@ def neighbours(feed: Feed, vectors: Matrix, post_ids: list[int], count: int = 3,
 
 def examples_of(feed: Feed, seed: int = 0) -> Examples:
     """Views with what was known of the user just before each. Raises LentaError for a feed that nothing can be learned from."""
-    found, _ = learn_from(History(feed), *training_requests(feed, seed, ROWS))
-    return found
+    examples, _ = learn_from(History(feed), *training_requests(feed, seed, ROWS))
+    return examples
 
 
 def direction_variances(vectors: Matrix, examples: Examples) -> pd.DataFrame:
@@ -117,8 +117,8 @@ def direction_variances(vectors: Matrix, examples: Examples) -> pd.DataFrame:
     space = standard_space(vectors, examples)
     spread = np.asarray((vectors - space.means[examples.posts.topic]).var(axis=0), np.float64)
     tastes = taste_variances(space.coordinates(vectors, examples.posts.topic), examples)
-    found = pd.DataFrame({"text": spread / max(float(spread.sum()), 1e-12), "taste": tastes})
-    return found.sort_values("text", ascending=False, ignore_index=True)
+    variances = pd.DataFrame({"text": spread / max(float(spread.sum()), 1e-12), "taste": tastes})
+    return variances.sort_values("text", ascending=False, ignore_index=True)
 
 
 def directions_of_taste(vectors: Matrix, examples: Examples) -> tuple[Space, Matrix]:

@@ -78,9 +78,9 @@ def days_to_compare(tables: Tables, serving: Scorer, steps: Steps) -> Days | Non
 def check_not_worse(days: Days, candidate: Scorer, serving: Scorer, steps: Steps) -> None:
     """Says the difference. Raises WorseModelError."""
     with steps.step(f"Comparing {candidate.manifest.name} with what is in service"):
-        found = compare(days, candidate, serving)
-    found.check()
-    steps.say(str(found))
+        comparison = compare(days, candidate, serving)
+    comparison.check()
+    steps.say(str(comparison))
 
 
 def check_twin(days: Days, train: Callable[[], Scorer], serving: Scorer, steps: Steps) -> bool:

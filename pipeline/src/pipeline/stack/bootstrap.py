@@ -73,8 +73,8 @@ def an_existing_user(servers: Servers) -> int:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT coalesce(min(user_id), 0) FROM user_data")
-            found = cursor.fetchone()
-            return int(found[0]) if found is not None else 0
+            row = cursor.fetchone()
+            return int(row[0]) if row is not None else 0
     finally:
         connection.close()
 

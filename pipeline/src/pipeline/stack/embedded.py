@@ -52,7 +52,7 @@ def stop_servers(home: Home, processes: Processes) -> list[str]:
     if redis is not None and redis.stop():
         stopped.append(REDIS)
     postgres = processes.running.pop(POSTGRES, None)
-    if postgres is not None and postgres.found() is not None:
+    if postgres is not None and postgres.live() is not None:
         _stop_postgres(home, postgres)
         stopped.append(POSTGRES)
     return stopped

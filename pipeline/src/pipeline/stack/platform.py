@@ -155,7 +155,7 @@ def _stop_services(home: Home, processes: Processes) -> list[str]:
     ours: dict[str, Process] = {
         name: process for name, process in processes.running.items() if name not in (POSTGRES, REDIS)
     }
-    alive = {name: found for name, process in ours.items() if (found := process.found()) is not None}
+    alive = {name: live for name, process in ours.items() if (live := process.live()) is not None}
     for process in alive.values():
         with suppress(psutil.NoSuchProcess):
             process.terminate()

@@ -167,8 +167,8 @@ def _own_folder(folder: Path, user: pwd.struct_passwd | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if user is None:
         return
-    found = folder.lstat()
-    if stat.S_ISLNK(found.st_mode) or found.st_uid not in (os.geteuid(), user.pw_uid):
+    status = folder.lstat()
+    if stat.S_ISLNK(status.st_mode) or status.st_uid not in (os.geteuid(), user.pw_uid):
         raise LentaError(f"{folder} belongs to somebody else; remove it and try again")
     os.chown(folder, user.pw_uid, user.pw_gid, follow_symlinks=False)
 

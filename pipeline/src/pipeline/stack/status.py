@@ -43,8 +43,8 @@ def states(home: Home, now: float | None = None) -> list[State]:
 def _state(name: str, process: Process | None, client: httpx.Client, now: float) -> State:
     if process is None:
         return State(name, "not started")
-    found = process.found()
-    if found is None:
+    live = process.live()
+    if live is None:
         return State(name, f"has ended, see {process.log}", port=process.port)
     return State(
         name,
@@ -52,7 +52,7 @@ def _state(name: str, process: Process | None, client: httpx.Client, now: float)
         process.pid,
         process.port,
         now - process.started,
-        pss_bytes(found),
+        pss_bytes(live),
         _model(client, process.port) if name in RANKERS else None,
     )
 

@@ -101,16 +101,16 @@ class Source:
 
 def find(folder: Path, table: str) -> Source:
     """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is not there or there twice."""
-    found = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
+    paths = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
     if (folder / table).is_dir() and list((folder / table).glob("*.parquet")):
-        found.append(folder / table)
-    if not found:
+        paths.append(folder / table)
+    if not paths:
         raise LentaError(
             f"{folder} has no {table}.csv, {table}.csv.gz, {table}.parquet or folder {table}/ of Parquet parts"
         )
-    if len(found) > 1:
-        raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in found)}; remove one")
-    path = found[0]
+    if len(paths) > 1:
+        raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in paths)}; remove one")
+    path = paths[0]
     if path.is_dir():
         return Source(f"{path}/*.parquet", False, f"{path.name}/")
     if path.stat().st_size == 0:

@@ -43,9 +43,9 @@ class Door:
     async def ask(self, user: int) -> Slate:
         """Raises TurnedAwayError when the gateway sheds it again and again, LentaError when it is not there."""
         response = await self._call("GET", "/post/recommendations/", {"id": user, "limit": POSTS})
-        found = _read(Recommendations.model_validate_json, response)
-        posts = [post.id for post in found.recommendations]
-        return Slate(response.headers[REQUEST_ID], found.exp_group, posts, response.headers.get(DEGRADED, ""))
+        answer = _read(Recommendations.model_validate_json, response)
+        posts = [post.id for post in answer.recommendations]
+        return Slate(response.headers[REQUEST_ID], answer.exp_group, posts, response.headers.get(DEGRADED, ""))
 
     async def preview(self, group: Group, user: int) -> Slate:
         """What one model would show him. Not an exposure. Raises as `ask`."""

@@ -150,8 +150,8 @@ class Player:
 
     async def _pair(self, ask: Ask) -> list[Slate] | None:
         """Both models' answers; None where one of them is not the model's own."""
-        found = [await self._door.preview(group, ask.user) for group in GROUPS]
-        return None if any(slate.degraded for slate in found) else found
+        slates = [await self._door.preview(group, ask.user) for group in GROUPS]
+        return None if any(slate.degraded for slate in slates) else slates
 
     def _go_on(self, ask: Ask, seen: datetime, place: int) -> None:
         """The next request of the session, or the next session."""

@@ -102,8 +102,8 @@ def _as_usual(pace: Pace) -> None:
 def running_experiments(home: Home) -> list[Experiment]:
     with experiments(home) as calls:
         names = [line.name for line in calls.lines() if line.state == "running"]
-        found = [calls.page(name).experiment for name in names]
-    return sorted(found, key=lambda experiment: (not experiment.plan.is_seen, experiment.name))
+        running = [calls.page(name).experiment for name in names]
+    return sorted(running, key=lambda experiment: (not experiment.plan.is_seen, experiment.name))
 
 
 def _changes(home: Home, before: Sequence[Experiment]) -> list[tuple[str, Change]]:

@@ -50,11 +50,11 @@ def _sessions(requests: int, begin: datetime, days: float, spec: WorldSpec, rng:
 
 
 def _lengths(requests: int, spec: WorldSpec, rng: np.random.Generator) -> list[int]:
-    found: list[int] = []
-    while (left := requests - sum(found)) > 0:
+    lengths: list[int] = []
+    while (left := requests - sum(lengths)) > 0:
         views = rng.normal(spec.session_views_mean, spec.session_views_sd)
-        found.append(min(left, max(round(views / POSTS), 1)))
-    return found
+        lengths.append(min(left, max(round(views / POSTS), 1)))
+    return lengths
 
 
 def _time(begin: datetime, days: float, rng: np.random.Generator) -> datetime:
