@@ -1,4 +1,7 @@
-"""Both models against most popular on five demo worlds; minutes. On demand: `pytest tests/benchmarks/bench_models.py -s`."""
+"""Both models against most popular on five demo worlds; takes minutes.
+
+On demand: `pytest tests/benchmarks/bench_models.py -s`.
+"""
 
 from __future__ import annotations
 

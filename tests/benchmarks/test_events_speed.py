@@ -1,7 +1,7 @@
-"""Five thousand events a second in batches of a hundred, over HTTP, and how long after a like the user's counts have changed.
+"""Five thousand events a second in batches of a hundred, over HTTP, and how soon after a like the counts have changed.
 
-Everything on this machine: Postgres, Redis, feature-service and ingest as processes of their own, and the senders. Here with
-slack for a busy machine; on demand at full length, with the bars of a quiet one:
+Everything on this machine: Postgres, Redis, feature-service and ingest as processes of their own, and the senders. Here
+with slack for a busy machine; on demand at full length, with the bars of a quiet one:
 
     .venv/bin/python -m tests.benchmarks.test_events_speed 30
 """
@@ -36,14 +36,15 @@ PROBES_A_SECOND = 5
 PATIENCE_SECONDS = 20.0
 
 _FILL = (
-    "INSERT INTO post_text_df SELECT i, 'text ' || i, (ARRAY['covid', 'movie', 'sport'])[1 + i % 3] FROM generate_series(1, :posts) i",
+    "INSERT INTO post_text_df SELECT i, 'text ' || i, (ARRAY['covid', 'movie', 'sport'])[1 + i % 3] "
+    "FROM generate_series(1, :posts) i",
     "INSERT INTO user_data SELECT i, 30, 1, 'Russia', 'Moscow', 0, 'iOS', 'ads' FROM generate_series(1, :users) i",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Latencies in seconds: of a POST of a batch, and from a like's answer to the changed row. lost: not within patience."""
+    """Latencies in seconds: of a POST of a batch, and from a like's answer to the changed row. lost: not in time."""
 
     events: int
     seconds: float

@@ -1,7 +1,7 @@
 """What an exposure costs a request: enrolled users against others, in turns, over the real feature-service and Redis.
 
 Both ways are a row, a ranking by a ranker that does nothing, and the texts of five posts; an enrolled user's answer is
-appended to the log before it leaves, and his assignment goes out beside it. `/livez`, asked in the same turns, says how
+appended to the log before it leaves, and the assignment goes out beside it. `/livez`, asked in the same turns, says how
 busy the machine is. `make benchmark` prints the table.
 """
 
@@ -31,7 +31,7 @@ from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, fe
 from tests.support.platforms.gateway_stage import until
 
 UNDISTURBED = 0.1
-"""The quantile that is held to the bar: requests that no other work on the machine held up, a quiet machine's median."""
+"""The quantile that is held to the bar: requests that no other work held up, which on a quiet machine is the median."""
 TURNS, WARM_UP = 1_000, 100
 MOST_MS, LIVEZ_MS = 0.5, 0.34
 """The bar, and what `/livez` takes on the quiet machine for which it stands: on a busier one it is as much higher."""

@@ -36,7 +36,7 @@ OF_USER = SCHEMA.index("topic")
 
 @dataclass(frozen=True)
 class WideEncoder:
-    """Wider than either model: post vectors, some of their coordinates as they are, and the likeness to what was liked."""
+    """Wider than either model: post vectors, some of their coordinates as columns, and similarity to what was liked."""
 
     columns: tuple[str, ...] = (*(f"text_{place}" for place in range(TEXT_COLUMNS)), "taste")
     base: tuple[str, ...] = ("post_rate",)

@@ -109,8 +109,10 @@ def test_labels_of_a_chart_do_not_collide(state: tuple[str, Seen]) -> None:
     for size in (DESKTOP, (800, 900), PHONE):
         seen.page.set_viewport_size({"width": size[0], "height": size[1]})
         collisions = seen.page.evaluate(
-            """() => [...document.querySelectorAll("svg")].filter(svg => svg.getBoundingClientRect().width).flatMap(svg => {
-                const texts = [...svg.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+            """() => [...document.querySelectorAll("svg")].filter(svg => svg.getBoundingClientRect().width).flatMap(
+            svg => {
+                const texts = [...svg.querySelectorAll("text")].map(
+                    text => [text.textContent, text.getBoundingClientRect()]);
                 return texts.flatMap(([a, one], i) => texts.slice(i + 1).filter(([, other]) =>
                     one.left < other.right - 1 && other.left < one.right - 1
                     && one.top < other.bottom - 2 && other.top < one.bottom - 2).map(([b]) => `${a} | ${b}`));
@@ -321,9 +323,9 @@ def test_the_keyboard_goes_through_the_page_in_reading_order(opened: Opener) -> 
         page.keyboard.press("Tab")
         order.append(re.sub(r"\s+", " ", page.evaluate("document.activeElement.innerText")).strip())
     assert order == [
-        "Skip to the verdict", "lenta", "Demo", "Experiments", "System", "Pause", "Theme: system", "Record the decision",
-        "Edit", "How this is decided", "Hit rate", "Likes per exposure", "Likes per user", "Exposures per user",
-        "Show finer numbers",
+        "Skip to the verdict", "lenta", "Demo", "Experiments", "System", "Pause", "Theme: system",
+        "Record the decision", "Edit", "How this is decided", "Hit rate", "Likes per exposure", "Likes per user",
+        "Exposures per user", "Show finer numbers",
     ]  # fmt: skip
 
 

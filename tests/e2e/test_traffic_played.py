@@ -1,5 +1,7 @@
-"""An experiment of simulated users through the whole platform: played, reported, explained. It moves the platform's clock,
-so it comes after the tests that need none."""
+"""An experiment of simulated users through the whole platform: played, reported, explained.
+
+It moves the platform's clock, so it comes after the tests that need none.
+"""
 
 from __future__ import annotations
 

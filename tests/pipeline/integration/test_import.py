@@ -1,4 +1,4 @@
-"""The import: accepts what dumps look like, refuses what is broken by file, line and column, and loads all or nothing."""
+"""The import: accepts real-life dumps, refuses what is broken by file, line and column, and loads all or nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model replaces the one in service unless it is worse; a retraining can be killed, and goes on when it is called again."""
+"""A model replaces the one in service unless it is worse; a retraining can be killed, and resumes when called again."""
 
 from __future__ import annotations
 

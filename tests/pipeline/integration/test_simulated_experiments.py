@@ -40,7 +40,7 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Outcome:
-    """In one world. votes, sums, true_difference: by requests a user; sums are of all users, each with either ranker."""
+    """In one world. votes, sums, true_difference: by requests per user; sums are over both groups' users."""
 
     aa_p_value: float
     ab: Interval

@@ -48,7 +48,7 @@ def trained_on(feed: Feed) -> Matrix:
 
 
 def served_at(feed: Feed, moment: datetime) -> Matrix:
-    """Every user with every post, as nothing has happened since the loaded feed ended: the farthest from it there is."""
+    """Every user with every post, as if nothing had happened since the loaded feed ended: as far from it as can be."""
     users, posts = (ids.ravel() for ids in np.meshgrid(feed.people.ids[::5], feed.posts.ids))
     return features(feed, users, posts, np.full(len(users), microseconds(moment)))
 

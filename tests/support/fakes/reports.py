@@ -1,4 +1,4 @@
-"""Reports of every state that an experiment can be in, at a frozen moment. Each is made of one healthy report, changed."""
+"""Reports of every state that an experiment can be in, at a frozen moment. Each is a changed healthy report."""
 
 from __future__ import annotations
 
@@ -247,8 +247,8 @@ def unread() -> list[MetricReading]:
 
 def interleaved() -> Report:
     votes = InterleavingReading(
-        for_test=1_911, for_control=1_702, ties=2_310, share=Range(estimate=0.529, low=0.512, high=0.546), p_value=0.00054,
-        excluded=118,
+        for_test=1_911, for_control=1_702, ties=2_310, excluded=118,
+        share=Range(estimate=0.529, low=0.512, high=0.546), p_value=0.00054,
     )  # fmt: skip
     plan = Plan(mode="interleave")
     return report("ship", experiment=experiment(plan=plan), interleaving=votes, metrics=unread(), per_protocol=[])
@@ -261,8 +261,8 @@ def shadowed() -> Report:
     )  # fmt: skip
     plan, reasons = Plan(mode="shadow"), ["A shadow compares answers, not users: it decides nothing."]
     return report(
-        "hold", experiment=experiment(plan=plan), shadow=seen, metrics=unread(), per_protocol=[], guardrails=GUARDRAILS[:2],
-        verdict=Verdict(kind="hold", reasons=reasons),
+        "hold", experiment=experiment(plan=plan), shadow=seen, metrics=unread(), per_protocol=[],
+        guardrails=GUARDRAILS[:2], verdict=Verdict(kind="hold", reasons=reasons),
     )  # fmt: skip
 
 

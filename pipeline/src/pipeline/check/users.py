@@ -20,7 +20,7 @@ def known_users(postgres_url: str) -> npt.NDArray[np.int64]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT user_id FROM (SELECT user_id FROM user_data UNION SELECT DISTINCT user_id FROM feed_data) u LIMIT %s",
+                "SELECT user_id FROM user_data UNION SELECT DISTINCT user_id FROM feed_data LIMIT %s",
                 (MOST,),
             )
             users = np.array([user for (user,) in cursor.fetchall()], np.int64)

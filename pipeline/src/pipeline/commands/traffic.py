@@ -64,8 +64,8 @@ def _tell(played: Played, speed: float, steps: Steps) -> None:
     steps.say(f"The platform's clock went from {played.begin:%Y-%m-%d %H:%M} to {played.end:%Y-%m-%d %H:%M} UTC.")
     if tally.slowest < speed:
         steps.say(
-            f"[yellow]This machine could not always keep up: the clock was slowed, to {tally.slowest:,.0f} times real time at "
-            "worst. Nothing was skipped.[/yellow]"
+            "[yellow]This machine could not always keep up: the clock was slowed, "
+            f"to {tally.slowest:,.0f} times real time at worst. Nothing was skipped.[/yellow]"
         )
     steps.console.print(_table(tally))
     if difference := tally.true_difference:

@@ -84,8 +84,8 @@ def publish(
 ) -> None:
     """Put a trained model into service, unless it is worse than the one there: its ranker takes it over within seconds.
 
-    Both are judged on the days that the one in service has not seen, the last fifteen at most. Worse is a model where the 95 % interval of
-    the difference, paired by user, lies below zero.
+    Both are judged on the days that the one in service has not seen, at most the last fifteen. A model is worse when
+    the whole 95 % interval of the difference, paired by user, lies below zero.
 
     Example: lenta publish test
     """
@@ -98,8 +98,8 @@ def publish(
 
     if rollback and (version or force):
         raise LentaError(
-            "--rollback goes to the version before and compares nothing: leave out --force; to go to another version name it "
-            "without --rollback"
+            "--rollback returns to the previous version and compares nothing: leave out --force; "
+            "to go to another version, name it without --rollback"
         )
     store, steps = ModelStore(model_uri or environment.require("LENTA_MODEL_URI")), Steps(Console())
     if rollback:
@@ -125,9 +125,11 @@ def retrain(
     model_uri: Store = None,
     text_encoder: TextEncoder = None,
 ) -> None:
-    """Train on all that Postgres holds, compare, and publish unless the new model is worse. A killed run goes on when called again.
+    """Train on everything in Postgres, compare, and publish unless the new model is worse.
 
-    Until the end the old model serves. Example: lenta retrain control
+    A run that was killed resumes when called again. Until the end the old model serves.
+
+    Example: lenta retrain control
     """
     from contracts.assignment import GROUPS
     from ranking.artefact import ModelStore

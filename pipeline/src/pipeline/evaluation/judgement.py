@@ -1,4 +1,4 @@
-"""All that is measured of models on one world, or on several pooled."""
+"""Everything measured about models on one world, or on several pooled."""
 
 from __future__ import annotations
 
@@ -28,7 +28,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class Judgement:
-    """measures: by user, "HitRate@5" first; segments: HitRate@5 in each; lift, calibration, importance: by rung or model."""
+    """measures: by user, "HitRate@5" first; segments: HitRate@5 in each.
+
+    lift, calibration, importance: by rung or model.
+    """
 
     measures: Mapping[str, Ladder]
     segments: Mapping[Segment, Ladder]

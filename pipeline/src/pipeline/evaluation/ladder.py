@@ -1,4 +1,4 @@
-"""Offline HitRate@5 over the posts that users viewed in a test window, for models and the baselines that they must beat.
+"""Offline HitRate@5 over posts that users viewed in a test window, for models and the baselines they must beat.
 
 Features are as of the cut, where the window begins; whoever has fewer than six views there is not judged.
 """
@@ -186,5 +186,5 @@ def check_judged(viewed: Viewed) -> None:
     views, likes = np.bincount(user), np.bincount(user, viewed.liked)
     if not ((likes > 0) & (likes < views)).any():
         raise LentaError(
-            "of the posts in the test window nobody liked some and not others: nothing tells good rankings from bad ones"
+            "no user liked some posts of the test window and not others: nothing tells good rankings from bad ones"
         )

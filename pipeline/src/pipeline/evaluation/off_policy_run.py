@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """logged: the feed's own like rate; values: by policy; truth: of a simulated world, like rate and hit probability by policy."""
+    """logged: the feed's own like rate; values: by policy.
+
+    truth: of a simulated world, like rate and hit probability by policy.
+    """
 
     users: int
     views: int
@@ -45,7 +48,10 @@ class OffPolicy:
 def off_policy_published(
     folder: Path, until: datetime, store: ModelStore, seed: int = 0, on_progress: OnProgress = silent
 ) -> OffPolicy:
-    """Of the published models, on the 15 days from `until` on. Raises LentaError when a model is missing, or has seen these days."""
+    """Of the published models, on the 15 days from `until` on.
+
+    Raises LentaError when a model is missing, or has seen these days.
+    """
     from pipeline.training.store import scorer_of
 
     with ExitStack() as stack:
@@ -99,7 +105,10 @@ def model_slates(bound: BoundScorer, rows: Sequence[UserRow], now: int, on_progr
 
 
 def popular_slates(bound: BoundScorer, rows: Sequence[UserRow], now: int) -> Slates:
-    """The same posts for everybody but what is hidden; a like is as probable as by the user's rate of the topic and the post's."""
+    """The same posts for everybody, less what is hidden.
+
+    A like is as probable as the user's rate of the topic and the post's own make it.
+    """
     rate, own = SCHEMA.index("post_rate"), SCHEMA.index("user_topic_by_post")
     slates, ids = Slates.empty(len(rows)), bound.catalogue.post_id
     for place, row in enumerate(rows):

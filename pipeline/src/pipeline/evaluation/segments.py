@@ -31,8 +31,10 @@ class Segment:
 
 @dataclass(frozen=True)
 class Known:
-    """Of all posts and of each viewed row's user as of the cut. views: shape (posts,); first_view: microseconds since the epoch or 0
-    for never, (posts,); user_views: (rows,)."""
+    """Of all posts and of each viewed row's user as of the cut.
+
+    views: shape (posts,); first_view: microseconds since the epoch, 0 for never, (posts,); user_views: (rows,).
+    """
 
     views: Floats
     first_view: Index
@@ -45,7 +47,8 @@ def known_at_the_cut(feed: Feed, viewed: Viewed) -> Known:
     posts = fetch(
         feed.database,
         "SELECT count(instant)::DOUBLE AS views, coalesce(min(instant), 0)::BIGINT AS first_view "
-        "FROM posts LEFT JOIN (FROM feed WHERE NOT is_like) AS f ON f.post_id = posts.id GROUP BY posts.id ORDER BY posts.id",
+        "FROM posts LEFT JOIN (FROM feed WHERE NOT is_like) AS f ON f.post_id = posts.id "
+        "GROUP BY posts.id ORDER BY posts.id",
     )
     users = fetch(
         feed.database,
@@ -61,8 +64,11 @@ def known_at_the_cut(feed: Feed, viewed: Viewed) -> Known:
 
 
 def segments(feed: Feed, viewed: Viewed, known: Known, cut: datetime) -> Iterator[tuple[Segment, Rows]]:
-    """Cold users have fewer than COLD_USER_VIEWS views before the cut; cold posts were first shown less than COLD_POST_TIME before it,
-    or not yet."""
+    """Rows by user, post, age and topic.
+
+    Cold users have fewer than COLD_USER_VIEWS views before the cut; cold posts were first shown less than
+    COLD_POST_TIME before it, or not yet.
+    """
     post = places(feed.posts.ids, viewed.post_id, missing=0)
     few = known.user_views < COLD_USER_VIEWS
     yield Segment("users", f"fewer than {COLD_USER_VIEWS} views"), few

@@ -133,7 +133,7 @@ def _rate_line(axes: Axes, where: Sequence[int] | pd.Series[float], counts: pd.D
 
 @styled
 def taste_by_age_figure(counts: pd.DataFrame) -> Figure:
-    """How much more or less each age likes a topic than it likes posts at all, against everybody's taste for that topic."""
+    """How much more or less each age likes a topic than posts in general, against everybody's taste for that topic."""
     views = counts.pivot_table(index="band", columns="topic", values="views", aggfunc="sum", observed=True).fillna(0)
     likes = counts.pivot_table(index="band", columns="topic", values="likes", aggfunc="sum", observed=True).fillna(0)
     expected = np.outer(likes.sum(axis=1) / views.sum(axis=1), likes.sum() / views.sum()) / (

@@ -95,7 +95,7 @@ def by_hour(feed: Feed) -> pd.DataFrame:
 
 
 def by_week(feed: Feed) -> pd.DataFrame:
-    """With how many posts were shown for the first time; week: its first day; the last, if it is not whole, is left out."""
+    """With how many posts were shown for the first time; week: its first day; an incomplete last week is left out."""
     start = int(feed.first.timestamp() * MICROSECONDS) // DAY * DAY
     weeks = _asked(
         feed,
@@ -103,7 +103,8 @@ def by_week(feed: Feed) -> pd.DataFrame:
         WITH born AS (SELECT post_id, min(instant) AS first FROM feed WHERE NOT is_like GROUP BY 1),
         weeks AS (SELECT (instant - {start}) // {7 * DAY} AS week, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1),
         new AS (SELECT (first - {start}) // {7 * DAY} AS week, count(*) AS new_posts FROM born GROUP BY 1)
-        SELECT week, views, likes, coalesce(new_posts, 0) AS new_posts FROM weeks LEFT JOIN new USING (week) ORDER BY week
+        SELECT week, views, likes, coalesce(new_posts, 0) AS new_posts
+        FROM weeks LEFT JOIN new USING (week) ORDER BY week
         """,
     )
     whole = int(feed.until.timestamp() * MICROSECONDS - start) // (7 * DAY)

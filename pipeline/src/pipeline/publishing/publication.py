@@ -24,7 +24,7 @@ from pipeline.training.store import publish, scorer_of, version_to_publish
 
 
 def publish_unless_worse(store: ModelStore, name: str, version: str | None, postgres_url: str, steps: Steps) -> Pointer:
-    """Raises WorseModelError for a model that is worse than the one in service, LentaError for one that cannot be opened."""
+    """Raises WorseModelError for a model worse than the one in service, LentaError for one that cannot be opened."""
     wanted = version_to_publish(store, name, version)
     with in_service(store, name, steps) as serving:
         if serving and serving.manifest.version != wanted:
@@ -84,9 +84,9 @@ def check_not_worse(days: Days, candidate: Scorer, serving: Scorer, steps: Steps
 
 
 def check_twin(days: Days, train: Callable[[], Scorer], serving: Scorer, steps: Steps) -> bool:
-    """Compares a model that is trained without `days`. False, and a line that says so, where it has nothing to learn from.
+    """Compares a model that is trained without `days`. Raises WorseModelError.
 
-    Raises WorseModelError.
+    False, and a line that says so, where it has nothing to learn from.
     """
     try:
         twin = train()

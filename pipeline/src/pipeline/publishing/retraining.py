@@ -1,7 +1,7 @@
 """`lenta retrain`: train, compare, publish, in one command that can be killed at any time.
 
-It works in a folder of its own. Each part is moved into place when it is whole, so that a run that was killed goes on with
-what is there; the pointer to the model in service moves last.
+It works in a folder of its own. Each part is moved into place when it is whole, so that a run that was killed resumes
+with what is there; the pointer to the model in service moves last.
 """
 
 from __future__ import annotations
@@ -143,7 +143,8 @@ def retrain(
 ) -> Pointer:
     """Trains on all that Postgres holds, and puts the model into service unless it is worse than the one there.
 
-    Raises WorseModelError when it is, and LentaError when Postgres cannot be read, and for a feed that nothing can be learned from.
+    Raises WorseModelError when it is, and LentaError when Postgres cannot be read or nothing can be learned from the
+    feed.
     """
     check_name(name)
     prepare(store, name)

@@ -93,8 +93,8 @@ class Source:
         if self.is_csv:
             columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in self.header)
             return (
-                f"read_csv({place}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
-                "escape = '\"', strict_mode = true, parallel = false, max_line_size = 20000000)"
+                f"read_csv({place}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', "
+                "quote = '\"', escape = '\"', strict_mode = true, parallel = false, max_line_size = 20000000)"
             )
         return f"read_parquet({place})"
 

@@ -1,8 +1,8 @@
 """The platform's clock while traffic plays: it runs fast, and slower where the machine cannot keep up.
 
-A change is announced with a moment's rest: the clock that is written stands still where the old one will be once every service
-has heard of the change, and then goes on at the new speed. Who hears of it early waits for the others, none goes back, and
-traffic itself goes by the old clock until all have heard: nothing that it sends lies in anybody's future.
+A change comes with a short rest: the clock that is written stands still where the old one will be once every service
+has heard of the change, and then goes on at the new speed. A service that hears of it early waits for the others, none
+goes back, and traffic itself goes by the old clock until all have heard: nothing it sends lies in anybody's future.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BETWEEN_SECONDS = 5.0
 """From the end of one change to the next one, at least."""
 SLOWER = 0.7
 PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 20.0, 160.0
-"""For which all must have gone well before it is tried faster again; twice as long after each time that it was too fast."""
+"""How long all must go well before a faster speed is tried again; doubles each time that was too fast."""
 
 Now = Callable[[], datetime]
 

@@ -43,7 +43,7 @@ class Ask:
 
 
 class Player:
-    """Likes are sent before their user asks again: what he liked must not come back."""
+    """Likes are sent before their user asks again: what they liked must not come back."""
 
     def __init__(
         self,
@@ -72,7 +72,10 @@ class Player:
         self.tally = tally
 
     async def play(self) -> None:
-        """Until the last event is taken; what happened is in the tally. Raises LentaError when the gateway is gone or refuses."""
+        """Until the last event is taken; what happened is in the tally.
+
+        Raises LentaError when the gateway is gone or refuses.
+        """
         for user in self._coming:
             self._next_session(user)
         asking: set[asyncio.Task[None]] = set()

@@ -93,7 +93,7 @@ def play(home: Home, folder: Path, traffic: Traffic, on_progress: OnProgress) ->
 
 
 def _as_usual(pace: Pace) -> None:
-    """At real time again, from a full hour on, once ingest has counted what was sent: so the hour's snapshot holds it all."""
+    """Back to real time, from a full hour on, when ingest has counted what was sent: the hour's snapshot holds it."""
     pace.run(1.0)
     time.sleep(pace.rest())
     pace.run(1.0, from_hour=True)

@@ -69,7 +69,8 @@ def make_posts(spec: WorldSpec, rng: np.random.Generator) -> Posts:
 def _vectors(topic: npt.NDArray[np.int64], mixture: Floats, spec: WorldSpec, rng: np.random.Generator) -> Floats:
     """Mean 0 and variance 1 / dimensions each, so that taste . vector has the taste's spread.
 
-    TOPIC_SHARE of the variance lies between the means of topics: by so much the rate of a topic tells a sub-theme taste.
+    TOPIC_SHARE of the variance lies between the means of topics: that is how much a topic's rate says about a sub-theme
+    taste.
     """
     directions = rng.normal(size=(len(TOPICS), mixture.shape[1], spec.dimensions))
     vector = np.einsum("pt,ptd->pd", mixture, directions[topic])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +68,7 @@ def simulate(spec: WorldSpec, seed: int, end: date, out: Path, on_progress: OnPr
     _write_posts(posts, out)
     save_truth(out, spec, end, bias, posts, tastes)
     views = likes = 0
-    start = (datetime(end.year, end.month, end.day) - datetime(1970, 1, 1)).days * DAY_SECONDS - DAYS * DAY_SECONDS  # noqa: DTZ001
+    start = ((end - date(1970, 1, 1)).days - DAYS) * DAY_SECONDS
     with pq.ParquetWriter(out / FEED_FILE, FEED, compression="zstd") as writer:
         for low in range(0, spec.users, CHUNK_USERS):
             users = np.arange(low, min(low + CHUNK_USERS, spec.users))
