@@ -1,4 +1,4 @@
-"""What logged views say of a policy that did not serve: right on average, in its interval, and on simulated worlds as the truth has it."""
+"""What logged views say of a policy that did not serve: right on average, and the truth lies in its interval."""
 
 from __future__ import annotations
 

@@ -13,11 +13,6 @@ DRAWS = 2_000
 LEAST = 1e-15
 
 
-def sigmoid(log_odds: Floats) -> Floats:
-    """Probability, of the same shape."""
-    return np.asarray(1.0 / (1.0 + np.exp(-log_odds)))
-
-
 def log_loss(probability: npt.NDArray[np.floating], clicked: Floats) -> float:
     """Mean negative log likelihood; shapes (n,)."""
     p = np.clip(np.asarray(probability, np.float64), LEAST, 1 - LEAST)
@@ -37,8 +32,11 @@ def area_under_curve(scores: npt.NDArray[np.floating], clicked: Floats) -> float
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """Rows of many users, each user's best-scored first. order: row numbers; place: in the user's list, from 0; shape (n,) both.
-    starts: where each user's rows begin in `order`, shape (distinct users,), users ascending. Ties go to the earlier row."""
+    """Rows of many users, each user's best-scored first. Ties go to the earlier row.
+
+    order: row numbers; place: in the user's list, from 0; shape (n,) both. starts: where each user's rows begin in
+    `order`, shape (distinct users,), users ascending.
+    """
 
     order: npt.NDArray[np.intp]
     place: npt.NDArray[np.intp]
@@ -80,7 +78,10 @@ def ndcg(
     liked: npt.NDArray[np.bool_],
     k: int = K,
 ) -> Floats:
-    """nDCG@k by user with gain 1 for a like (Järvelin & Kekäläinen 2002); 0 for a user who liked nothing. Shapes as of `hit_rate`."""
+    """nDCG@k by user with gain 1 for a like (Järvelin & Kekäläinen 2002); 0 for a user who liked nothing.
+
+    Shapes as in `hit_rate`.
+    """
     ranking = Ranking.of(scores, users)
     discount = 1.0 / np.log2(np.arange(k) + 2.0)
     worth = np.append(discount, 0.0)[np.minimum(ranking.place, k)]
@@ -129,9 +130,10 @@ class Estimate:
 
 
 def resampled_means(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
-    """Means over users drawn with replacement (Efron 1979). values: shape (users, columns), at least one user; result: (draws, columns).
+    """Means over users drawn with replacement (Efron 1979), shape (draws, columns).
 
-    All columns meet the same users, so that their differences and ratios are paired.
+    values: shape (users, columns), at least one user. All columns meet the same users, so that their differences and
+    ratios are paired.
     """
     users = len(values)
     if not users:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
 from pipeline.measures.accuracy import Floats, Ranking
 
@@ -49,4 +50,4 @@ def calibration_bins(log_odds: Floats, liked: npt.NDArray[np.bool_]) -> Bins:
     """Rows in tenths by score, the lowest first."""
     place = np.empty(len(log_odds), np.intp)
     place[np.argsort(log_odds, kind="stable")] = np.arange(len(log_odds)) * CALIBRATION_BINS // len(log_odds)
-    return Bins.of(place, CALIBRATION_BINS, 1.0 / (1.0 + np.exp(-log_odds)), liked)
+    return Bins.of(place, CALIBRATION_BINS, expit(log_odds), liked)
