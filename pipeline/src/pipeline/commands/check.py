@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import environment
-from pipeline.check.verdicts import Bar, Figure, Verdict
+from pipeline.check.verdicts import Bar, BarVerdict, Figure
 from pipeline.errors import LentaError
 from pipeline.home import Home
 from pipeline.terminal import Steps, parse_time
@@ -60,7 +60,7 @@ def check(
         typer.echo(json.dumps([{**asdict(figure), "verdict": figure.verdict.value} for figure in figures], indent=1))
     else:
         _show(figures, console)
-    if failed := [figure.name for figure in figures if figure.verdict is Verdict.FAILS]:
+    if failed := [figure.name for figure in figures if figure.verdict is BarVerdict.FAILS]:
         raise LentaError(f"below the bar: {', '.join(failed)}")
     if not as_json:
         console.print("No bar fails. Next: make load", highlight=False)
@@ -152,7 +152,12 @@ def _memory(home: Home, compose: str | None) -> list[Figure]:
 
 
 def _show(figures: list[Figure], console: Console) -> None:
-    colours = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNCLEAR: "yellow", Verdict.SHOWN: "dim"}
+    colours = {
+        BarVerdict.HOLDS: "green",
+        BarVerdict.FAILS: "red",
+        BarVerdict.UNCLEAR: "yellow",
+        BarVerdict.SHOWN: "dim",
+    }
     table = Table("figure", "value", "95 % interval", "bar", "", box=None, pad_edge=False)
     for figure in figures:
         digits = 1 if figure.unit else 3

@@ -20,7 +20,7 @@ from pipeline.tables.source import Source
 from pipeline.terminal import Steps, parse_time
 
 if TYPE_CHECKING:
-    from pipeline.stack.status import State
+    from pipeline.stack.status import ServiceState
 
 WORLD, SEED = "demo", 8
 MIB = 2**20
@@ -171,7 +171,7 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _cells(state: State) -> tuple[str, ...]:
+def _cells(state: ServiceState) -> tuple[str, ...]:
     return (
         state.name,
         "[green]ready[/green]" if state.reason is None else "[red]not ready[/red]",

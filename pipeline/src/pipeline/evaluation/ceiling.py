@@ -32,7 +32,7 @@ PROFILE_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
-class Views:
+class ObservedViews:
     """Views before the cut, by user. offset: log-odds of a like but for the user's own part; shape (n,) each."""
 
     user: Index
@@ -68,7 +68,7 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
     return np.asarray(known + np.einsum("nd,nd->n", tastes[np.searchsorted(judged, viewed.user_id)], inputs[post]))
 
 
-def _tastes(users: Index, views: Views, inputs: Floats, prior: Floats, sd: Floats) -> Floats:
+def _tastes(users: Index, views: ObservedViews, inputs: Floats, prior: Floats, sd: Floats) -> Floats:
     """Of each of `users`, who ascend, by `posterior_mean`; prior: shape (users, size), as the result."""
     starts, ends = (np.searchsorted(views.user, users, side=side) for side in ("left", "right"))
     return np.array(
@@ -140,7 +140,7 @@ def _widths(truth: Truth) -> tuple[int, int]:
     return truth.topic_taste.shape[1], truth.theme_taste.shape[1]
 
 
-def _views(feed: Feed, truth: Truth, users: Index) -> Views:
+def _views(feed: Feed, truth: Truth, users: Index) -> ObservedViews:
     """Of all users from the first to the last of `users`.
 
     A session ends where the next view is further away than the gaps within a session.
@@ -172,4 +172,4 @@ def _views(feed: Feed, truth: Truth, users: Index) -> Views:
         + HOUR[hour]
         + PLACE[np.minimum(place, len(PLACE) - 1)]
     )
-    return Views(columns["user_id"].astype(np.int64), post, offset, columns["clicked"].astype(np.float64))
+    return ObservedViews(columns["user_id"].astype(np.int64), post, offset, columns["clicked"].astype(np.float64))

@@ -14,9 +14,9 @@ from pipeline.dataset.feed import Feed, places
 from pipeline.dataset.sampling import Viewed
 from pipeline.evaluation.alarm import Alarm
 from pipeline.evaluation.ladder import Ladder, ladder
-from pipeline.evaluation.segments import Known, Segment
+from pipeline.evaluation.segments import Segment, ViewCounts
 from pipeline.measures import lists
-from pipeline.measures.accuracy import Floats, Ranking, auc_by_user, ndcg
+from pipeline.measures.accuracy import Floats, UserRankings, auc_by_user, ndcg
 from pipeline.measures.curves import Bins, calibration_bins, lift_bins
 
 HIT_RATE = "HitRate@5"
@@ -73,7 +73,7 @@ def _joined(
     return both | {key: value for key, value in two.items() if key not in one}
 
 
-def measures_of(viewed: Viewed, scores: Mapping[str, Floats], feed: Feed, known: Known) -> dict[str, Ladder]:
+def measures_of(viewed: Viewed, scores: Mapping[str, Floats], feed: Feed, known: ViewCounts) -> dict[str, Ladder]:
     """Each measure of each rung, by user. AUC leaves out users who liked nothing, or all."""
     hits = ladder(viewed, scores)
     by_rung = {name: _by_user(viewed, values, feed, known) for name, values in scores.items()}
@@ -84,8 +84,8 @@ def measures_of(viewed: Viewed, scores: Mapping[str, Floats], feed: Feed, known:
     return {HIT_RATE: hits, **others}
 
 
-def _by_user(viewed: Viewed, scores: Floats, feed: Feed, known: Known) -> dict[str, Floats]:
-    ranking = Ranking.of(scores, viewed.user_id)
+def _by_user(viewed: Viewed, scores: Floats, feed: Feed, known: ViewCounts) -> dict[str, Floats]:
+    ranking = UserRankings.of(scores, viewed.user_id)
     post = places(feed.posts.ids, viewed.post_id, missing=0)[ranking.order]
     return {
         "nDCG@5": ndcg(scores, viewed.user_id, viewed.liked),

@@ -28,19 +28,6 @@ from pipeline.measures.accuracy import (
 )
 from pipeline.training.scores import matrices, scores_of
 
-__all__ = [
-    "WINDOW",
-    "Ladder",
-    "baseline_scores",
-    "bootstrap",
-    "hit_rate",
-    "ladder",
-    "model_scores",
-    "paired_bootstrap",
-    "popular_scores",
-    "user_topic_popular_scores",
-]
-
 WINDOW = timedelta(days=15)
 RANDOM, POPULAR = "random", "most popular"
 CEILING, ORACLE = "attainable ceiling", "oracle"

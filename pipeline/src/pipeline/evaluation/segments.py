@@ -30,7 +30,7 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Known:
+class ViewCounts:
     """Of all posts and of each viewed row's user as of the cut.
 
     views: shape (posts,); first_view: microseconds since the epoch, 0 for never, (posts,); user_views: (rows,).
@@ -41,7 +41,7 @@ class Known:
     user_views: Floats
 
 
-def known_at_the_cut(feed: Feed, viewed: Viewed) -> Known:
+def known_at_the_cut(feed: Feed, viewed: Viewed) -> ViewCounts:
     """feed: until the cut."""
     load(feed.database, "judged", {"user_id": np.unique(viewed.user_id)})
     posts = fetch(
@@ -56,14 +56,14 @@ def known_at_the_cut(feed: Feed, viewed: Viewed) -> Known:
         "FROM judged LEFT JOIN (FROM feed WHERE NOT is_like) AS f USING (user_id) GROUP BY user_id ORDER BY user_id",
     )
     of_row = places(users["user_id"].astype(np.int64), viewed.user_id, missing=0)
-    return Known(
+    return ViewCounts(
         posts["views"].astype(np.float64),
         posts["first_view"].astype(np.int64),
         users["views"].astype(np.float64)[of_row],
     )
 
 
-def segments(feed: Feed, viewed: Viewed, known: Known, cut: datetime) -> Iterator[tuple[Segment, Rows]]:
+def segments(feed: Feed, viewed: Viewed, known: ViewCounts, cut: datetime) -> Iterator[tuple[Segment, Rows]]:
     """Rows by user, post, age and topic.
 
     Cold users have fewer than COLD_USER_VIEWS views before the cut; cold posts were first shown less than

@@ -31,7 +31,7 @@ def area_under_curve(scores: npt.NDArray[np.floating], clicked: Floats) -> float
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
+class UserRankings:
     """Rows of many users, each user's best-scored first. Ties go to the earlier row.
 
     order: row numbers; place: in the user's list, from 0; shape (n,) both. starts: where each user's rows begin in
@@ -43,7 +43,7 @@ class Ranking:
     starts: npt.NDArray[np.intp]
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer]) -> Ranking:
+    def of(cls, scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer]) -> UserRankings:
         order = np.lexsort((-np.asarray(scores, np.float64), users))
         first = np.concatenate([[True], np.diff(users[order]) != 0]) if len(order) else np.zeros(0, bool)
         starts = np.flatnonzero(first)
@@ -68,7 +68,7 @@ def hit_rate(
 
     All of shape (n,); the result is of shape (distinct users,), users ascending. Ties go to the earlier row.
     """
-    ranking = Ranking.of(scores, users)
+    ranking = UserRankings.of(scores, users)
     return np.minimum(ranking.by_user(liked[ranking.order] & (ranking.place < k)), 1.0)
 
 
@@ -82,7 +82,7 @@ def ndcg(
 
     Shapes as in `hit_rate`.
     """
-    ranking = Ranking.of(scores, users)
+    ranking = UserRankings.of(scores, users)
     discount = 1.0 / np.log2(np.arange(k) + 2.0)
     worth = np.append(discount, 0.0)[np.minimum(ranking.place, k)]
     best = np.append(0.0, np.cumsum(discount))
@@ -95,7 +95,7 @@ def auc_by_user(
     scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer], liked: npt.NDArray[np.bool_]
 ) -> Floats:
     """`area_under_curve` of each user who liked some and not all, in the order of users; others have none."""
-    ranking = Ranking.of(scores, users)
+    ranking = UserRankings.of(scores, users)
     own, chosen = np.asarray(scores, np.float64)[ranking.order], liked[ranking.order]
     new = np.concatenate([[True], (np.diff(own) != 0) | (ranking.place[1:] == 0)]) if len(own) else np.zeros(0, bool)
     tie = np.cumsum(new) - 1

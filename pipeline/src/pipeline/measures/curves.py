@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from pipeline.measures.accuracy import Floats, Ranking
+from pipeline.measures.accuracy import Floats, UserRankings
 
 LIFT_BINS = 20
 CALIBRATION_BINS = 10
@@ -41,7 +41,7 @@ class Bins:
 
 def lift_bins(scores: Floats, users: npt.NDArray[np.integer], liked: npt.NDArray[np.bool_]) -> Bins:
     """Rows by where they stand in their own user's list, the best first: a user who likes much moves nothing."""
-    ranking = Ranking.of(scores, users)
+    ranking = UserRankings.of(scores, users)
     share = ranking.place / np.repeat(ranking.lengths, ranking.lengths.astype(np.intp))
     return Bins.of((share * LIFT_BINS).astype(np.intp), LIFT_BINS, np.zeros(len(share)), liked[ranking.order])
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.measures.accuracy import Floats, K, Ranking
+from pipeline.measures.accuracy import Floats, K, UserRankings
 
 Places = npt.NDArray[np.intp]
 
 
-def coverage(top: Places, ranking: Ranking, posts: int) -> Floats:
+def coverage(top: Places, ranking: UserRankings, posts: int) -> Floats:
     """Each user's part of the share of the catalogue that is in anybody's five: a post in n lists counts 1/n in each.
 
     The mean over users is the share. Resampling users leaves n as it is: the interval is that of the parts, given the
@@ -26,7 +26,7 @@ def coverage(top: Places, ranking: Ranking, posts: int) -> Floats:
     return ranking.by_user(part) * len(ranking.starts) / posts
 
 
-def topic_share(topic: npt.NDArray[np.integer], ranking: Ranking) -> Floats:
+def topic_share(topic: npt.NDArray[np.integer], ranking: UserRankings) -> Floats:
     """What share of a user's five is of their most frequent topic: 1 for five posts of one topic.
 
     topic: of each row, in order.
@@ -36,7 +36,7 @@ def topic_share(topic: npt.NDArray[np.integer], ranking: Ranking) -> Floats:
     return np.asarray(counts.max(axis=1) / counts.sum(axis=1))
 
 
-def novelty(views: Floats, top: Places, ranking: Ranking) -> Floats:
+def novelty(views: Floats, top: Places, ranking: UserRankings) -> Floats:
     """Mean over a user's five of -log2 of the post's share of all views (Zhou et al. 2010), in bits.
 
     views: of all posts before the cut; one is added to each, so that a new post counts too.

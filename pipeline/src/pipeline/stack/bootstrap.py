@@ -125,12 +125,11 @@ def _train(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled
 
 def _warm(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
     from feature_service.keyspace.connection import connect_redis
-    from feature_service.keyspace.keys import GENERATION
+    from feature_service.keyspace.generations import is_warm
 
     with connect_redis(servers.redis_url) as client:
-        is_warm = filled.warmed and client.exists(GENERATION)
-    if is_warm:
-        return filled
+        if filled.warmed and is_warm(client):
+            return filled
     from feature_service.settings import Settings
     from feature_service.warm.build import WarmError, warm
 

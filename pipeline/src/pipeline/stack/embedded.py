@@ -60,7 +60,7 @@ def stop_servers(home: Home, processes: Processes) -> list[str]:
 
 def remove_data(home: Home) -> None:
     """Of our stopped servers; Postgres' may lie outside the home (see `servers`)."""
-    shutil.rmtree(Postgres(home.postgres).data.parent, ignore_errors=True)
+    Postgres(home.postgres).delete()
     shutil.rmtree(home.postgres, ignore_errors=True)
     shutil.rmtree(home.redis, ignore_errors=True)
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pyarrow as pa
 
 from pipeline.errors import LentaError
-from pipeline.tables.formats import FEED, Column, Source, TableFormat, find
+from pipeline.tables.formats import FEED, Column, FilePattern, TableFormat, find
 
 MEMORY = "2GB"
 BATCH_ROWS = 100_000
@@ -135,15 +134,6 @@ def whole(raw: str, type_: str) -> str:
     return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) = floor(TRY_CAST({raw} AS DOUBLE)) THEN TRY_CAST({raw} AS {type_}) END"
 
 
-def read_feed(folder: Path, since: datetime | None = None, until: datetime | None = None) -> Iterator[pa.RecordBatch]:
-    """The feed's rows with since <= timestamp < until, in batches; likes' target is null. Raises LentaError."""
-    with opened() as database:
-        file = TableFile(database, FEED, folder)
-        file.check()
-        query = f"SELECT * FROM ({file.select()}) WHERE {between(since, until)}"
-        yield from database.sql(query).to_arrow_reader(BATCH_ROWS)
-
-
 def between(since: datetime | None, until: datetime | None) -> str:
     """SQL on `timestamp`."""
     bounds = [f"timestamp {sign} TIMESTAMP '{literal(time)}'" for sign, time in ((">=", since), ("<", until)) if time]
@@ -155,7 +145,7 @@ def literal(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
 
 
-def _named(column: Column, have: list[str], source: Source) -> str:
+def _named(column: Column, have: list[str], source: FilePattern) -> str:
     for name in (column.name, *column.aliases):
         if name in have:
             return name

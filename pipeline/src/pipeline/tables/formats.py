@@ -76,7 +76,7 @@ FORMATS = (USERS, POSTS, FEED)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FilePattern:
     """A table's files. pattern: what DuckDB reads."""
 
     pattern: str
@@ -99,7 +99,7 @@ class Source:
         return f"read_parquet({place})"
 
 
-def find(folder: Path, table: str) -> Source:
+def find(folder: Path, table: str) -> FilePattern:
     """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is not there or there twice."""
     paths = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
     if (folder / table).is_dir() and list((folder / table).glob("*.parquet")):
@@ -112,12 +112,12 @@ def find(folder: Path, table: str) -> Source:
         raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in paths)}; remove one")
     path = paths[0]
     if path.is_dir():
-        return Source(f"{path}/*.parquet", False, f"{path.name}/")
+        return FilePattern(f"{path}/*.parquet", False, f"{path.name}/")
     if path.stat().st_size == 0:
         raise LentaError(f"{path}: the file is empty")
     if path.suffix == ".parquet":
-        return Source(str(path), False, str(path))
-    return Source(str(path), True, str(path), _header(path))
+        return FilePattern(str(path), False, str(path))
+    return FilePattern(str(path), True, str(path), _header(path))
 
 
 def _header(path: Path) -> tuple[str, ...]:

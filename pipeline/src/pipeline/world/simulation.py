@@ -24,7 +24,7 @@ from pipeline.world.feed import (
     fit_bias,
     log_odds,
 )
-from pipeline.world.people import People, make_people
+from pipeline.world.people import Profiles, make_people
 from pipeline.world.posts import Posts, make_posts
 from pipeline.world.spec import DAYS, FIRST_USER, WorldSpec
 from pipeline.world.tastes import make_tastes
@@ -141,7 +141,7 @@ def _rows(views: Views, liked: npt.NDArray[np.bool_], posts: Posts, start: int, 
     )
 
 
-def _write_users(people: People, out: Path) -> None:
+def _write_users(people: Profiles, out: Path) -> None:
     names = ("user_id", "age", "gender", "country", "city", "exp_group", "os", "source")
     pq.write_table(pa.table({name: pa.array(getattr(people, name).tolist()) for name in names}), out / USERS_FILE)
 
