@@ -134,15 +134,9 @@ def whole(raw: str, type_: str) -> str:
     return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) = floor(TRY_CAST({raw} AS DOUBLE)) THEN TRY_CAST({raw} AS {type_}) END"
 
 
-def between(since: datetime | None, until: datetime | None) -> str:
-    """SQL on `timestamp`."""
-    bounds = [f"timestamp {sign} TIMESTAMP '{literal(time)}'" for sign, time in ((">=", since), ("<", until)) if time]
-    return " AND ".join(bounds) or "TRUE"
-
-
-def literal(time: datetime) -> str:
-    """UTC, as SQL writes it."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
+def before(until: datetime | None) -> str:
+    """SQL on `timestamp`, in UTC; all rows for None."""
+    return f"timestamp < TIMESTAMP '{until.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'" if until else "TRUE"
 
 
 def _named(column: Column, have: list[str], source: FilePattern) -> str:
