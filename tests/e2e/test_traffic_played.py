@@ -41,7 +41,7 @@ def report(platform: RunningPlatform) -> Report:
 def test_it_tells_what_happened_and_what_is_next(platform: RunningPlatform, said: str) -> None:
     assert re.search(r"^control +\d+ +\d+", said, re.MULTILINE)
     assert re.search(r"^test +\d+ +\d+", said, re.MULTILINE)
-    assert "0 posts shown to who had liked them before" in said
+    assert "0 posts shown to users who had liked them before" in said
     assert "True difference, test's ranker less control's" in said
     assert said.rstrip().endswith("Next: lenta experiment report models")
 

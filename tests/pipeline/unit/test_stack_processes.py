@@ -80,5 +80,5 @@ def test_a_service_that_never_gets_ready_is_named_with_its_reason(home: Home) ->
 
 
 def test_two_commands_at_once_are_refused(home: Home) -> None:
-    with home.alone(), pytest.raises(LentaError, match="another `lenta up` or `lenta down` is at work"), home.alone():
+    with home.alone(), pytest.raises(LentaError, match="another `lenta up` or `lenta down` is running"), home.alone():
         pass

@@ -42,9 +42,9 @@ def register(app: typer.Typer) -> None:
 def check(
     users: Users = 300, requests: Requests = 500, compose: Project = None, as_json: AsJson = False, seed: Seed = 0
 ) -> None:
-    """The platform's acceptance against what runs now: quality, latency, memory, beside their bars.
+    """The platform's acceptance against what runs now: quality, latency and memory, against their bars.
 
-    A bar fails when the whole interval lies on its bad side; only then the exit status is 1.
+    A bar fails when the whole interval lies on its bad side; only then is the exit status 1.
 
     Example: lenta check --users 500
     """
@@ -73,7 +73,7 @@ def _loaded(home: Home, steps: Steps) -> Loaded | None:
     folder, until = environment.setting("LENTA_DATA", home), environment.setting("LENTA_UNTIL", home)
     if folder is None or until is None:
         steps.say(
-            "Nothing of the feed was withheld, so quality is not judged: `make down && make up DATA=... UNTIL=...`"
+            "None of the feed was withheld, so quality cannot be judged: `make down && make up DATA=... UNTIL=...`"
         )
         return None
     return Loaded(Path(folder), parse_time(until, "LENTA_UNTIL"))

@@ -1,4 +1,4 @@
-"""`lenta evaluate`. What is heavy is imported when it runs."""
+"""`lenta evaluate`. Heavy modules are imported when it runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     seeds: Annotated[
-        str | None, typer.Option(help="Train and judge afresh on simulated worlds, as 8,9 or 8-12. No servers needed.")
+        str | None,
+        typer.Option(help="Train and judge afresh on simulated worlds, such as 8,9 or 8-12. No servers needed."),
     ] = None,
     world: Annotated[str | None, typer.Option(help="The size of those worlds; demo if not given.")] = None,
     data: Annotated[Path | None, typer.Option(envvar="LENTA_DATA", help="Folder of the three tables.")] = None,
@@ -139,7 +140,7 @@ def _seeds(text: str) -> list[int]:
             low, _, high = part.partition("-")
             seeds += range(int(low), int(high or low) + 1)
     except ValueError as error:
-        raise LentaError(f"--seeds {text}: numbers are needed, as 8,9 or 8-12") from error
+        raise LentaError(f"--seeds {text}: numbers are needed, such as 8,9 or 8-12") from error
     if not seeds:
         raise LentaError(f"--seeds {text} names no seed")
     return sorted(set(seeds))

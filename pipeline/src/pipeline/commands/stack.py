@@ -30,7 +30,7 @@ Data = Annotated[
     typer.Option(envvar="DATA", help="A folder with user_data, post_text_df and feed_data, as CSV or Parquet."),
 ]
 Until = Annotated[
-    str | None, typer.Option(envvar="UNTIL", help="Load no feed row from this time on (UTC): `lenta check` uses them.")
+    str | None, typer.Option(envvar="UNTIL", help="Load no feed row from this time on (UTC); `lenta check` uses those.")
 ]
 World = Annotated[
     str | None, typer.Option(help=f"A simulated world instead of --data; {WORLD} when nothing is loaded.")
@@ -48,7 +48,9 @@ def register(app: typer.Typer) -> None:
 
 
 def up(data: Data = None, until: Until = None, world: World = None, seed: Seed = None) -> None:
-    """Start the platform on this machine: servers, data, both models, all services. Again: only what is missing.
+    """Start the platform on this machine: servers, data, both models, all services.
+
+    Run again, it starts only what is missing.
 
     Example: lenta up --data ./dump --until 2021-12-15
     """

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Users = Annotated[int, typer.Option(min=1, help="How many of the world's users come; all if it has no more.")]
 Days = Annotated[float, typer.Option(min=0.01, help="Of the platform's time.")]
-Speed = Annotated[float, typer.Option(min=1, max=100_000, help="How many times as fast as real time they pass.")]
+Speed = Annotated[float, typer.Option(min=1, max=100_000, help="How many times faster than real time they pass.")]
 Requests = Annotated[float, typer.Option("--requests-per-user", min=1, help="On average, over all the days.")]
-AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Requests in flight at most.")]
+AtOnce = Annotated[int, typer.Option(min=1, max=64, help="How many requests are in flight at most.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
 
 
@@ -74,7 +74,7 @@ def _tell(played: Played, speed: float, steps: Steps) -> None:
             f"True difference, test's ranker less control's, both asked at {len(tally.pairs):,} of these moments: "
             f"[bold]{mean:+.4f}[/bold] ({low:+.4f} to {high:+.4f})"
         )
-    steps.say(f"{tally.events:,} events sent; {tally.shown_again:,} posts shown to who had liked them before")
+    steps.say(f"{tally.events:,} events sent; {tally.shown_again:,} posts shown to users who had liked them before")
     if tally.turned_away:
         steps.say(f"[yellow]{tally.turned_away:,} calls were turned away (503)[/yellow]")
     for name, change in played.changes:

@@ -91,7 +91,7 @@ def check_twin(days: Days, train: Callable[[], Scorer], serving: Scorer, steps: 
     try:
         twin = train()
     except NothingToLearnError as error:
-        _not_compared(steps, f"the days before leave a twin nothing to learn from ({error})")
+        _not_compared(steps, f"the days before leave its twin nothing to learn from ({error})")
         return False
     check_not_worse(days, twin, serving, steps)
     return True

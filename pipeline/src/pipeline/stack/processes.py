@@ -41,7 +41,7 @@ class Process(BaseModel):
             return None
 
     def stop(self) -> bool:
-        """Asks it to end, then ends it. False when it had ended before."""
+        """Asks it to stop, then kills it. False when it had stopped already."""
         if self.live() is None:
             return False
         stop_process(self.pid)

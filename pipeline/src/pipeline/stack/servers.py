@@ -54,7 +54,7 @@ def start_redis(folder: Path, port: int, database: int = 0) -> RunningServer:
 
 
 def stop_process(pid: int, seconds: float = 10.0) -> None:
-    """Asks it to end, then ends it."""
+    """Asks it to stop, then kills it."""
     try:
         process = psutil.Process(pid)
         process.terminate()
