@@ -136,7 +136,7 @@ class _Load:
         self.events += BATCH
 
     async def _probe(self, user: int) -> None:
-        """A user of whom nobody else speaks likes one post."""
+        """A user that no other event is about likes one post."""
         like = {"key": "p", "user_id": user, "post_id": 1 + user % POSTS, "action": "like"}
         (await self._http.post("/events", json={"events": [like]})).raise_for_status()
         began = time.perf_counter()

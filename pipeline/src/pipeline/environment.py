@@ -1,4 +1,4 @@
-"""What the running platform's commands need to know, kept by `lenta up` so that nobody has to type it.
+"""What commands need to know about the running platform, kept by `lenta up` so that nobody has to type it.
 
 A variable of the environment wins over the file. Names: LENTA_POSTGRES_URL, LENTA_REDIS_URL, LENTA_MODEL_URI,
 LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_ADMIN_KEY, LENTA_DATA (the folder that was loaded) and

@@ -145,7 +145,7 @@ def test_interleaving_needs_a_fraction_of_the_users(outcomes: list[Outcome], req
     ab = users_needed(sum((one.sums[requests] for one in outcomes), RatioSums()), change).total
     interleaved = _users_needed(interleaving.effect(votes))
     print(
-        f"\n{requests} requests a user: A/B {ab} users for {change:+.4f}; interleaving {interleaved}, "
+        f"\n{requests} requests per user: A/B {ab} users for {change:+.4f}; interleaving {interleaved}, "
         f"{interleaved / ab:.2f} of it; votes {votes.test} test, {votes.control} control, {votes.ties} ties"
     )
     assert interleaved <= share * ab

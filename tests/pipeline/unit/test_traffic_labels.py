@@ -1,4 +1,4 @@
-"""By whom a simulated user's answer counts."""
+"""Which group a simulated user's answer counts for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom to ask: users that the platform knows."""
+"""Users that the platform knows."""
 
 from __future__ import annotations
 

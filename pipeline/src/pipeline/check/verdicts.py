@@ -26,7 +26,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value with its 95 % interval (low = high = value for a plain reading)."""
+    """A measured value with its 95 % interval; for a plain reading low = high = value."""
 
     name: str
     value: float

@@ -42,7 +42,7 @@ def register(app: typer.Typer) -> None:
 def check(
     users: Users = 300, requests: Requests = 500, compose: Project = None, as_json: AsJson = False, seed: Seed = 0
 ) -> None:
-    """The platform's acceptance against what runs now: quality, latency and memory, against their bars.
+    """Check the running platform's quality, latency and memory against their bars.
 
     A bar fails when the whole interval lies on its bad side; only then is the exit status 1.
 

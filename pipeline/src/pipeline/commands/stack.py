@@ -88,7 +88,7 @@ def fill(
     world: World = None,
     seed: Seed = None,
 ) -> None:
-    """Fill servers of your own (LENTA_POSTGRES_URL, LENTA_REDIS_URL), one part a container; what is done stays done.
+    """Fill servers of your own (LENTA_POSTGRES_URL, LENTA_REDIS_URL), one part per container; nothing is done twice.
 
     Example: lenta fill load --world demo --seed 8
     """

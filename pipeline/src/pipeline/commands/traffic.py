@@ -40,7 +40,7 @@ def simulate_traffic(
     at_once: AtOnce = 8,
     seed: Seed = 8,
 ) -> None:
-    """Let the simulated world's users use the running platform: they ask, view, like by the truth, and send events.
+    """Let the simulated world's users loose on the running platform: they ask, view and like by the truth.
 
     It moves the platform's clock: `--days` pass `--speed` times as fast, and slower where this machine cannot keep up.
     Afterwards the clock runs on as usual from where it is.

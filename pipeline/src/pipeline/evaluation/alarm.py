@@ -23,7 +23,7 @@ ERRORS = 3.0
 
 @dataclass(frozen=True)
 class Auc:
-    """Over all rows at once, not by user. error: standard error."""
+    """Over all rows together, not by user. error: the standard error."""
 
     value: float
     error: float
@@ -45,7 +45,7 @@ class Alarm:
 
     @property
     def rings(self) -> bool:
-        """The gap exceeds MARGIN by more than chance explains."""
+        """Whether the gap exceeds MARGIN by more than chance explains."""
         return self.gap - ERRORS * float(np.hypot(self.train.error, self.test.error)) > MARGIN
 
     @property

@@ -1,4 +1,4 @@
-"""Judges models by the ladder: those in service on a folder's last days, or fresh ones on simulated worlds."""
+"""Judges models by the ladder: those in service on a folder's last days, or newly trained ones on simulated worlds."""
 
 from __future__ import annotations
 

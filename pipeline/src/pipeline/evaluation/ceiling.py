@@ -69,7 +69,7 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
 
 
 def _tastes(users: Index, views: ObservedViews, inputs: Floats, prior: Floats, sd: Floats) -> Floats:
-    """Of each of `users`, who ascend, by `posterior_mean`; prior: shape (users, size), as the result."""
+    """`posterior_mean` of each of `users`, who ascend. prior: shape (users, size), as the result."""
     starts, ends = (np.searchsorted(views.user, users, side=side) for side in ("left", "right"))
     return np.array(
         [

@@ -21,7 +21,7 @@ from pipeline.measures.curves import Bins, calibration_bins, lift_bins
 
 HIT_RATE = "HitRate@5"
 Importance = Mapping[str, tuple[float, ...]]
-"""Per cent by column, one figure a world."""
+"""Per cent by column, one figure per world."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
@@ -68,7 +68,7 @@ def pooled(judgements: list[Judgement]) -> Judgement:
 def _joined(
     one: Mapping[Key, Value], two: Mapping[Key, Value], join: Callable[[Value, Value], Value]
 ) -> dict[Key, Value]:
-    """What only one of both has stays as it is."""
+    """What only one of the two has stays as it is."""
     both = {key: join(value, two[key]) if key in two else value for key, value in one.items()}
     return both | {key: value for key, value in two.items() if key not in one}
 

@@ -1,6 +1,6 @@
 """Offline HitRate@5 over posts that users viewed in a test window, for models and the baselines they must beat.
 
-Features are as of the cut, where the window begins; whoever has fewer than six views there is not judged.
+Features are as of the cut, where the window begins; users with fewer than six views there are not judged.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> F
 def network_and_model_scores(
     feed: Feed, viewed: Viewed, cut: datetime, name: str, scorer: Scorer
 ) -> Mapping[str, Floats]:
-    """Of the model, and before it of its network by itself, with no trees, where it has one. In one pass.
+    """Of the model, preceded by its network alone, without trees, where it has one. In one pass.
 
     Raises LentaError for a model that has seen the window.
     """

@@ -32,7 +32,7 @@ from pipeline.errors import LentaError
 from pipeline.measures.accuracy import Estimate, Floats, K, percentiles, resampled_means
 
 MOST_USERS = 20_000
-"""Of more a sample: each is ranked as a request is."""
+"""Of more users a sample is taken: each is ranked as a request would be."""
 SHIFTS = np.hstack([-30.0, np.linspace(-3.0, 3.0, 61), 30.0])
 """Of log-odds: the hit probability's constant is interpolated among them. At the ends nothing or all is liked."""
 
@@ -56,7 +56,7 @@ class Logged:
         return np.bincount(self.user, minlength=len(self.users)).astype(np.float64)
 
     def rate(self, rng: np.random.Generator) -> Estimate:
-        """Likes a view of the feed as it was."""
+        """Likes per view of the feed as it was."""
         sums = np.column_stack([self.views, np.bincount(self.user, self.liked, len(self.users))])
         drawn = resampled_means(sums, rng)
         return percentiles(float(self.liked.mean()), drawn[:, 1] / drawn[:, 0])

@@ -1,4 +1,4 @@
-"""The report of a judgement: one HTML file that needs nothing else."""
+"""The report of a judgement: one self-contained HTML file."""
 
 from __future__ import annotations
 

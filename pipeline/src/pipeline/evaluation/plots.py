@@ -29,7 +29,7 @@ VARIABLES = {
     "#050505": "--test",
     "#060606": "--best",
 }
-"""What the figures are drawn in, and the page's variable that takes its place."""
+"""Colours that the figures are drawn in, and the page's variables that take their place."""
 INK, FAINT, LINE, CONTROL, TEST, BEST = VARIABLES
 COLOURS = {POPULAR: FAINT, "control": CONTROL, "test": TEST, CEILING: BEST, ORACLE: INK}
 MARKS = {POPULAR: "s", "control": "o", "test": "D", CEILING: "^", ORACLE: "|"}
@@ -85,14 +85,14 @@ def lift_plot(lift: Mapping[str, Bins]) -> str:
             share = 100 * np.cumsum(bins.rows) / bins.rows.sum()
             axes.plot(share, bins.lift, color=COLOURS[name], label=name, linestyle="--" if name == CEILING else "-")
         axes.axhline(1, color=FAINT, linewidth=1)
-        axes.set_xlabel("the best so many per cent of each user's list")
-        axes.set_ylabel("likes a view, as multiple of the mean")
+        axes.set_xlabel("the best x per cent of each user's list")
+        axes.set_ylabel("likes per view, as a multiple of the mean")
         axes.legend()
         return _svg(figure, "Lift curves")
 
 
 def calibration_plot(calibration: Mapping[str, Bins]) -> str:
-    """With binomial errors of what came."""
+    """With binomial errors of the observed rate."""
     with rc_context(STYLE):
         figure, (axes,) = _figure(3.6)
         ends: list[float] = [0.0]
@@ -109,9 +109,9 @@ def calibration_plot(calibration: Mapping[str, Bins]) -> str:
             color=FAINT,
             linewidth=1,
             linestyle=(0, (4, 3)),
-            label="as said, so it comes",
+            label="perfectly calibrated",
         )
-        axes.set_xlabel("probability of a like that the model says")
+        axes.set_xlabel("predicted probability of a like")
         axes.set_ylabel("share that was liked")
         axes.legend()
         return _svg(figure, "Calibration by tenths of the score")

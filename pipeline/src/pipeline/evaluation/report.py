@@ -18,9 +18,9 @@ from pipeline.measures.accuracy import Estimate
 SEED = 0
 PAIRS = [(name, POPULAR) for name in GROUPS] + [("test", "control")]
 NOT_CAUGHT = {RANDOM, POPULAR, ORACLE}
-"""Of these a captured lift says nothing."""
+"""For these a captured lift says nothing."""
 SHOWN = (POPULAR, *GROUPS, ORACLE)
-"""The rungs that a table by segment has room for."""
+"""The rungs that a table by segment has room to show."""
 
 
 def rungs(ladder: Ladder) -> dict[str, Rung]:
@@ -29,7 +29,7 @@ def rungs(ladder: Ladder) -> dict[str, Rung]:
 
 
 def differences(ladder: Ladder) -> Iterator[tuple[str, str, Estimate]]:
-    """The paired differences that matter, of those that the ladder has."""
+    """The paired differences that matter, as far as the ladder has them."""
     rng = np.random.default_rng(SEED)
     for name, base in PAIRS:
         if name in ladder.hits and base in ladder.hits:
@@ -100,7 +100,7 @@ def segments_table(judgement: Judgement) -> Table:
 
 
 def alarm_lines(judgement: Judgement) -> Iterator[str]:
-    """One a model, with a figure a world."""
+    """One line per model, with a figure for each world."""
     for name in dict.fromkeys(alarm.model for alarm in judgement.alarms):
         own = [alarm for alarm in judgement.alarms if alarm.model == name]
         train, test = (

@@ -1,4 +1,4 @@
-"""Parts of the rows that users are judged by: each is ranked by itself, by whoever has enough rows there."""
+"""Parts of the rows that users are judged by: each is ranked by itself, for users with enough rows there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a policy would truly get on a simulated world. Reads the world's truth: for judging alone."""
+"""What a policy would really get on a simulated world. Reads the world's truth: for judging alone."""
 
 from __future__ import annotations
 

@@ -149,7 +149,7 @@ def percentiles(value: float, draws: Floats) -> Estimate:
 
 
 def bootstrap(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:
-    """Percentile bootstrap of the mean. values: one a user, at least one."""
+    """Percentile bootstrap of the mean. values: one per user, at least one."""
     drawn = resampled_means(values[:, None], rng, draws)[:, 0]
     return percentiles(float(values.mean()), drawn)
 

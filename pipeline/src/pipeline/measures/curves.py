@@ -40,7 +40,7 @@ class Bins:
 
 
 def lift_bins(scores: Floats, users: npt.NDArray[np.integer], liked: npt.NDArray[np.bool_]) -> Bins:
-    """Rows by where they stand in their own user's list, the best first: a user who likes much moves nothing."""
+    """Rows by their place in their own user's list, the best first: a user who likes a lot shifts nothing."""
     ranking = UserRankings.of(scores, users)
     share = ranking.place / np.repeat(ranking.lengths, ranking.lengths.astype(np.intp))
     return Bins.of((share * LIFT_BINS).astype(np.intp), LIFT_BINS, np.zeros(len(share)), liked[ranking.order])

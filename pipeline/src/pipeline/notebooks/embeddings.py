@@ -22,7 +22,7 @@ from pipeline.dataset.sampling import learn_from, training_requests
 DIMENSIONS = 64
 """As ranker-test's texts."""
 THEMES = 6
-"""Sub-themes that are looked for in each topic."""
+"""How many sub-themes are sought in each topic."""
 LEAST_POSTS = 12
 """A topic with fewer has no sub-themes."""
 NAMING_WORDS = 2
@@ -160,7 +160,7 @@ def likes_by_similarity(vectors: Matrix, examples: Examples) -> pd.DataFrame:
 
 
 def _user_rates(examples: Examples) -> Floats:
-    """Of each row the mean like rate of its user over all rows."""
+    """For each row the mean like rate of its user over all rows."""
     users, place = np.unique(examples.user, return_inverse=True)
     rate = np.bincount(place, examples.clicked, len(users)) / np.bincount(place, minlength=len(users))
     return np.asarray(rate[place])

@@ -1,4 +1,4 @@
-"""The figures of the data's story. Rates are likes a view, bars their binomial 95 % intervals."""
+"""The figures of the data's story. Rates are likes per view, bars their binomial 95 % intervals."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_SHARE = 0.002
 
 
 def rates(counts: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Likes a view and half of the interval; shape (rows,) both."""
+    """Likes per view and half of the interval; shape (rows,) both."""
     views = np.maximum(counts["views"].to_numpy(np.float64), 1.0)
     rate = counts["likes"].to_numpy(np.float64) / views
     return rate, 1.96 * np.sqrt(rate * (1 - rate) / views)
@@ -69,14 +69,14 @@ def activity_figure(users: pd.DataFrame, posts: pd.DataFrame, seed: int = 0) -> 
     axes[0].set(title="Views of a user", xlabel="views", ylabel="users")
     for panel, name, counts in zip(axes[1:], ("user", "post"), (users, posts), strict=True):
         _spread(panel, counts, rng)
-        panel.set(title=f"Like rate of a {name}", xlabel="likes a view", ylabel=f"{name}s")
+        panel.set(title=f"Like rate of a {name}", xlabel="likes per view", ylabel=f"{name}s")
         panel.xaxis.set_major_formatter(WHOLE_PERCENT)
     axes[1].legend(loc="upper right", fontsize=9)
     return figure
 
 
 def _spread(axes: Axes, counts: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Of whoever has the views to tell: at least a quarter of the median."""
+    """Of those with enough views to tell: at least a quarter of the median."""
     kept = counts[counts["views"] >= counts["views"].median() / 4]
     views, likes = kept["views"].to_numpy(np.int64), kept["likes"].to_numpy(np.float64)
     bins = np.linspace(0, float(np.quantile(likes / views, 0.995)) * 1.15, 36)
@@ -114,7 +114,7 @@ def moment_figure(places: pd.DataFrame, hours: pd.DataFrame) -> Figure:
     _rate_line(axes[0], places["place"], places)
     busy = hours[hours["views"] >= LEAST_SHARE * hours["views"].sum()]
     _rate_line(axes[1], range(24), busy.set_index("hour").reindex(range(24)))
-    axes[0].set(title="By place in the session", xlabel="view number", ylabel="likes a view")
+    axes[0].set(title="By place in the session", xlabel="view number", ylabel="likes per view")
     axes[1].set(title="By hour (UTC)", xlabel="hour")
     axes[1].set_xticks(range(0, 25, 4))
     top = max(panel.get_ylim()[1] for panel in axes)
@@ -154,7 +154,7 @@ def taste_by_age_figure(counts: pd.DataFrame) -> Figure:
     axes.set_xticks(range(lift.shape[1]), [str(name) for name in views.columns])
     axes.set_yticks(range(lift.shape[0]), [str(name) for name in views.index])
     axes.grid(visible=False)
-    axes.set_title("Taste for a topic by age: likes a view against what age and topic alone would give")
+    axes.set_title("Taste for a topic by age: likes per view against what age and topic alone would give")
     figure.colorbar(image, format=WHOLE_PERCENT, shrink=0.9)
     return figure
 

@@ -1,4 +1,4 @@
-"""The tables that a notebook tells of."""
+"""The tables that a notebook is about."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def topic_map(feed: Feed, places: Floats) -> Figure:
 
 @styled
 def theme_maps(feed: Feed, places: Floats, themes: Themes, columns: int = 2) -> Figure:
-    """One panel a topic: its part of the map, its sub-themes by colour, with the words that name them."""
+    """One panel per topic: its part of the map, its sub-themes by colour, with the words that name them."""
     topics = list(dict.fromkeys(themes.topic.tolist()))
     figure, panels = figure_of(len(topics), 3.3 * -(-len(topics) // columns), columns)
     for axes, topic in zip(panels, topics, strict=True):
@@ -97,7 +97,7 @@ def similarity_figure(tenths: pd.DataFrame) -> Figure:
     """tenths: of `embeddings.likes_by_similarity`."""
     figure, (axes,) = figure_of(1, 3.4)
     rate, half = rates(tenths)
-    axes.errorbar(tenths["similarity"], rate, yerr=half, color=MAIN, marker="o", capsize=3, label="likes a view")
+    axes.errorbar(tenths["similarity"], rate, yerr=half, color=MAIN, marker="o", capsize=3, label="likes per view")
     axes.plot(
         tenths["similarity"], tenths["expected"], color=ACCENT, linestyle="--", label="by the users' own rates alone"
     )

@@ -1,4 +1,4 @@
-"""What the feed holds, summed up: each function answers one question with a small frame. Times are UTC."""
+"""What is in the feed: each function answers one question with a small frame. Times are UTC."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NEW_SESSION_SECONDS = 1_800
 """A longer silence than this begins a new session."""
 DAY = 86_400 * MICROSECONDS
 BORN_AFTER_DAYS = 7
-"""A post first shown earlier than this after the feed's start may be older than the feed."""
+"""A post first shown less than this after the feed's start may be older than the feed."""
 AGE_EDGES = (0, 1, 2, 4, 7, 11, 16, 23, 32, 45)
 """Of a post, in days."""
 _RATED = "count(*) AS views, sum(clicked::INT) AS likes"
 
 
 def sizes(feed: Feed) -> pd.Series[str]:
-    """How much there is of what."""
+    """How much of everything there is."""
     (likes, repeated, shown), *_ = feed.database.execute(
         "SELECT count(*) FILTER (WHERE is_like), count(*) FILTER (WHERE NOT is_like) "
         "- count(DISTINCT (user_id, post_id)) FILTER (WHERE NOT is_like), "
@@ -34,7 +34,7 @@ def sizes(feed: Feed) -> pd.Series[str]:
             "posts ever shown": f"{shown:,}",
             "views": f"{feed.views:,}",
             "likes": f"{likes:,}",
-            "likes a view": f"{likes / views:.3f}",
+            "likes per view": f"{likes / views:.3f}",
             "views of a post seen before": f"{repeated / views:.1%}",
             "from": f"{feed.first:%Y-%m-%d %H:%M}",
             "until": f"{feed.until:%Y-%m-%d %H:%M}",
@@ -44,17 +44,17 @@ def sizes(feed: Feed) -> pd.Series[str]:
 
 
 def people(feed: Feed) -> pd.DataFrame:
-    """One row a profile; what is missing is NaN or None."""
+    """One row per profile; missing values are NaN or None."""
     return feed.database.execute("SELECT * FROM people ORDER BY user_id").df()
 
 
 def by_user(feed: Feed) -> pd.DataFrame:
-    """views and likes, one row a user who viewed anything."""
+    """views and likes, one row per user who viewed anything."""
     return _asked(feed, f"SELECT user_id, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1 ORDER BY 1")
 
 
 def by_post(feed: Feed) -> pd.DataFrame:
-    """topic, views and likes, one row a post that was shown."""
+    """topic, views and likes, one row per post that was shown."""
     return _asked(feed, f"SELECT post_id, topic, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1, 2 ORDER BY 1")
 
 

@@ -57,7 +57,7 @@ def _twin(candidate: Scorer, days: Days, steps: Steps) -> Scorer:
 
 @contextmanager
 def in_service(store: ModelStore, name: str, steps: Steps) -> Iterator[Scorer | None]:
-    """None where nothing is, or nothing that can be opened."""
+    """None where no model is in service, or none that can be opened."""
     with ExitStack() as stack:
         try:
             serving = stack.enter_context(scorer_of(store, name)) if store.current(name) else None
@@ -68,7 +68,7 @@ def in_service(store: ModelStore, name: str, steps: Steps) -> Iterator[Scorer | 
 
 
 def days_to_compare(tables: Tables, serving: Scorer, steps: Steps) -> Days | None:
-    """None, and a line that says so, where there are none."""
+    """None where there are none, with a line that says so."""
     days = unseen_days(tables, serving.manifest)
     if days is None:
         _not_compared(steps, f"no user has six views since {name_of(serving.manifest)} was trained")

@@ -51,7 +51,7 @@ class Begun(BaseModel):
 
     @classmethod
     def read(cls, file: Path) -> Begun | None:
-        """None where there is none that this build reads."""
+        """None where there is none that this version can read."""
         try:
             return cls.model_validate_json(file.read_bytes())
         except (FileNotFoundError, ValueError):

@@ -1,4 +1,4 @@
-"""Where the servers' programs are: on PATH in a sufficient version, else in the wheels that `make up` installs."""
+"""Where the servers' programs are: on PATH if recent enough, else in the wheels that `make up` installs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class PostgresPrograms:
     folder: Path
     """Holds initdb, pg_ctl and postgres."""
     wheel: tuple[Path, ...] = ()
-    """Where they came from a wheel: its folders, siblings' places kept, without which they don't run elsewhere."""
+    """If they came from a wheel: its folders, which must stay siblings for the programs to run elsewhere."""
 
 
 def postgres_programs() -> PostgresPrograms:

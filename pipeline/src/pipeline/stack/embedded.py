@@ -29,7 +29,7 @@ class Servers:
 
 
 def start_servers(home: Home, processes: Processes) -> Servers:
-    """Starts what does not run. `processes` then holds what is ours.
+    """Starts what is not running. `processes` then holds what is ours.
 
     Raises LentaError when one does not start, or when the user's own does not answer.
     """
@@ -77,7 +77,7 @@ def _start(name: str, home: Home, processes: Processes, start: Callable[[int], R
 
 
 def _stop_postgres(home: Home, process: Process) -> None:
-    """Fast: it does not wait for its clients to go."""
+    """A fast shutdown: it does not wait for its clients to leave."""
     try:
         Postgres(home.postgres).stop()
     except subprocess.CalledProcessError:

@@ -1,4 +1,4 @@
-"""Brings the platform up and down. Up is idempotent: it does what is missing and touches nothing else."""
+"""Brings the platform up and down. `up` is idempotent: it does what is missing and touches nothing else."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
 
 
 def down(home: Home, steps: Steps, *, clean: bool = False) -> list[str]:
-    """Stops what `up` has started, and nothing else; the names. clean: removes the data too."""
+    """Stops what `up` has started, and nothing else; returns the names. clean: removes the data too."""
     if not home.root.exists():
         return []
     with home.alone():

@@ -14,7 +14,7 @@ from pipeline.stack.detached import start_detached
 from pipeline.stack.servers import stop_process
 
 CLOCK_TOLERANCE = 2.0
-"""Seconds by which a start time read twice may differ (the system derives it from its boot time)."""
+"""By how many seconds two readings of one start time may differ (the system derives it from its boot time)."""
 
 
 class Process(BaseModel):
@@ -49,7 +49,7 @@ class Process(BaseModel):
 
 
 class Processes(BaseModel):
-    """All of them, by name; the file is written at every change."""
+    """All of them, by name; every change is written to the file."""
 
     model_config = ConfigDict(extra="forbid")
 

@@ -1,4 +1,4 @@
-"""Whether a service is ready, and if not, why."""
+"""Whether a service is ready, and if not, why not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real Postgres and a real Redis-protocol server in a folder of ours, on 127.0.0.1.
+"""A real Postgres and a real Redis-protocol server in our own folder, on 127.0.0.1.
 
 Postgres refuses to run as root; there it runs as `postgres` or `nobody`. Where that user cannot reach the
 folder or the programs (a checkout under /root), they lie under /var/tmp instead: nobody's permissions are changed.

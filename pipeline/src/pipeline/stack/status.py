@@ -1,4 +1,4 @@
-"""What runs of the platform, and how it is."""
+"""Which parts of the platform are running, and in what state."""
 
 from __future__ import annotations
 

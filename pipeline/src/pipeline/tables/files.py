@@ -63,7 +63,7 @@ class TableFile:
         return f"SELECT {', '.join(self._value(column) for column in self.table.columns)} FROM {self.source.scan}"
 
     def rows(self) -> str:
-        """A query of what counts: of several users or posts with one id the last, of equal feed rows one."""
+        """A query of the rows that count: the last of users or posts with one id, one of several equal feed rows."""
         if self.table is FEED:
             return (
                 "SELECT DISTINCT timestamp, user_id, post_id, action, "
@@ -79,7 +79,7 @@ class TableFile:
         return f'"{self._named[column.name]}"'
 
     def _is_typed(self, column: Column) -> bool:
-        """Whether the file says that it is a whole number or a time: no text to look into."""
+        """Whether the file declares it a whole number or a time, so that no text needs parsing."""
         type_ = self._types[self._named[column.name]]
         return type_ == "TIMESTAMP" if column.type == "TIMESTAMP" else column.type != "VARCHAR" and type_ in WHOLE
 

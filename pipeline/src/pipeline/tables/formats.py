@@ -100,7 +100,7 @@ class FilePattern:
 
 
 def find(folder: Path, table: str) -> FilePattern:
-    """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is not there or there twice."""
+    """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is missing, or there twice."""
     paths = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
     if (folder / table).is_dir() and list((folder / table).glob("*.parquet")):
         paths.append(folder / table)

@@ -25,7 +25,7 @@ class Source(BaseModel):
     world: str | None = None
     seed: int | None = None
     end: date | None = None
-    """The world's last day is the one before."""
+    """The world's last day is the day before."""
     files: str | None = None
     """Names, sizes and times of a folder's files, hashed: a changed file is other data."""
 

@@ -1,4 +1,4 @@
-"""From files into Postgres: checked first, then copied as Arrow batches, one transaction a table."""
+"""From files into Postgres: checked first, then copied as Arrow batches, one transaction per table."""
 
 from __future__ import annotations
 
@@ -154,7 +154,7 @@ def _copy_feed(copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor) -> None
 
 @dataclass
 class _Copy:
-    """Copies query results, and tells how far of `total` rows it is."""
+    """Copies query results, and reports progress out of `total` rows."""
 
     database: duckdb.DuckDBPyConnection
     total: int

@@ -1,4 +1,4 @@
-"""Plays the schedule: in the order of the platform's time, many users at once, each one after the other."""
+"""Plays the schedule in the order of the platform's time: many users at once, each user's requests in sequence."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from pipeline.world.feed import GAP_SECONDS, LIKE_AFTER_SECONDS
 STEP_SECONDS = 0.02
 """Real time between two looks at the clock, and so between two batches of events."""
 LATEST, STRAINED = 200, 0.02
-"""Of so many answers, this share may be degraded before the clock is slowed."""
+"""This share of the latest answers may be degraded before the clock is slowed."""
 PAIRED = 20
 """One request in so many is judged with both models' answers."""
 
 Label = Callable[[int, Slate], str]
-"""Under which name an answer to a user counts."""
+"""The name under which an answer to a user counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class Player:
 
     @property
     def _strained(self) -> bool:
-        """Whether too many of the latest answers were degraded: then it is the platform that cannot keep up."""
+        """Whether too many of the latest answers were degraded, which means that the platform cannot keep up."""
         return len(self._latest) == LATEST and sum(self._latest) > LATEST * STRAINED
 
     def _keep_pace(self, due: datetime) -> None:

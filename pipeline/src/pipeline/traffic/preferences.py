@@ -39,7 +39,7 @@ class Minds:
         return np.asarray((_WEIGHTS / _WEIGHTS.sum()) @ sigmoid(odds + noise))
 
     def views(self, user: int, posts: Sequence[int], at: datetime, place: int) -> npt.NDArray[np.bool_]:
-        """Which of them the user likes now, and will not like again."""
+        """Which of them the user likes now (and will not like again)."""
         odds = self._odds(user, posts, at, place)
         noise = self._rng.normal(0, self._truth.spec.noise_sd, len(odds))
         liked = self._rng.random(len(odds)) < sigmoid(odds + noise)
@@ -58,5 +58,5 @@ class Minds:
 
 
 def hit_chance(chances: Floats) -> float:
-    """Of at least one like."""
+    """The chance of at least one like."""
     return float(1 - np.prod(1 - chances))

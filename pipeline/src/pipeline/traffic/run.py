@@ -117,8 +117,9 @@ def _changes(home: Home, before: Sequence[Experiment]) -> list[tuple[str, Change
 
 
 def label_of(running: Sequence[Experiment], pace: Pace) -> Label:
-    """The group to which a user was assigned, with the experiment where several decide what is seen. Who is not
-    enrolled, or sees a draft of both rankers, is named so."""
+    """The group to which a user was assigned, with the experiment where several decide what is seen.
+
+    Users who are not enrolled, or see a draft of both rankers, are labelled so."""
     seen = [experiment for experiment in running if experiment.plan.is_seen]
 
     def label(user: int, slate: Slate) -> str:

@@ -1,4 +1,4 @@
-"""What happened: by whom an answer counts, and what the truth says of it."""
+"""What happened: which group an answer counts for, and what the truth says of it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Tally:
 
     @property
     def true_difference(self) -> tuple[float, float, float] | None:
-        """Test less control on the same requests, with a normal 95 % interval; None for fewer than two."""
+        """Test minus control on the same requests, with a normal 95 % interval; None for fewer than two."""
         if len(self.pairs) < 2:
             return None
         differences = np.array([test - control for control, test in self.pairs])

@@ -92,7 +92,7 @@ def require_space(spec: WorldSpec, out: Path) -> None:
 
 
 def make_room(out: Path, replace: bool) -> None:
-    """Leaves an empty folder. replace: a simulated world that is there is removed, and nothing else ever is.
+    """Leaves an empty folder. replace: removes a simulated world that is there, and never anything else.
 
     Raises LentaError.
     """
@@ -113,7 +113,7 @@ def make_room(out: Path, replace: bool) -> None:
 
 
 def _is_world(folder: Path) -> bool:
-    """Whether the truth is there, and nothing that `simulate` does not write."""
+    """Whether the truth is there, and nothing but what `simulate` writes."""
     held = [*folder.iterdir(), *(folder / FOLDER).glob("*")]
     names = {path.relative_to(folder).as_posix() for path in held}
     return FILES[-1] in names <= {*FILES, FOLDER} and all(path.is_dir() == (path.name == FOLDER) for path in held)

@@ -1,4 +1,4 @@
-"""What users like: by topic, by sub-theme, and how much at all. Part is in the profile, part is the user's own."""
+"""What users like: by topic, by sub-theme, and overall. Part follows from the profile, part is the user's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AGE_ENDS = (18, 22, 27, 35, 45)
 GROUP_RATES = (0.098, 0.142, 0.142, 0.099, 0.114)
 BIG_CITY_RATE, SMALL_CITY_RATE = 0.147, 0.113
 LEAN_SHARE = 0.7
-"""Of the profile's part of topic taste that the platform's known leanings by age make up."""
+"""The share of the profile's part of topic taste that the platform's known leanings by age make up."""
 
 
 @dataclass(frozen=True)
