@@ -65,7 +65,7 @@ class Project:
         }
 
     def processes(self, service: str, columns: str) -> list[str]:
-        """A line each."""
+        """One line each."""
         container = self.containers()[service]["Id"]
         top = subprocess.run(
             ["docker", "top", container, "-o", columns], capture_output=True, text=True, timeout=30, check=True

@@ -26,9 +26,9 @@ from tests.support.data.small_world import Played, SmallWorld
 
 SEEDS = range(8, 28)
 FEW, MANY = 20, 60
-"""Requests a user."""
+"""Requests per user."""
 VOTERS = 250
-"""Users a world who see interleaved lists."""
+"""Users per world who see interleaved lists."""
 NOW = datetime(2026, 11, 9, tzinfo=UTC)
 ENOUGH = 17
 """Of twenty 95 % intervals. Fewer hold the truth in one run of 63, if the intervals are right."""

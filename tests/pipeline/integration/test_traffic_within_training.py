@@ -22,7 +22,7 @@ CLOCKS = {
     "days_since_like": RECENCY_LIMIT_DAYS,
     "post_age_days": AGE_LIMIT_DAYS,
 }
-"""The features that grow with the time at which is served, and what they grow to."""
+"""The features that grow with the time of serving, and what they grow to."""
 
 Matrix = npt.NDArray[np.float32]
 

@@ -112,7 +112,7 @@ def watched(now: datetime, *, version_of_second: str = "0.1.0", lag: float = 4.0
 
 
 def _serve(one: Process, step: int) -> None:
-    """30 answers a reading; in ten readings test's ranker times out for some."""
+    """30 answers per reading; in ten readings test's ranker times out for some."""
     one.asked += 30
     one.failed += step % 97 == 5
     one.served["control", "control"] += 15
