@@ -51,12 +51,12 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 
 def share_kept(bound: BoundScorer, rows: list[UserRow], now: int) -> float:
     """Of the posts that ranking the whole catalogue puts first for each user, those that both stages give too."""
-    everything, found, asked = len(bound.catalogue), 0, 0
+    everything, kept, asked = len(bound.catalogue), 0, 0
     for row in rows:
         full = bound.rank(row, now, 5, kept=everything)[0]
-        found += len(np.intersect1d(full, bound.rank(row, now, 5)[0]))
+        kept += len(np.intersect1d(full, bound.rank(row, now, 5)[0]))
         asked += len(full)
-    return found / asked
+    return kept / asked
 
 
 @pytest.mark.timeout(3_600)

@@ -1,4 +1,7 @@
-"""Both models against most popular on five demo worlds; minutes. On demand: `pytest tests/benchmarks/bench_models.py -s`."""
+"""Both models against most popular on five demo worlds; takes minutes.
+
+On demand: `pytest tests/benchmarks/bench_models.py -s`.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ END = date(2026, 11, 24)
 
 @pytest.fixture(scope="module")
 def all_users() -> Ladder:
-    found = pooled([judge_fresh("demo", seed, END) for seed in SEEDS]).ladder
-    Console(width=140).print(as_table(found, f"demo worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}"))
-    return found
+    ladder = pooled([judge_fresh("demo", seed, END) for seed in SEEDS]).ladder
+    Console(width=140).print(as_table(ladder, f"demo worlds, seeds {SEEDS.start} to {SEEDS.stop - 1}"))
+    return ladder
 
 
 @pytest.mark.timeout(3_600)

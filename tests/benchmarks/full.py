@@ -1,8 +1,8 @@
 """The offline side at the platform's full size: 163,205 users, 7,023 posts, 76 million rows. `make full`.
 
-Each step is a process of its own, as a user would run it, timed and watched for its memory beside that of Postgres. Prints a
-table for docs/benchmarks.md, and fails when a bar is broken. Killed, it goes on with the step that it was at; `--world tiny` tries
-the script itself.
+Each step is a process of its own, as a user would run it, timed and watched for its memory beside that of Postgres.
+Prints a table for docs/benchmarks.md, and fails when a bar is broken. Killed, it resumes with the step it was at;
+`--world tiny` tries out the script itself.
 """
 
 from __future__ import annotations
@@ -179,7 +179,8 @@ def main() -> None:
 def table(done: Sequence[tuple[Step, Done]]) -> str:
     lines = ["| step | time | at most | its own memory | Postgres, all processes |", "|---|---|---|---|---|"]
     lines += [
-        f"| {step.name} | {one.seconds:.0f} s | {step.seconds:.0f} s | {one.own_memory:,.0f} MB | {one.postgres_memory:,.0f} MB |"
+        f"| {step.name} | {one.seconds:.0f} s | {step.seconds:.0f} s | {one.own_memory:,.0f} MB "
+        f"| {one.postgres_memory:,.0f} MB |"
         for step, one in done
     ]
     generation = max(one.redis_memory for _, one in done)

@@ -1,7 +1,7 @@
-"""Five thousand events a second in batches of a hundred, over HTTP, and how long after a like the user's counts have changed.
+"""Five thousand events a second in batches of a hundred, over HTTP, and how soon after a like the counts have changed.
 
-Everything on this machine: Postgres, Redis, feature-service and ingest as processes of their own, and the senders. Here with
-slack for a busy machine; on demand at full length, with the bars of a quiet one:
+Everything on this machine: Postgres, Redis, feature-service and ingest as processes of their own, and the senders. Here
+with slack for a busy machine; on demand at full length, with the bars of a quiet one:
 
     .venv/bin/python -m tests.benchmarks.test_events_speed 30
 """
@@ -36,14 +36,15 @@ PROBES_A_SECOND = 5
 PATIENCE_SECONDS = 20.0
 
 _FILL = (
-    "INSERT INTO post_text_df SELECT i, 'text ' || i, (ARRAY['covid', 'movie', 'sport'])[1 + i % 3] FROM generate_series(1, :posts) i",
+    "INSERT INTO post_text_df SELECT i, 'text ' || i, (ARRAY['covid', 'movie', 'sport'])[1 + i % 3] "
+    "FROM generate_series(1, :posts) i",
     "INSERT INTO user_data SELECT i, 30, 1, 'Russia', 'Moscow', 0, 'iOS', 'ads' FROM generate_series(1, :users) i",
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Latencies in seconds: of a POST of a batch, and from a like's answer to the changed row. lost: not within patience."""
+    """Latencies in seconds: of a POST of a batch, and from a like's answer to the changed row. lost: not in time."""
 
     events: int
     seconds: float
@@ -135,7 +136,7 @@ class _Load:
         self.events += BATCH
 
     async def _probe(self, user: int) -> None:
-        """A user of whom nobody else speaks likes one post."""
+        """A user that no other event is about likes one post."""
         like = {"key": "p", "user_id": user, "post_id": 1 + user % POSTS, "action": "like"}
         (await self._http.post("/events", json={"events": [like]})).raise_for_status()
         began = time.perf_counter()
@@ -162,10 +163,10 @@ def measure(postgres_url: str, redis_url: str, seconds: float) -> Measured:
             connection.execute(text(statement), {"users": USERS, "posts": POSTS})
     warm(redis_url, postgres_url)
     with _service(postgres_url, redis_url) as url:
-        found = asyncio.run(_measured(url, seconds))
-        _await_ledger(engine, found.events)
+        speed = asyncio.run(_measured(url, seconds))
+        _await_ledger(engine, speed.events)
     engine.dispose()
-    return found
+    return speed
 
 
 def _await_ledger(engine: Engine, events: int) -> None:
@@ -179,10 +180,10 @@ def _await_ledger(engine: Engine, events: int) -> None:
 
 
 def test_five_thousand_events_a_second_are_taken_in_and_counted(postgres_url: str, redis_url: str) -> None:
-    found = measure(postgres_url, redis_url, seconds=8)
-    print(f"\n{found}")
-    assert found.lost == 0
-    assert found.rate > RATE / 5
+    speed = measure(postgres_url, redis_url, seconds=8)
+    print(f"\n{speed}")
+    assert speed.lost == 0
+    assert speed.rate > RATE / 5
 
 
 def main(seconds: float) -> None:
@@ -190,9 +191,9 @@ def main(seconds: float) -> None:
         postgres_url = stack.enter_context(running_postgres(Path(folder) / "postgres"))
         redis_url = stack.enter_context(running_redis(Path(folder) / "redis"))
         migrate(postgres_url)
-        found = measure(postgres_url, redis_url, seconds)
-    print(found)
-    if found.lost or np.percentile(found.seen, 99) > 2:
+        speed = measure(postgres_url, redis_url, seconds)
+    print(speed)
+    if speed.lost or np.percentile(speed.seen, 99) > 2:
         sys.exit("missed: counts change within 2 s at the 99th percentile")
 
 

@@ -1,7 +1,7 @@
 """What an exposure costs a request: enrolled users against others, in turns, over the real feature-service and Redis.
 
 Both ways are a row, a ranking by a ranker that does nothing, and the texts of five posts; an enrolled user's answer is
-appended to the log before it leaves, and his assignment goes out beside it. `/livez`, asked in the same turns, says how
+appended to the log before it leaves, and the assignment goes out beside it. `/livez`, asked in the same turns, says how
 busy the machine is. `make benchmark` prints the table.
 """
 
@@ -31,7 +31,7 @@ from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, fe
 from tests.support.platforms.gateway_stage import until
 
 UNDISTURBED = 0.1
-"""The quantile that is held to the bar: requests that no other work on the machine held up, a quiet machine's median."""
+"""The quantile that is held to the bar: requests that no other work held up, which on a quiet machine is the median."""
 TURNS, WARM_UP = 1_000, 100
 MOST_MS, LIVEZ_MS = 0.5, 0.34
 """The bar, and what `/livez` takes on the quiet machine for which it stands: on a busier one it is as much higher."""
@@ -78,9 +78,9 @@ def _is_ready(http: httpx.Client) -> bool:
 def _only(http: httpx.Client, name: str, plan: Plan) -> None:
     """Makes it the one experiment that runs, and waits until the gateway follows."""
     admin, reason = {API_KEY: "admin"}, "a benchmark"
-    for found in http.get("/experiments", headers=admin).raise_for_status().json():
+    for line in http.get("/experiments", headers=admin).raise_for_status().json():
         stop = {"state": "stopped", "reason": reason}
-        http.put(f"/experiments/{found['name']}", json=stop, headers=admin).raise_for_status()
+        http.put(f"/experiments/{line['name']}", json=stop, headers=admin).raise_for_status()
     body = {"plan": plan.model_dump(mode="json"), "state": "running", "reason": reason}
     http.put(f"/experiments/{name}", json=body, headers=admin).raise_for_status()
     time.sleep(2.5)

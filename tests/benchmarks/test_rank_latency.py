@@ -36,7 +36,7 @@ OF_USER = SCHEMA.index("topic")
 
 @dataclass(frozen=True)
 class WideEncoder:
-    """Wider than either model: post vectors, some of their coordinates as they are, and the likeness to what was liked."""
+    """Wider than either model: post vectors, some of their coordinates as columns, and similarity to what was liked."""
 
     columns: tuple[str, ...] = (*(f"text_{place}" for place in range(TEXT_COLUMNS)), "taste")
     base: tuple[str, ...] = ("post_rate",)
@@ -108,9 +108,9 @@ def seconds(ranker: Ranker) -> Mapping[str, npt.NDArray[np.float64]]:
             started = time.perf_counter()
             way(rows[turn % USERS])
             taken[name].append(time.perf_counter() - started)
-    found = {name: np.array(times[ROUNDS // 10 :]) for name, times in taken.items()}
-    _show(found)
-    return found
+    measured = {name: np.array(times[ROUNDS // 10 :]) for name, times in taken.items()}
+    _show(measured)
+    return measured
 
 
 def _in_a_frame(trees: CatBoost, posts: pd.DataFrame, row: UserRow) -> list[int]:

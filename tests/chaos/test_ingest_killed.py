@@ -1,4 +1,4 @@
-"""Ingest dies between any two of its steps; whoever comes next loses nothing and counts nothing twice."""
+"""Ingest dies between any two of its steps; its successor loses nothing and counts nothing twice."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Killed(BaseException):
 
 
 class Fuse:
-    """Blows the first time that the named seam is reached."""
+    """Fails the first time that the named seam is reached."""
 
     def __init__(self, seam: str) -> None:
         self._seam: str | None = seam

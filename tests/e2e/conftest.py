@@ -1,5 +1,7 @@
-"""One running platform for all end-to-end tests, and one browser for a module's pages. A test that breaks a part of the platform
-mends it before it ends."""
+"""One running platform for all end-to-end tests, and one browser for a module's pages.
+
+A test that breaks a part of the platform mends it before it ends.
+"""
 
 from __future__ import annotations
 

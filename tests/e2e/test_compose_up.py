@@ -60,10 +60,12 @@ class Project:
         said = subprocess.run(
             ["docker", "inspect", *ids], capture_output=True, text=True, timeout=30, check=True
         ).stdout
-        return {found["Config"]["Labels"]["com.docker.compose.service"]: found for found in json.loads(said)}
+        return {
+            container["Config"]["Labels"]["com.docker.compose.service"]: container for container in json.loads(said)
+        }
 
     def processes(self, service: str, columns: str) -> list[str]:
-        """A line each."""
+        """One line each."""
         container = self.containers()[service]["Id"]
         top = subprocess.run(
             ["docker", "top", container, "-o", columns], capture_output=True, text=True, timeout=30, check=True
@@ -145,13 +147,13 @@ def test_the_console_shows_its_demo_page(project: Project) -> None:
 
 
 def test_every_container_is_bounded_unprivileged_and_cannot_write_its_image(project: Project) -> None:
-    for name, found in project.containers().items():
-        host = found["HostConfig"]
+    for name, container in project.containers().items():
+        host = container["HostConfig"]
         assert host["Memory"] > 0, name
         assert host["ReadonlyRootfs"] is True, name
         assert host["CapDrop"] == ["ALL"], name
-        assert found["Config"]["User"] not in {"", "0", "root"}, name
-        assert not found["State"]["OOMKilled"], name
+        assert container["Config"]["User"] not in {"", "0", "root"}, name
+        assert not container["State"]["OOMKilled"], name
     assert {name: project.containers()[name]["HostConfig"]["Memory"] // MIB for name in LIMITS} == LIMITS
 
 

@@ -58,13 +58,13 @@ def test_axe_finds_nothing(opened: Opener, state: str) -> None:
     page = opened(STATES[state]).page
     for scheme in ("light", "dark") if state in ("feeds", "refused") else ("light",):
         page.emulate_media(color_scheme=scheme)
-        found = Axe().run(page)
-        assert found.violations_count == 0, found.generate_report()
+        results = Axe().run(page)
+        assert results.violations_count == 0, results.generate_report()
 
 
 def test_axe_finds_nothing_on_a_phone(opened: Opener) -> None:
-    found = Axe().run(opened(STATES["feeds"], PHONE).page)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(opened(STATES["feeds"], PHONE).page)
+    assert results.violations_count == 0, results.generate_report()
 
 
 @pytest.mark.parametrize("state", STATES)

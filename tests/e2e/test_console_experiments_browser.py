@@ -81,8 +81,8 @@ def test_axe_finds_nothing(state: tuple[str, Seen]) -> None:
     dark = name in ("ship", "split-failed", "too-early", "system")
     for scheme in ("light", "dark") if dark else ("light",):
         seen.page.emulate_media(color_scheme=scheme)
-        found = Axe().run(seen.page)
-        assert found.violations_count == 0, found.generate_report()
+        results = Axe().run(seen.page)
+        assert results.violations_count == 0, results.generate_report()
 
 
 def test_a_page_complains_of_nothing_and_stays_at_home(state: tuple[str, Seen], address: str) -> None:
@@ -110,8 +110,10 @@ def test_labels_of_a_chart_do_not_collide(state: tuple[str, Seen]) -> None:
     for size in (DESKTOP, (800, 900), PHONE):
         seen.page.set_viewport_size({"width": size[0], "height": size[1]})
         collisions = seen.page.evaluate(
-            """() => [...document.querySelectorAll("svg")].filter(svg => svg.getBoundingClientRect().width).flatMap(svg => {
-                const texts = [...svg.querySelectorAll("text")].map(text => [text.textContent, text.getBoundingClientRect()]);
+            """() => [...document.querySelectorAll("svg")].filter(svg => svg.getBoundingClientRect().width).flatMap(
+            svg => {
+                const texts = [...svg.querySelectorAll("text")].map(
+                    text => [text.textContent, text.getBoundingClientRect()]);
                 return texts.flatMap(([a, one], i) => texts.slice(i + 1).filter(([, other]) =>
                     one.left < other.right - 1 && other.left < one.right - 1
                     && one.top < other.bottom - 2 && other.top < one.bottom - 2).map(([b]) => `${a} | ${b}`));
@@ -171,18 +173,18 @@ def test_bars_end_where_their_numbers_say(opened: Opener, name: str, size: tuple
     )
     assert len(drawn) == len(STATES[name].metrics)
     for (left, width, start, end, middle), one in zip(drawn, STATES[name].metrics, strict=True):
-        found = one.always_valid
-        assert found is not None
+        interval = one.always_valid
+        assert interval is not None
 
         def place(value: float, left: float = left, width: float = width) -> float:
             return left + width * (min(max(value, -far), far) + far) / (2 * far)
 
         stroke = 1.0
-        assert start == pytest.approx(place(found.low), abs=1 + stroke)
-        assert end == pytest.approx(place(found.high), abs=1 + stroke)
-        assert (middle is None) == (abs(found.estimate) > far)
+        assert start == pytest.approx(place(interval.low), abs=1 + stroke)
+        assert end == pytest.approx(place(interval.high), abs=1 + stroke)
+        assert (middle is None) == (abs(interval.estimate) > far)
         if middle is not None:
-            assert middle == pytest.approx(place(found.estimate), abs=1)
+            assert middle == pytest.approx(place(interval.estimate), abs=1)
 
 
 def test_a_cut_interval_has_an_arrow_and_a_settled_one_is_filled(opened: Opener) -> None:
@@ -232,9 +234,9 @@ def changing(gateway: FakeGateway) -> Iterator[FakeGateway]:
 
 
 def _named(state: str) -> Report:
-    found = STATES[state]
-    experiment = found.experiment.model_copy(update={"name": "changing"})
-    return found.model_copy(update={"experiment": experiment})
+    report = STATES[state]
+    experiment = report.experiment.model_copy(update={"name": "changing"})
+    return report.model_copy(update={"experiment": experiment})
 
 
 def test_a_changed_verdict_is_shown_and_announced(opened: Opener, changing: FakeGateway) -> None:
@@ -322,9 +324,9 @@ def test_the_keyboard_goes_through_the_page_in_reading_order(opened: Opener) -> 
         page.keyboard.press("Tab")
         order.append(re.sub(r"\s+", " ", page.evaluate("document.activeElement.innerText")).strip())
     assert order == [
-        "Skip to the verdict", "lenta", "Demo", "Experiments", "System", "Pause", "Theme: system", "Record the decision",
-        "Edit", "How this is decided", "Hit rate", "Likes per exposure", "Likes per user", "Exposures per user",
-        "Show finer numbers",
+        "Skip to the verdict", "lenta", "Demo", "Experiments", "System", "Pause", "Theme: system",
+        "Record the decision", "Edit", "How this is decided", "Hit rate", "Likes per exposure", "Likes per user",
+        "Exposures per user", "Show finer numbers",
     ]  # fmt: skip
 
 
@@ -365,8 +367,8 @@ def test_a_wrong_key_opens_nothing_and_is_not_shown(opened: Opener) -> None:
 
 
 def test_the_editor_is_whole_for_everybody(editor: Page, opened: Opener) -> None:
-    found = Axe().run(editor)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(editor)
+    assert results.violations_count == 0, results.generate_report()
     for width in (320, 800, 1280):
         editor.set_viewport_size({"width": width, "height": 900})
         assert editor.evaluate("document.documentElement.scrollWidth") <= width
@@ -383,8 +385,8 @@ def test_a_change_is_made_by_hand(editor: Page, gateway: FakeGateway) -> None:
     editor.click(".edit:last-of-type .act .btn")
     editor.wait_for_selector("#confirm")
     assert "About 15,000 users would change model" in editor.inner_text("main")
-    found = Axe().run(editor)
-    assert found.violations_count == 0, found.generate_report()
+    results = Axe().run(editor)
+    assert results.violations_count == 0, results.generate_report()
     editor.fill("#confirm", "hold")
     editor.keyboard.press("Enter")
     editor.wait_for_selector(".verdict")

@@ -54,8 +54,8 @@ def test_the_console_reads_every_service_and_the_experiment(platform: RunningPla
         )
 
     within(UP_AGAIN_SECONDS, all_ready)
-    found = platform.http.get(f"{console}/console/experiments/models.json").json()
-    assert found["report"]["experiment"]["name"] == "models"
+    page = platform.http.get(f"{console}/console/experiments/models.json").json()
+    assert page["report"]["experiment"]["name"] == "models"
     demo = platform.http.get(f"{console}/console/demo.json", params={"user": FIRST_USER}).json()
     assert demo["live"].startswith("Live split would give this user: ")
     assert [len(column["cards"]) for column in demo["columns"]] == [5, 5]

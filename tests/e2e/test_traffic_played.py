@@ -1,5 +1,7 @@
-"""An experiment of simulated users through the whole platform: played, reported, explained. It moves the platform's clock,
-so it comes after the tests that need none."""
+"""An experiment of simulated users through the whole platform: played, reported, explained.
+
+It moves the platform's clock, so it comes after the tests that need none.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def report(platform: RunningPlatform) -> Report:
 def test_it_tells_what_happened_and_what_is_next(platform: RunningPlatform, said: str) -> None:
     assert re.search(r"^control +\d+ +\d+", said, re.MULTILINE)
     assert re.search(r"^test +\d+ +\d+", said, re.MULTILINE)
-    assert "0 posts shown to who had liked them before" in said
+    assert "0 posts shown to users who had liked them before" in said
     assert "True difference, test's ranker less control's" in said
     assert said.rstrip().endswith("Next: lenta experiment report models")
 
@@ -52,13 +54,15 @@ def test_the_clock_has_moved_and_runs_on_as_usual_from_a_full_hour(platform: Run
 
 
 def test_the_report_counts_all_that_was_played(platform: RunningPlatform, said: str) -> None:
-    requests = sum(int(found) for found in re.findall(r"^(?:control|test) +\d+ +(\d+)", said, re.MULTILINE))
+    requests = sum(int(count) for count in re.findall(r"^(?:control|test) +\d+ +(\d+)", said, re.MULTILINE))
     within(60, lambda: sum(group.exposures for group in report(platform).groups) >= requests)
-    found = report(platform)
-    breached = any(guardrail.state == "breached" for guardrail in found.guardrails)  # as on a machine that is too slow
-    assert found.verdict.kind == ("roll_back" if breached else "too_early")
-    assert not found.split.failed
-    assert sum(group.likes for group in found.groups) > 0
+    counted = report(platform)
+    breached = any(
+        guardrail.state == "breached" for guardrail in counted.guardrails
+    )  # as on a machine that is too slow
+    assert counted.verdict.kind == ("roll_back" if breached else "too_early")
+    assert not counted.split.failed
+    assert sum(group.likes for group in counted.groups) > 0
     shown = platform.lenta("experiment", "report", "models").stdout
     assert shown.startswith("Roll back test: " if breached else "Too early: ")
 
@@ -67,10 +71,10 @@ def test_an_answer_is_explained_and_comes_out_again(platform: RunningPlatform, s
     key = platform.recommend(FIRST_USER).headers[REQUEST_ID]
     time.sleep(1)  # until it is in Postgres
     done = platform.lenta("explain", key, "--json")
-    found = json.loads(done.stdout)
-    assert found["ranking"]["is_equal"]
-    assert found["assignment"]["is_equal"]
-    assert len(found["ranking"]["reasons"]) == 5
+    explanation = json.loads(done.stdout)
+    assert explanation["ranking"]["is_equal"]
+    assert explanation["assignment"]["is_equal"]
+    assert len(explanation["ranking"]["reasons"]) == 5
     assert "there is no exposure" in platform.lenta("explain", "nobody-asked", check=False).stderr.lower()
 
 

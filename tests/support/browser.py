@@ -1,4 +1,4 @@
-"""Headless Chromium for tests of pages: one browser a module, a fresh context a page, and what each page did."""
+"""Headless Chromium for tests of pages: one browser per module, a fresh context per page, and what each page did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the checkout lies."""
+"""Where the checkout is."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def _after_prompt(text: str) -> Iterator[str]:
 
 
 def _logical_lines(script: str) -> Iterator[str]:
-    """A command a line: lines that a backslash or an open quote joins are one."""
+    """One command per line: lines that a backslash or an open quote joins are one."""
     waiting = ""
     for line in script.splitlines():
         waiting += line

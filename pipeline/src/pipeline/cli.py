@@ -1,4 +1,4 @@
-"""The `lenta` command: one line a command; the commands live in `pipeline.commands`."""
+"""The `lenta` command: one line per command; the commands live in `pipeline.commands`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the running platform's commands need to know, kept by `lenta up` so that nobody has to type it.
+"""What commands need to know about the running platform, kept by `lenta up` so that nobody has to type it.
 
 A variable of the environment wins over the file. Names: LENTA_POSTGRES_URL, LENTA_REDIS_URL, LENTA_MODEL_URI,
 LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_ADMIN_KEY, LENTA_DATA (the folder that was loaded) and
@@ -23,21 +23,21 @@ def setting(name: str, home: Home | None = None) -> str | None:
 
 def require(name: str, home: Home | None = None) -> str:
     """Raises LentaError naming the variable and what to do."""
-    found = setting(name, home)
-    if found is None:
+    value = setting(name, home)
+    if value is None:
         raise LentaError(f"{name} is not set and no platform was brought up here; run `make up` or set {name}")
-    return found
+    return value
 
 
 def read(home: Home) -> dict[str, str]:
     """Empty before the first `lenta up`. Raises LentaError when the file is broken."""
     try:
-        found = json.loads(home.environment.read_text())
+        values = json.loads(home.environment.read_text())
     except FileNotFoundError:
         return {}
     except ValueError as error:
         raise LentaError(f"{home.environment} is broken ({error}); `make clean` starts afresh") from error
-    return {str(name): str(value) for name, value in found.items()}
+    return {str(name): str(value) for name, value in values.items()}
 
 
 def of_data(source: Source) -> dict[str, str]:

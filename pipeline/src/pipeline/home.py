@@ -66,7 +66,7 @@ class Home:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise LentaError(
-                    f"another `lenta up` or `lenta down` is at work in {self.root}; wait for its end"
+                    f"another `lenta up` or `lenta down` is running in {self.root}; wait for it to finish"
                 ) from error
             yield
 

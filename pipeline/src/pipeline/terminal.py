@@ -1,4 +1,4 @@
-"""What every command says and reads in a terminal: a line a step with a moving bar while it works, times as people write them."""
+"""How commands talk in a terminal: a line per step, with a moving bar while it works; times as people write them."""
 
 from __future__ import annotations
 

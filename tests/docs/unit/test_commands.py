@@ -95,8 +95,8 @@ def _check_pytest(words: tuple[str, ...]) -> None:
 
 
 def _check_python(words: tuple[str, ...]) -> None:
-    assert words[1] == "-m"
-    assert (ROOT / (words[2].replace(".", "/") + ".py")).is_file()
+    path = f"{words[2].replace('.', '/')}.py" if words[1] == "-m" else words[1]
+    assert (ROOT / path).is_file()
 
 
 def _check_docker(words: tuple[str, ...]) -> None:

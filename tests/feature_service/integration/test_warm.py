@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 import redis
 from contracts.records import SEGMENTS, UserRow
-from feature_service.keyspace.connection import REQUIRED, WrongRedisSettings
+from feature_service.keyspace.connection import REQUIRED, WrongRedisSettings, connect_redis
+from feature_service.keyspace.generations import is_warm
 from feature_service.keyspace.keys import BUILDING, GENERATION
 from feature_service.serving.app import create
 from feature_service.settings import Settings
@@ -138,10 +139,12 @@ def test_a_warm_that_fails_leaves_the_generation_in_service(platform: FeaturePla
 
 
 def test_an_empty_platform_can_be_warmed(postgres_url: str, redis_url: str) -> None:
-    report = warm(redis_url, postgres_url, shards=SHARDS)
-    assert (report.users, report.posts) == (0, 0)
-    with redis.Redis.from_url(redis_url) as client:
+    with connect_redis(redis_url) as client:
+        assert not is_warm(client)
+        report = warm(redis_url, postgres_url, shards=SHARDS)
+        assert (report.users, report.posts) == (0, 0)
         assert client.get(GENERATION) == b"1"
+        assert is_warm(client)
 
 
 def test_an_empty_redis_is_not_ready_and_says_what_to_run(postgres_url: str, redis_url: str) -> None:

@@ -1,4 +1,4 @@
-"""What `lenta evaluate` says of a model on a small simulated world: rungs in their order, segments that add up, leaks that ring."""
+"""What `lenta evaluate` says of a model on a small world: rungs in order, segments that add up, leaks that ring."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pipeline.evaluation.ladder import CEILING, ORACLE, POPULAR, WINDOW, check_j
 from pipeline.evaluation.page import as_page
 from pipeline.evaluation.report import as_json
 from pipeline.measures import lists
-from pipeline.measures.accuracy import Ranking
+from pipeline.measures.accuracy import UserRankings
 from pipeline.measures.curves import LIFT_BINS, calibration_bins, lift_bins
 from pipeline.training.fit import fit
 from pipeline.training.models import model_of
@@ -90,7 +90,7 @@ def test_the_posterior_finds_the_taste_that_many_views_show_and_stays_at_its_mea
 def test_what_the_five_best_are_like_by_hand() -> None:
     users = np.repeat([1, 2], 6)
     post = np.array([0, 1, 2, 3, 4, 5, 0, 1, 2, 3, 4, 6])
-    ranking = Ranking.of(-np.tile(np.arange(6.0), 2), users)
+    ranking = UserRankings.of(-np.tile(np.arange(6.0), 2), users)
     assert lists.coverage(post, ranking, 10).tolist() == pytest.approx([0.5, 0.5])
     assert lists.topic_share(post % 2, ranking).tolist() == pytest.approx([0.6, 0.6])
     assert lists.novelty(np.full(8, 9.0), post, ranking).tolist() == pytest.approx([3.0, 3.0])
@@ -99,7 +99,7 @@ def test_what_the_five_best_are_like_by_hand() -> None:
 def test_coverage_counts_each_post_once_however_many_see_it() -> None:
     rng = np.random.default_rng(1)
     users, post = np.repeat(np.arange(50), 8), rng.integers(0, 90, 400)
-    ranking = Ranking.of(rng.random(400), users)
+    ranking = UserRankings.of(rng.random(400), users)
     shown = np.unique(post[ranking.order][ranking.place < 5])
     assert lists.coverage(post[ranking.order], ranking, 100).mean() == pytest.approx(len(shown) / 100)
 
@@ -121,7 +121,7 @@ def test_days_in_which_nobody_liked_one_post_and_not_another_judge_nothing(world
         viewed = viewed_in(whole, CUT, CUT + WINDOW)
     check_judged(viewed)
     for nothing_tells in (np.zeros_like(viewed.liked), np.ones_like(viewed.liked), viewed.user_id % 2 == 0):
-        with pytest.raises(LentaError, match="nobody liked some and not others"):
+        with pytest.raises(LentaError, match="no user liked some posts"):
             check_judged(replace(viewed, liked=nothing_tells))
 
 
@@ -169,14 +169,14 @@ def test_a_feature_that_counts_the_row_s_own_like_rings_the_alarm(world: World) 
     """Asked four minutes late, the user's rate of the topic holds the like that followed the view."""
     requests, clicked = training_requests(world.feed, 0, ROWS)
     feature = SCHEMA.index("user_topic_by_post")
-    found: list[Auc] = []
+    aucs: list[Auc] = []
     for minutes in (0, 4):
         history = History(world.feed)
         late = requests.time + minutes * 60 * MICROSECONDS
         history.ask(Requests(requests.user_id, requests.post_id, late))
         scores = np.concatenate([batch.features()[:, feature] for batch in history.batches()])
-        found.append(Auc.of(scores.astype(np.float64), clicked))
-    honest, leaked = found
+        aucs.append(Auc.of(scores.astype(np.float64), clicked))
+    honest, leaked = aucs
     test = world.judgement.alarms[0].test
     assert not Alarm("honest", honest, test).rings
     assert Alarm("leaked", leaked, test).rings

@@ -1,4 +1,4 @@
-"""The import: accepts what dumps look like, refuses what is broken by file, line and column, and loads all or nothing."""
+"""The import: accepts real-life dumps, refuses what is broken by file, line and column, and loads all or nothing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pyarrow.parquet as pq
 import pytest
 from feature_service.database.engine import connect
 from pipeline.errors import LentaError
-from pipeline.tables.files import read_feed
 from pipeline.tables.to_postgres import ImportReport, import_tables
 from sqlalchemy import Engine, text
 
@@ -182,11 +181,6 @@ def test_a_truncated_parquet_file_is_refused(folder: Path, postgres_url: str) ->
 def test_a_feed_without_rows_is_loaded(folder: Path, postgres_url: str, engine: Engine) -> None:
     (folder / "feed_data.csv").write_text(FEED.split("\n", maxsplit=1)[0] + "\n")
     assert import_tables(folder, postgres_url).feed_rows == 0
-
-
-def test_the_withheld_rows_can_be_read_from_the_folder(folder: Path) -> None:
-    batches = list(read_feed(folder, since=datetime(2021, 11, 1, tzinfo=UTC)))
-    assert sum(batch.num_rows for batch in batches) == 3
 
 
 def test_rows_in_the_form_of_the_original_platform_are_loaded(

@@ -1,4 +1,4 @@
-"""`lenta import` tells what it found and what it left out."""
+"""`lenta import` reports what it read and what it left out."""
 
 from __future__ import annotations
 

@@ -43,11 +43,11 @@ def test_a_notebook_tells_its_story_in_pictures(name: str, folder: Path, monkeyp
 
 def test_every_view_is_counted_once_by_each_question(folder: Path) -> None:
     with opened(Tables.of_folder(folder)) as feed:
-        for found in (
+        for counts in (
             *(queries.by_user(feed), queries.by_post(feed), queries.by_topic(feed), queries.by_hour(feed)),
             *(queries.by_age_and_topic(feed), queries.by_place(feed, places=10_000)),
         ):
-            assert found["views"].sum() == feed.views
+            assert counts["views"].sum() == feed.views
         assert queries.by_week(feed)["views"].sum() <= feed.views
 
 
@@ -57,8 +57,8 @@ def test_sub_themes_lie_within_their_topics_and_likes_follow_the_text(folder: Pa
         themes = embeddings.themes_of(feed, vectors)
         named = themes.of_post >= 0
         assert (themes.topic[themes.of_post[named]] == feed.posts.topic[named]).all()
-        found = embeddings.likes_by_similarity(vectors, embeddings.examples_of(feed))
-        rate = found["likes"] / found["views"] / found["expected"]
+        tenths = embeddings.likes_by_similarity(vectors, embeddings.examples_of(feed))
+        rate = tenths["likes"] / tenths["views"] / tenths["expected"]
         assert rate.tail(3).mean() > rate.head(3).mean() + 0.1
 
 

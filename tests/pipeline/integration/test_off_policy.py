@@ -1,4 +1,4 @@
-"""What logged views say of a policy that did not serve: right on average, in its interval, and on simulated worlds as the truth has it."""
+"""What logged views say of a policy that did not serve: right on average, and the truth lies in its interval."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ class Feed:
 
 def test_estimates_are_right_on_average_and_intervals_hold_the_truth_as_often_as_they_say() -> None:
     feed, rng = Feed(1), np.random.default_rng(2)
-    found = [value_of(feed.log(rng), feed.slates, rng) for _ in range(60)]
+    values = [value_of(feed.log(rng), feed.slates, rng) for _ in range(60)]
     rate, hits = feed.truth
-    assert np.mean([value.like_rate.value for value in found]) == pytest.approx(rate, abs=0.005)
-    assert np.mean([value.hits.value for value in found]) == pytest.approx(hits, abs=0.01)
-    assert sum(value.like_rate.low <= rate <= value.like_rate.high for value in found) >= 53
-    assert sum(value.hits.low <= hits <= value.hits.high for value in found) >= 53
+    assert np.mean([value.like_rate.value for value in values]) == pytest.approx(rate, abs=0.005)
+    assert np.mean([value.hits.value for value in values]) == pytest.approx(hits, abs=0.01)
+    assert sum(value.like_rate.low <= rate <= value.like_rate.high for value in values) >= 53
+    assert sum(value.hits.low <= hits <= value.hits.high for value in values) >= 53
 
 
 def test_replay_leans_to_what_the_feed_shows_often() -> None:
@@ -84,8 +84,8 @@ def test_where_nothing_was_liked_nobody_is_hit_and_where_everything_was_everybod
     feed = Feed(3)
     for share in (0.0, 1.0):
         logged = replace(feed.log(np.random.default_rng(3)), liked=np.full(USERS * VIEWS, bool(share)))
-        found = value_of(logged, feed.slates, np.random.default_rng(0))
-        for estimate in (found.replay, found.like_rate, found.hits):
+        value = value_of(logged, feed.slates, np.random.default_rng(0))
+        for estimate in (value.replay, value.like_rate, value.hits):
             assert (estimate.low, estimate.value, estimate.high) == pytest.approx((share, share, share), abs=1e-6)
 
 
@@ -135,9 +135,9 @@ def test_policies_are_worth_what_the_truth_says_but_for_one_interval_in_twenty(
 ) -> None:
     inside: list[bool] = []
     for folder in worlds:
-        found = off_policy(folder, CUT, {"control": scorer})
-        for name, value in found.values.items():
-            rate, hits = found.truth[name]
+        estimates = off_policy(folder, CUT, {"control": scorer})
+        for name, value in estimates.values.items():
+            rate, hits = estimates.truth[name]
             inside.append(value.like_rate.low <= rate <= value.like_rate.high)
             inside.append(value.hits.low <= hits <= value.hits.high)
     assert len(inside) == 24
@@ -145,12 +145,12 @@ def test_policies_are_worth_what_the_truth_says_but_for_one_interval_in_twenty(
 
 
 def test_a_model_gets_more_than_the_feed_and_the_table_says_so(worlds: list[Path], scorer: Scorer) -> None:
-    found = off_policy(worlds[0], CUT, {"control": scorer})
-    assert list(found.values) == [POPULAR, "control"]
-    assert found.values["control"].like_rate.low > found.logged.high
+    estimates = off_policy(worlds[0], CUT, {"control": scorer})
+    assert list(estimates.values) == [POPULAR, "control"]
+    assert estimates.values["control"].like_rate.low > estimates.logged.high
     console = Console(width=160, record=True, file=StringIO())
-    console.print(off_policy_table(found, "tiny"))
-    assert f"{found.values['control'].like_rate.value:.3f}" in console.export_text()
+    console.print(off_policy_table(estimates, "tiny"))
+    assert f"{estimates.values['control'].like_rate.value:.3f}" in console.export_text()
 
 
 def test_a_model_that_has_seen_the_days_is_refused(worlds: list[Path], scorer: Scorer) -> None:

@@ -1,4 +1,4 @@
-"""A model replaces the one in service unless it is worse; a retraining can be killed, and goes on when it is called again."""
+"""A model replaces the one in service unless it is worse; a retraining can be killed, and resumes when called again."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_retraining_replaces_what_is_in_service_by_what_all_days_teach(place: Pl
     place.ok("publish", "control")
     output = place.ok("retrain", "control")
     assert place.serving != "1"
-    assert f"control@{place.serving} is in service, before it 1" in output
+    assert f"control@{place.serving} is in service, replacing 1" in output
     manifest = place.store.manifest("control", place.serving)
     assert manifest.train_until > START + timedelta(days=19)
     assert output.count("HitRate@5") == 2
@@ -174,11 +174,11 @@ def test_a_retraining_killed_half_way_leaves_the_old_model_serving_and_goes_on_w
     with subprocess.Popen([LENTA, "retrain", "control"], env=place.environment, stdout=subprocess.PIPE) as running:
         output = running.communicate(timeout=120)[0].decode()
     assert running.returncode == 0
-    assert "Going on with the retraining of control begun at" in output
+    assert "Resuming the retraining of control begun at" in output
     assert "Training control" in output
     assert "Reading the feed" not in output
     assert "Training control without the days to compare by" not in output
-    assert f"control@{place.serving} is in service, before it 1" in output
+    assert f"control@{place.serving} is in service, replacing 1" in output
 
 
 def _kill_after_the_export(place: Place) -> None:
@@ -202,7 +202,7 @@ def test_a_killed_retraining_of_another_feed_or_text_encoder_is_not_gone_on_with
     output = place.run("retrain", "control").output
     assert "Starting over: the retraining of control begun at" in output
     assert "had another --postgres-url or --text-encoder" in output
-    assert "Going on" not in output
+    assert "Resuming" not in output
 
 
 def test_a_retraining_that_its_feed_has_stopped_starts_anew_when_the_feed_is_repaired(place: Place) -> None:
@@ -215,7 +215,7 @@ def test_a_retraining_that_its_feed_has_stopped_starts_anew_when_the_feed_is_rep
         "AND (f.timestamp, f.user_id, f.post_id) = (k.timestamp, k.user_id, k.post_id)",
     )
     output = place.ok("retrain", "control")
-    assert "Going on" not in output
+    assert "Resuming" not in output
     assert f"control@{place.serving} is in service" in output
 
 
@@ -223,7 +223,7 @@ def test_a_feed_that_begins_within_the_days_to_compare_by_is_learned_from_and_no
     place.put("1", until=START)
     place.ok("publish", "control")
     _run(place, f"DELETE FROM feed_data WHERE timestamp < '{START + timedelta(days=8):%Y-%m-%d}'")
-    reason = "Not compared with what is in service: the days before leave a twin nothing to learn from"
+    reason = "Not compared with what is in service: the days before leave its twin nothing to learn from"
     place.put("2", until=START + timedelta(days=20))
     assert reason in place.ok("publish", "control")
     assert place.serving == "2"

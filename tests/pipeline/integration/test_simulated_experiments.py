@@ -26,9 +26,9 @@ from tests.support.data.small_world import Played, SmallWorld
 
 SEEDS = range(8, 28)
 FEW, MANY = 20, 60
-"""Requests a user."""
+"""Requests per user."""
 VOTERS = 250
-"""Users a world who see interleaved lists."""
+"""Users per world who see interleaved lists."""
 NOW = datetime(2026, 11, 9, tzinfo=UTC)
 ENOUGH = 17
 """Of twenty 95 % intervals. Fewer hold the truth in one run of 63, if the intervals are right."""
@@ -39,8 +39,8 @@ Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Found:
-    """In one world. votes, sums, true_difference: by requests a user; sums are of all users, each with either ranker."""
+class Outcome:
+    """In one world. votes, sums, true_difference: by requests per user; sums are over both groups' users."""
 
     aa_p_value: float
     ab: Interval
@@ -54,11 +54,11 @@ class Found:
 
 
 @pytest.fixture(scope="module")
-def found() -> list[Found]:
+def outcomes() -> list[Outcome]:
     return [_experiments(seed) for seed in SEEDS]
 
 
-def _experiments(seed: int) -> Found:
+def _experiments(seed: int) -> Outcome:
     world, rng = SmallWorld(seed), np.random.default_rng([seed, 3])
     requests = {mean: world.requests(mean, rng) for mean in (FEW, MANY)}
     same: dict[Group, Group] = {"control": "control", "test": "control"}
@@ -68,7 +68,7 @@ def _experiments(seed: int) -> Found:
     other_course = _played(world, requests[FEW], rng)
     groups = {mean: _groups(ab, world, both) for mean, both in played.items()}
     halves = _groups(aa, world, played[FEW])
-    return Found(
+    return Outcome(
         aa_p_value=p_value(halves["control"], halves["test"]),
         ab=difference(groups[FEW]["control"], groups[FEW]["test"]),
         true_difference={FEW: _difference(other_course), MANY: _difference(played[MANY])},
@@ -108,9 +108,9 @@ def _votes(world: SmallWorld, rng: np.random.Generator) -> dict[int, Votes]:
     }
 
 
-def test_the_rankers_are_as_good_as_the_docs_say(found: list[Found]) -> None:
-    control, test = np.mean([one.lifts for one in found], axis=0)
-    gains = np.concatenate([one.gains for one in found])
+def test_the_rankers_are_as_good_as_the_docs_say(outcomes: list[Outcome]) -> None:
+    control, test = np.mean([one.lifts for one in outcomes], axis=0)
+    gains = np.concatenate([one.gains for one in outcomes])
     better, spread = (gains > 0).mean(), gains.std() / gains.mean()
     print(f"\ncaptured lift: control {control:.2f}, test {test:.2f}; {better:.0%} gain, spread {spread:.1f} means")
     assert control == pytest.approx(0.33, abs=0.04)
@@ -119,17 +119,17 @@ def test_the_rankers_are_as_good_as_the_docs_say(found: list[Found]) -> None:
     assert spread == pytest.approx(2.0, abs=0.2)
 
 
-def test_an_interval_of_an_a_b_holds_the_true_difference(found: list[Found]) -> None:
-    holding = sum(one.ab.holds(one.true_difference[FEW]) for one in found)
-    true = np.mean([one.true_difference[FEW] for one in found])
-    width = np.mean([one.ab.high - one.ab.low for one in found])
-    print(f"\nA/B: {holding} of {len(found)} intervals hold the truth, {true:+.4f} on average; width {width:.4f}")
+def test_an_interval_of_an_a_b_holds_the_true_difference(outcomes: list[Outcome]) -> None:
+    holding = sum(one.ab.holds(one.true_difference[FEW]) for one in outcomes)
+    true = np.mean([one.true_difference[FEW] for one in outcomes])
+    width = np.mean([one.ab.high - one.ab.low for one in outcomes])
+    print(f"\nA/B: {holding} of {len(outcomes)} intervals hold the truth, {true:+.4f} on average; width {width:.4f}")
     assert holding >= ENOUGH
-    assert all(one.true_difference[FEW] > 0.02 for one in found)
+    assert all(one.true_difference[FEW] > 0.02 for one in outcomes)
 
 
-def test_an_a_a_passes(found: list[Found]) -> None:
-    p_values = [one.aa_p_value for one in found]
+def test_an_a_a_passes(outcomes: list[Outcome]) -> None:
+    p_values = [one.aa_p_value for one in outcomes]
     uniform = uniformity(p_values)
     low = sum(p < 0.05 for p in p_values)
     print(f"\nA/A: {low} of {len(p_values)} p-values below .05; uniform (Kolmogorov-Smirnov): p = {uniform.p:.2f}")
@@ -138,14 +138,14 @@ def test_an_a_a_passes(found: list[Found]) -> None:
 
 
 @pytest.mark.parametrize(("requests", "share"), [(FEW, 1 / 3), (MANY, 1 / 6)])
-def test_interleaving_needs_a_fraction_of_the_users(found: list[Found], requests: int, share: float) -> None:
+def test_interleaving_needs_a_fraction_of_the_users(outcomes: list[Outcome], requests: int, share: float) -> None:
     """For 80 % power at alpha .05, over all worlds: from the variance of the votes, and of the ratio."""
-    votes = sum((one.votes[requests] for one in found), Votes())
-    change = float(np.mean([one.true_difference[requests] for one in found]))
-    ab = users_needed(sum((one.sums[requests] for one in found), RatioSums()), change).total
+    votes = sum((one.votes[requests] for one in outcomes), Votes())
+    change = float(np.mean([one.true_difference[requests] for one in outcomes]))
+    ab = users_needed(sum((one.sums[requests] for one in outcomes), RatioSums()), change).total
     interleaved = _users_needed(interleaving.effect(votes))
     print(
-        f"\n{requests} requests a user: A/B {ab} users for {change:+.4f}; interleaving {interleaved}, "
+        f"\n{requests} requests per user: A/B {ab} users for {change:+.4f}; interleaving {interleaved}, "
         f"{interleaved / ab:.2f} of it; votes {votes.test} test, {votes.control} control, {votes.ties} ties"
     )
     assert interleaved <= share * ab
@@ -156,6 +156,6 @@ def _users_needed(effect: Effect) -> int:
     return ceil(effect.variance * effect.users * (REACH / effect.estimate) ** 2)
 
 
-def test_votes_are_for_the_better_ranker_in_every_world(found: list[Found]) -> None:
-    assert all(one.votes[MANY].test > one.votes[MANY].control for one in found)
-    assert sum(interleaving.p_value(one.votes[MANY]) < 0.05 for one in found) >= ENOUGH
+def test_votes_are_for_the_better_ranker_in_every_world(outcomes: list[Outcome]) -> None:
+    assert all(one.votes[MANY].test > one.votes[MANY].control for one in outcomes)
+    assert sum(interleaving.p_value(one.votes[MANY]) < 0.05 for one in outcomes) >= ENOUGH

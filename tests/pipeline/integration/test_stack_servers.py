@@ -73,7 +73,7 @@ def test_servers_of_the_users_own_are_used_and_never_stopped(
 
 
 def test_postgres_never_runs_as_root(home: Home, servers: Servers) -> None:
-    process = Processes.read(home).running[POSTGRES].found()
+    process = Processes.read(home).running[POSTGRES].live()
     assert process is not None
     assert process.uids().effective != 0
     assert os.geteuid() == 0 or process.uids().effective == os.geteuid()

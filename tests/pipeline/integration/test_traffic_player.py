@@ -183,7 +183,7 @@ def test_what_a_user_did_has_arrived_before_he_asks_again(truth: Truth) -> None:
         user = int(request.query_params["id"])
         asked = Counter(key for who, key, _ in notes.asked if who == user)
         arrived = Counter(key for who, key in order if who == user)
-        assert all(arrived[key] >= 5 for key in asked), "asked again before his views arrived"
+        assert all(arrived[key] >= 5 for key in asked), "asked again before their views arrived"
         return await recommend(request)
 
     notes.take, notes.recommend = slow_take, noting  # type: ignore[method-assign]

@@ -22,7 +22,7 @@ CLOCKS = {
     "days_since_like": RECENCY_LIMIT_DAYS,
     "post_age_days": AGE_LIMIT_DAYS,
 }
-"""The features that grow with the time at which is served, and what they grow to."""
+"""The features that grow with the time of serving, and what they grow to."""
 
 Matrix = npt.NDArray[np.float32]
 
@@ -43,12 +43,12 @@ def features(
 
 
 def trained_on(feed: Feed) -> Matrix:
-    found = fetch(feed.database, "SELECT user_id, post_id, instant FROM feed WHERE NOT is_like")
-    return features(feed, *(found[name].astype(np.int64) for name in ("user_id", "post_id", "instant")))
+    views = fetch(feed.database, "SELECT user_id, post_id, instant FROM feed WHERE NOT is_like")
+    return features(feed, *(views[name].astype(np.int64) for name in ("user_id", "post_id", "instant")))
 
 
 def served_at(feed: Feed, moment: datetime) -> Matrix:
-    """Every user with every post, as nothing has happened since the loaded feed ended: the farthest from it there is."""
+    """Every user with every post, as if nothing had happened since the loaded feed ended: as far from it as can be."""
     users, posts = (ids.ravel() for ids in np.meshgrid(feed.people.ids[::5], feed.posts.ids))
     return features(feed, users, posts, np.full(len(users), microseconds(moment)))
 

@@ -62,7 +62,7 @@ def test_a_model_is_trained_published_replaced_and_rolled_back(place: Place) -> 
     assert place.store.manifest("control", first).train_until == CUT
     place.ok("train", "control")
     second = place.store.versions("control")[-1]
-    assert f"control@{second} is in service, before it {first}" in place.ok("publish", "control")
+    assert f"control@{second} is in service, replacing {first}" in place.ok("publish", "control")
     assert f"control@{first} is in service" in place.ok("publish", "control", "--rollback")
     assert place.store.current("control") is not None
     assert place.refuses("publish", "control", "--rollback") == "model control has no earlier version to go back to"

@@ -73,8 +73,8 @@ def test_auc_by_user_is_the_auc_of_each_user_who_has_both_kinds() -> None:
 def test_the_error_of_an_auc_is_what_repeated_samples_show() -> None:
     rng = np.random.default_rng(6)
     liked = np.arange(600) < 100
-    found = [area_under_curve(rng.normal(size=600) + 0.5 * liked, liked.astype(float)) for _ in range(300)]
-    assert auc_error(float(np.mean(found)), 100, 500) == pytest.approx(np.std(found), rel=0.15)
+    areas = [area_under_curve(rng.normal(size=600) + 0.5 * liked, liked.astype(float)) for _ in range(300)]
+    assert auc_error(float(np.mean(areas)), 100, 500) == pytest.approx(np.std(areas), rel=0.15)
 
 
 def test_log_loss_of_an_even_guess_is_log_two() -> None:
@@ -92,8 +92,8 @@ def test_the_paired_interval_is_narrower_than_the_unpaired_one() -> None:
 
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     rng = np.random.default_rng(5)
-    found = [bootstrap((rng.random(200) < 0.5).astype(np.float64), rng, draws=300) for _ in range(200)]
-    covered = np.mean([estimate.low <= 0.5 <= estimate.high for estimate in found])
+    estimates = [bootstrap((rng.random(200) < 0.5).astype(np.float64), rng, draws=300) for _ in range(200)]
+    covered = np.mean([estimate.low <= 0.5 <= estimate.high for estimate in estimates])
     assert 0.90 <= covered <= 0.99
 
 
@@ -109,11 +109,11 @@ def test_captured_lift_is_the_share_of_the_way_from_popular_to_the_oracle() -> N
 def test_captured_lift_has_an_interval_that_holds_it() -> None:
     rng = np.random.default_rng(2)
     popular, oracle = (rng.random(500) < 0.5).astype(float), (rng.random(500) < 0.7).astype(float)
-    found = Ladder({POPULAR: popular, "oracle": oracle, "half": (popular + oracle) / 2}).estimates(rng)
-    half = found["half"].captured
+    rungs = Ladder({POPULAR: popular, "oracle": oracle, "half": (popular + oracle) / 2}).estimates(rng)
+    half = rungs["half"].captured
     assert half is not None
     assert (half.low, half.value, half.high) == pytest.approx((0.5, 0.5, 0.5))
-    assert found["oracle"].gain.low > 0
+    assert rungs["oracle"].gain.low > 0
 
 
 def test_pooled_worlds_count_every_user() -> None:

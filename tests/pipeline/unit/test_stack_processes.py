@@ -31,9 +31,9 @@ def stranger() -> Iterator[subprocess.Popen[bytes]]:
 
 def test_a_started_process_is_found_and_stopped(home: Home) -> None:
     process = spawn("sleeper", SLEEPER, 1, {}, home.log("sleeper"))
-    assert process.found() is not None
+    assert process.live() is not None
     assert process.stop()
-    assert process.found() is None
+    assert process.live() is None
 
 
 def test_stopping_twice_says_that_nothing_ran(home: Home) -> None:
@@ -44,7 +44,7 @@ def test_stopping_twice_says_that_nothing_ran(home: Home) -> None:
 def test_a_process_that_got_a_dead_ones_pid_is_left_alone(home: Home, stranger: subprocess.Popen[bytes]) -> None:
     ours = Process.seen("gateway", stranger.pid, 1, home.log("gateway"))
     earlier = ours.model_copy(update={"started": ours.started - 60})
-    assert earlier.found() is None
+    assert earlier.live() is None
     assert not earlier.stop()
     assert stranger.poll() is None
 
@@ -80,5 +80,5 @@ def test_a_service_that_never_gets_ready_is_named_with_its_reason(home: Home) ->
 
 
 def test_two_commands_at_once_are_refused(home: Home) -> None:
-    with home.alone(), pytest.raises(LentaError, match="another `lenta up` or `lenta down` is at work"), home.alone():
+    with home.alone(), pytest.raises(LentaError, match="another `lenta up` or `lenta down` is running"), home.alone():
         pass

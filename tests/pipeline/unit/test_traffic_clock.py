@@ -1,4 +1,4 @@
-"""The platform's clock under traffic: fast, never back, never ahead of what another service will see, slower when late."""
+"""The platform's clock under traffic: fast, never back, never ahead of what others will see, slower when late."""
 
 from __future__ import annotations
 

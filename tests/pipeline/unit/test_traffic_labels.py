@@ -1,4 +1,4 @@
-"""By whom a simulated user's answer counts."""
+"""Which group a simulated user's answer counts for."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def test_one_experiment_has_its_groups_and_those_who_are_not_in_it() -> None:
 
 
 def test_several_are_told_apart_by_their_names() -> None:
-    found = labels(
+    names = labels(
         started("ab", enrolment=0.5),
         started("mixed", mode="interleave", enrolment_from=0.5, enrolment=0.5),
         started("quiet", mode="shadow"),
     )
-    assert found == {"ab: control", "ab: test", "mixed: interleaved"}
+    assert names == {"ab: control", "ab: test", "mixed: interleaved"}
 
 
 def test_without_any_what_the_answer_says_counts() -> None:

@@ -34,8 +34,8 @@ def test_users_ask_as_often_as_said_and_each_at_least_once() -> None:
 
 def test_sessions_are_as_long_as_the_world_s_and_at_its_hours() -> None:
     coming = schedule(range(200, 1_200), BEGIN, 14, 60, SPEC, np.random.default_rng(1))
-    sessions = [session for found in coming.values() for session in found]
-    views = np.array([session.requests * POSTS for found in coming.values() for session in list(found)[:5]])
+    sessions = [session for of_user in coming.values() for session in of_user]
+    views = np.array([session.requests * POSTS for of_user in coming.values() for session in list(of_user)[:5]])
     assert views.mean() == pytest.approx(SPEC.session_views_mean, abs=1.0)
     hours = np.bincount([session.at.hour for session in sessions], minlength=24)
     assert hours[: HOURS[0]].sum() == 0

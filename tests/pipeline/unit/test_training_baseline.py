@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipeline.measures.accuracy import sigmoid
 from pipeline.training.baseline import OF_POSTS, fit_baseline
 from ranking.artefact import ArtefactError
 from ranking.baseline import Baseline
+from scipy.special import expit
 
 from tests.support.data.toy_model import LengthEncoder
 
@@ -20,7 +20,7 @@ def views(post_rate: float, exposure: float, rows: int = ROWS) -> tuple[np.ndarr
     rng = np.random.default_rng(0)
     matrix = rng.normal(size=(rows, len(COLUMNS))).astype(np.float32)
     odds = post_rate * matrix[:, 1] + exposure * matrix[:, 2] - 1.5
-    return matrix, (rng.random(rows) < sigmoid(odds)).astype(np.float64)
+    return matrix, (rng.random(rows) < expit(odds)).astype(np.float64)
 
 
 def test_what_the_encoder_says_already_is_left_as_it_is() -> None:

@@ -35,7 +35,7 @@ def put(engine: Engine, name: str, now: datetime = START, **edit: object) -> Exp
 
 
 def start(engine: Engine, name: str, plan: dict[str, object] | None = None, now: datetime = START) -> Experiment:
-    """In place of the platform's first experiment."""
+    """Replaces the platform's first experiment."""
     with engine.connect() as connection:
         if read_experiment(connection, "models").state == "running":
             put(engine, "models", now, state="stopped")

@@ -82,7 +82,7 @@ def _posts(posts: int) -> pa.Table:
 
 
 def lively(rng: np.random.Generator, users: int = 60, posts: int = 40, views: int = 120, days: int = 20) -> list[Row]:
-    """`views` views a user, spread over `days`; even users prefer one flavour of text, odd ones the other."""
+    """`views` views per user, spread over `days`; even users prefer one flavour of text, odd ones the other."""
     rows: list[Row] = []
     for user in range(200, 200 + users):
         for seconds in np.sort(rng.uniform(0, days * 86_400, views)):

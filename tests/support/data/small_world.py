@@ -1,12 +1,12 @@
 """Users of a small simulated world and two rankers of known quality, in process: experiments whose truth is known.
 
-The rankers are closed-form. Each sees tastes and posts through signals: the true vector behind normal noise, one signal for
-control, a second one beside it for test. Noise and prior are normal, so the posterior mean is the precision-weighted one,
-and it scores. So they err as trained rankers err: about a user, at every request alike; about a post, for every user alike;
-and partly both in the same direction. Training two models on each of twenty worlds would take an hour, and training once
-would look at one truth twenty times. The noise is chosen so that both are what the trained models are on the demo world
-(seed 8, *served, truth*: captured lift .33 and .51; test's gain over control, by user, has twice its mean as its spread,
-and is one for 71 % of the users).
+The rankers are closed-form. Each sees tastes and posts through signals: the true vector behind normal noise, one signal
+for control, a second one beside it for test. Noise and prior are normal, so the posterior mean is the
+precision-weighted one, and it is what they score by. So they err as trained rankers err: about a user, alike at every
+request; about a post, alike for every user; and partly both in the same direction. Training two models on each of
+twenty worlds would take an hour, and training once would look at one truth twenty times. The noise is chosen so that
+both perform as the trained models do on the demo world (seed 8, *served, truth*: captured lift .33 and .51; test's gain
+over control, by user, has twice its mean as its spread, and is positive for 71 % of the users).
 """
 
 from __future__ import annotations
@@ -92,14 +92,14 @@ class SmallWorld:
             "oracle": self.odds,
             "popular": np.broadcast_to(self.posts.quality, self.odds.shape),
         }
-        return {name: self._ranked(found) for name, found in scores.items()}
+        return {name: self._ranked(scored) for name, scored in scores.items()}
 
     def hit_rate(self, name: Ranked) -> float:
         """HitRate@5, *served, truth*, of everybody's first request."""
         return float((1 - np.prod(1 - self.rankings[name].chance[:, :SLOTS], axis=1)).mean())
 
     def gains(self) -> Floats:
-        """Of test over control, in each user's chance of a hit at his first request."""
+        """Of test over control, in each user's chance of a hit at the first request."""
         chances = (1 - np.prod(1 - self.rankings[name].chance[:, :SLOTS], axis=1) for name in GROUPS)
         control, test = chances
         return np.asarray(test - control)
@@ -113,7 +113,7 @@ class SmallWorld:
         return np.asarray(np.maximum(rng.poisson(mean, len(self.user_ids)), 1))
 
     def play(self, name: Ranked, requests: Ints, rng: np.random.Generator) -> Played:
-        """Everybody asks, is shown the best five that he has not liked, and likes by the truth."""
+        """Everybody asks, is shown the best five that they have not liked, and likes by the truth."""
         chance = self.rankings[name].chance
         left = np.ones(chance.shape, bool)
         hits, expected = np.zeros(len(chance)), np.zeros(len(chance))
@@ -168,8 +168,8 @@ def _scores(topic: Floats, theme: Floats, topic_of: Ints, vector: Floats) -> Flo
 def _chance(odds: Floats, noise_sd: float) -> Floats:
     """Mean over the places of a session and the noise, as `Truth.like_probability`."""
     places, counts = np.unique(PLACE[:PLACES], return_counts=True)
-    found = np.zeros_like(odds)
+    chance = np.zeros_like(odds)
     for node, weight in zip(_NODES * noise_sd, _WEIGHTS / _WEIGHTS.sum(), strict=True):
         for place, share in zip(places, counts / PLACES, strict=True):
-            found += weight * share * sigmoid(odds + node + place)
-    return found
+            chance += weight * share * sigmoid(odds + node + place)
+    return chance

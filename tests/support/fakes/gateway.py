@@ -192,20 +192,20 @@ class FakeGateway:
     async def running(self, request: Request) -> Response:
         if refused := self._refused(request):
             return refused
-        found = [one.experiment for one in self.reports.values() if one.experiment.state == "running"]
-        return Response(RunningExperiments(experiments=found).model_dump_json())
+        experiments = [one.experiment for one in self.reports.values() if one.experiment.state == "running"]
+        return Response(RunningExperiments(experiments=experiments).model_dump_json())
 
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):
             return refused
         lines = [
             {
-                "name": name, "state": found.experiment.state, "mode": found.experiment.plan.mode,
-                "started_at": found.experiment.started_at and found.experiment.started_at.isoformat(),
-                "stopped_at": found.experiment.stopped_at and found.experiment.stopped_at.isoformat(),
-                "verdict": found.verdict.kind,
+                "name": name, "state": report.experiment.state, "mode": report.experiment.plan.mode,
+                "started_at": report.experiment.started_at and report.experiment.started_at.isoformat(),
+                "stopped_at": report.experiment.stopped_at and report.experiment.stopped_at.isoformat(),
+                "verdict": report.verdict.kind,
             }
-            for name, found in self.reports.items()
+            for name, report in self.reports.items()
         ]  # fmt: skip
         return JSONResponse(lines)
 
@@ -215,16 +215,16 @@ class FakeGateway:
             return await self._change(request, name)
         if refused := self._refused(request):
             return refused
-        found = self._page(name)
-        return _problem(404, "not_found", "no such experiment") if found is None else _json(found.model_dump_json())
+        page = self._page(name)
+        return _problem(404, "not_found", "no such experiment") if page is None else _json(page.model_dump_json())
 
     async def report(self, request: Request) -> Response:
         if refused := self._refused(request):
             return refused
-        found = self.reports.get(request.path_params["name"])
-        if found is None or request.query_params.get("run", str(found.run)) != str(found.run):
+        report = self.reports.get(request.path_params["name"])
+        if report is None or request.query_params.get("run", str(report.run)) != str(report.run):
             return _problem(404, "not_found", "no such report")
-        return _json(found.model_dump_json())
+        return _json(report.model_dump_json())
 
     async def runs(self, request: Request) -> Response:
         if refused := self._refused(request):
@@ -253,8 +253,8 @@ class FakeGateway:
         if name in self.drafts:
             line = Change(at=NOW, by="admin", reason="planned", what="created", revision=1)
             return ExperimentPage(experiment=self.drafts[name], history=[line])
-        found = self.reports.get(name)
-        return None if found is None else ExperimentPage(experiment=found.experiment, history=found.history)
+        report = self.reports.get(name)
+        return None if report is None else ExperimentPage(experiment=report.experiment, history=report.history)
 
     def _refused(self, request: Request) -> Response | None:
         self._heard(request)

@@ -1,4 +1,4 @@
-"""Reports of every state that an experiment can be in, at a frozen moment. Each is made of one healthy report, changed."""
+"""Reports of every state that an experiment can be in, at a frozen moment. Each is a changed healthy report."""
 
 from __future__ import annotations
 
@@ -249,8 +249,8 @@ def unread() -> list[MetricReading]:
 
 def interleaved() -> Report:
     votes = InterleavingReading(
-        for_test=1_911, for_control=1_702, ties=2_310, share=Range(estimate=0.529, low=0.512, high=0.546), p_value=0.00054,
-        excluded=118,
+        for_test=1_911, for_control=1_702, ties=2_310, excluded=118,
+        share=Range(estimate=0.529, low=0.512, high=0.546), p_value=0.00054,
     )  # fmt: skip
     plan = Plan(mode="interleave")
     return report("ship", experiment=experiment(plan=plan), interleaving=votes, metrics=unread(), per_protocol=[])
@@ -263,8 +263,8 @@ def shadowed() -> Report:
     )  # fmt: skip
     plan, reasons = Plan(mode="shadow"), ["A shadow compares answers, not users: it decides nothing."]
     return report(
-        "hold", experiment=experiment(plan=plan), shadow=seen, metrics=unread(), per_protocol=[], guardrails=GUARDRAILS[:2],
-        verdict=Verdict(kind="hold", reasons=reasons),
+        "hold", experiment=experiment(plan=plan), shadow=seen, metrics=unread(), per_protocol=[],
+        guardrails=GUARDRAILS[:2], verdict=Verdict(kind="hold", reasons=reasons),
     )  # fmt: skip
 
 
@@ -280,8 +280,8 @@ def ramped() -> Report:
                     assigned={group: round(9_000 * share) for group, share in period.weights.items()})
         for i, period in enumerate(made.periods)
     ]  # fmt: skip
-    found = SplitReading(p_value=0.71, alpha=0.001, failed=False, periods=parts)
-    return report("ship", experiment=made, split=found, groups=groups(20_250, 6_750))
+    split = SplitReading(p_value=0.71, alpha=0.001, failed=False, periods=parts)
+    return report("ship", experiment=made, split=split, groups=groups(20_250, 6_750))
 
 
 def crowded() -> Report:
@@ -315,8 +315,8 @@ def first_hours() -> Report:
     )  # fmt: skip
 
 
-def named(name: str, found: Report) -> Report:
-    return found.model_copy(update={"experiment": found.experiment.model_copy(update={"name": name})})
+def named(name: str, report: Report) -> Report:
+    return report.model_copy(update={"experiment": report.experiment.model_copy(update={"name": name})})
 
 
 _STATES: dict[str, Report] = {
@@ -338,6 +338,6 @@ _STATES: dict[str, Report] = {
     "ramp": ramped(),
     LONG_NAME: crowded(),
 }
-STATES = {name: named(name, found) for name, found in _STATES.items()}
+STATES = {name: named(name, report) for name, report in _STATES.items()}
 """By the name of the experiment."""
 RUNS = [RunLine(run=481, at=READ, verdict="ship"), RunLine(run=480, at=READ - timedelta(hours=1), verdict="hold")]

@@ -83,7 +83,7 @@ class Process:
 def watched(now: datetime, *, version_of_second: str = "0.1.0", lag: float = 4.0, test_down: bool = False) -> Watch:
     """An hour up to now: two gateways, of which the second was silent for six minutes; test degraded in the middle.
 
-    Made once: whoever wants to add to it makes a watch of his own.
+    Made once: a test that adds to it makes its own.
     """
     watch = Watch([f"{name}=http://{name}:8000" for name in NAMES], poll_seconds=POLL_SECONDS)
     started = (now - timedelta(days=2, hours=3)).timestamp()
@@ -112,7 +112,7 @@ def watched(now: datetime, *, version_of_second: str = "0.1.0", lag: float = 4.0
 
 
 def _serve(one: Process, step: int) -> None:
-    """30 answers a reading; in ten readings test's ranker times out for some."""
+    """30 answers per reading; in ten readings test's ranker times out for some."""
     one.asked += 30
     one.failed += step % 97 == 5
     one.served["control", "control"] += 15

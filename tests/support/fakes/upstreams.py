@@ -1,4 +1,4 @@
-"""feature-service and a ranker as small apps whose behaviour a test turns while they run."""
+"""feature-service and a ranker as small apps whose behaviour a test changes while they run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A gateway before fake upstreams, each served on a port of its own, which a test turns, stops, and counts."""
+"""A gateway before fake upstreams, each served on a port of its own, that a test adjusts, stops and counts."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Stage:
         self.stops[name].close()
 
     def await_poll(self) -> None:
-        """Until the gateway has asked for the running experiments once more, and has had time to read them."""
+        """Waits until the gateway has asked for the running experiments once more, and has had time to read them."""
         seen = len(self.features.polls)
         until(lambda: len(self.features.polls) > seen)
         time.sleep(0.05)

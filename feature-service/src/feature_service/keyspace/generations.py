@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from feature_service.keyspace.connection import Client
-from feature_service.keyspace.keys import RETIRED, Keys
+from feature_service.keyspace.keys import GENERATION, RETIRED, Keys
 from feature_service.keyspace.scripts import ABANDON, BEGIN, FLIP, RENEW
 
 LEASE_SECONDS = 30.0
@@ -44,6 +44,11 @@ def building(client: Client, lease_seconds: float = LEASE_SECONDS) -> Iterator[i
     finally:
         done.set()
         renewing.join()
+
+
+def is_warm(client: Client) -> bool:
+    """Whether any generation is in service."""
+    return bool(client.exists(GENERATION))
 
 
 def flip(client: Client, generation: int, shards: int) -> int:

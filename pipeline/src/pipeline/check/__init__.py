@@ -1,1 +1,1 @@
-"""The platform's own acceptance, against the running platform: quality, latency, memory, each beside its bar."""
+"""The platform's acceptance test, against the running platform: quality, latency and memory, each beside its bar."""

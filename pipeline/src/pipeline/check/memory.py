@@ -31,7 +31,7 @@ def of_containers(project: str) -> dict[str, float]:
         lines = _docker("stats", "--no-stream", "--format", "{{json .}}", *names).splitlines()
     except (OSError, subprocess.SubprocessError) as error:
         raise LentaError(f"docker does not answer: {error}") from error
-    return {found["Name"]: _bytes(found["MemUsage"]) for found in map(json.loads, lines)}
+    return {container["Name"]: _bytes(container["MemUsage"]) for container in map(json.loads, lines)}
 
 
 def figures(held: dict[str, float], limit_bytes: float) -> list[Figure]:

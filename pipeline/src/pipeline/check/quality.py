@@ -1,4 +1,7 @@
-"""Both forms of HitRate@5 against the running platform: *offline, viewed* and, where the world is simulated, *served, truth*."""
+"""Both forms of HitRate@5 against the running platform.
+
+*offline, viewed* and, where the world is simulated, *served, truth*.
+"""
 
 from __future__ import annotations
 

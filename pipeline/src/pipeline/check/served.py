@@ -44,7 +44,7 @@ def ask(
 
 
 def _ask_one(client: httpx.Client, group: Group, user: int, time: str) -> list[int]:
-    """Asks again when the answer is degraded, as on a machine that is busy for a moment."""
+    """Asks again when the answer is degraded, as happens on a machine that is briefly busy."""
     url, degraded = f"/{group}/post/recommendations/", ""
     for attempt in range(TRIES):
         pause.sleep(attempt * PAUSE_SECONDS)
@@ -61,7 +61,7 @@ def _ask_one(client: httpx.Client, group: Group, user: int, time: str) -> list[i
 
 
 def hit_chance(probabilities: Probabilities) -> float:
-    """Of at least one like. probabilities: shape (k,)."""
+    """The chance of at least one like. probabilities: shape (k,)."""
     return float(1 - np.prod(1 - probabilities))
 
 

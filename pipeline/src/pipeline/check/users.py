@@ -1,4 +1,4 @@
-"""Whom to ask: users that the platform knows."""
+"""Users that the platform knows."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def known_users(postgres_url: str) -> npt.NDArray[np.int64]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT user_id FROM (SELECT user_id FROM user_data UNION SELECT DISTINCT user_id FROM feed_data) u LIMIT %s",
+                "SELECT user_id FROM user_data UNION SELECT DISTINCT user_id FROM feed_data LIMIT %s",
                 (MOST,),
             )
-            found = np.array([user for (user,) in cursor.fetchall()], np.int64)
+            users = np.array([user for (user,) in cursor.fetchall()], np.int64)
     finally:
         connection.close()
-    if not len(found):
+    if not len(users):
         raise LentaError("the platform knows no user; load some data: make up DATA=folder")
-    return found
+    return users

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class BarVerdict(StrEnum):
     HOLDS = "holds"
     FAILS = "fails"
     UNCLEAR = "too few users to tell"
@@ -26,7 +26,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A measured value with its 95 % interval (low = high = value for a plain reading)."""
+    """A measured value with its 95 % interval; for a plain reading low = high = value."""
 
     name: str
     value: float
@@ -36,15 +36,15 @@ class Figure:
     bar: Bar | None = None
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> BarVerdict:
         """The bar holds when the whole interval lies on its good side, fails when it lies wholly on the other."""
         if self.bar is None:
-            return Verdict.SHOWN
+            return BarVerdict.SHOWN
         good, bad = (self.low, self.high) if self.bar.at_least else (-self.high, -self.low)
         limit = self.bar.limit if self.bar.at_least else -self.bar.limit
         if good >= limit:
-            return Verdict.HOLDS
-        return Verdict.FAILS if bad < limit else Verdict.UNCLEAR
+            return BarVerdict.HOLDS
+        return BarVerdict.FAILS if bad < limit else BarVerdict.UNCLEAR
 
 
 def reading(name: str, value: float, unit: str, bar: Bar | None = None) -> Figure:

@@ -1,1 +1,1 @@
-"""One module a command of `lenta`; each imports what is heavy only when it runs."""
+"""One module per command of `lenta`; each imports heavy modules only when it runs."""

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import environment
-from pipeline.check.verdicts import Bar, Figure, Verdict
+from pipeline.check.verdicts import Bar, BarVerdict, Figure
 from pipeline.errors import LentaError
 from pipeline.home import Home
 from pipeline.terminal import Steps, parse_time
@@ -42,9 +42,9 @@ def register(app: typer.Typer) -> None:
 def check(
     users: Users = 300, requests: Requests = 500, compose: Project = None, as_json: AsJson = False, seed: Seed = 0
 ) -> None:
-    """The platform's acceptance against what runs now: quality, latency, memory, beside their bars.
+    """Check the running platform's quality, latency and memory against their bars.
 
-    A bar fails when the whole interval lies on its bad side; only then the exit status is 1.
+    A bar fails when the whole interval lies on its bad side; only then is the exit status 1.
 
     Example: lenta check --users 500
     """
@@ -60,7 +60,7 @@ def check(
         typer.echo(json.dumps([{**asdict(figure), "verdict": figure.verdict.value} for figure in figures], indent=1))
     else:
         _show(figures, console)
-    if failed := [figure.name for figure in figures if figure.verdict is Verdict.FAILS]:
+    if failed := [figure.name for figure in figures if figure.verdict is BarVerdict.FAILS]:
         raise LentaError(f"below the bar: {', '.join(failed)}")
     if not as_json:
         console.print("No bar fails. Next: make load", highlight=False)
@@ -73,7 +73,7 @@ def _loaded(home: Home, steps: Steps) -> Loaded | None:
     folder, until = environment.setting("LENTA_DATA", home), environment.setting("LENTA_UNTIL", home)
     if folder is None or until is None:
         steps.say(
-            "Nothing of the feed was withheld, so quality is not judged: `make down && make up DATA=... UNTIL=...`"
+            "None of the feed was withheld, so quality cannot be judged: `make down && make up DATA=... UNTIL=...`"
         )
         return None
     return Loaded(Path(folder), parse_time(until, "LENTA_UNTIL"))
@@ -98,18 +98,22 @@ def _quality(loaded: Loaded | None, gateway: str, users: int, seed: int, steps: 
         with steps.step("Quality offline, on the posts that users viewed in the withheld days"):
             ladder = offline_viewed(feed, loaded, ModelStore(environment.require("LENTA_MODEL_URI", home)), rng)
         for name in ladder.hits:
-            found = ladder.estimate(name, rng)
+            estimate = ladder.estimate(name, rng)
             bar = HIT_RATE_BARS.get(name)
-            figures.append(Figure(f"HitRate@5 offline, viewed: {name}", found.value, found.low, found.high, "", bar))
+            figures.append(
+                Figure(f"HitRate@5 offline, viewed: {name}", estimate.value, estimate.low, estimate.high, "", bar)
+            )
         if loaded.is_simulated:
             with steps.step("Quality as served, by the world's truth") as on_progress:
                 served = served_truth(feed, loaded, gateway, users, rng, lambda done: on_progress(done, users))
             for name, hits in served.hits.items():
-                found = bootstrap(hits, rng)
-                figures.append(Figure(f"HitRate@5 served, truth: {name}", found.value, found.low, found.high))
+                estimate = bootstrap(hits, rng)
+                figures.append(Figure(f"HitRate@5 served, truth: {name}", estimate.value, estimate.low, estimate.high))
             for group in GROUPS:
-                found = paired_bootstrap(served.hits[group], served.hits["popular"], rng)
-                figures.append(Figure(f"served, truth: {group} less popular", found.value, found.low, found.high))
+                estimate = paired_bootstrap(served.hits[group], served.hits["popular"], rng)
+                figures.append(
+                    Figure(f"served, truth: {group} less popular", estimate.value, estimate.low, estimate.high)
+                )
             for group, share in served.coverage.items():
                 figures.append(Figure(f"catalogue shown by {group}", share, share, share))
     return figures
@@ -148,7 +152,12 @@ def _memory(home: Home, compose: str | None) -> list[Figure]:
 
 
 def _show(figures: list[Figure], console: Console) -> None:
-    colours = {Verdict.HOLDS: "green", Verdict.FAILS: "red", Verdict.UNCLEAR: "yellow", Verdict.SHOWN: "dim"}
+    colours = {
+        BarVerdict.HOLDS: "green",
+        BarVerdict.FAILS: "red",
+        BarVerdict.UNCLEAR: "yellow",
+        BarVerdict.SHOWN: "dim",
+    }
     table = Table("figure", "value", "95 % interval", "bar", "", box=None, pad_edge=False)
     for figure in figures:
         digits = 1 if figure.unit else 3

@@ -1,4 +1,4 @@
-"""`lenta evaluate`. What is heavy is imported when it runs."""
+"""`lenta evaluate`. Heavy modules are imported when it runs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     seeds: Annotated[
-        str | None, typer.Option(help="Train and judge afresh on simulated worlds, as 8,9 or 8-12. No servers needed.")
+        str | None,
+        typer.Option(help="Train and judge afresh on simulated worlds, such as 8,9 or 8-12. No servers needed."),
     ] = None,
     world: Annotated[str | None, typer.Option(help="The size of those worlds; demo if not given.")] = None,
     data: Annotated[Path | None, typer.Option(envvar="LENTA_DATA", help="Folder of the three tables.")] = None,
@@ -67,11 +68,11 @@ def evaluate(
     if seeds:
         wanted = _seeds(seeds)
         world, today = world or "demo", datetime.now(UTC).date()
-        found: list[Judgement] = []
+        judgements: list[Judgement] = []
         for seed in wanted:
             with steps.step(f"Judging on world {world}, seed {seed}") as on_progress:
-                found.append(judge_fresh(world, seed, today, on_progress))
-        title, total = f"world {world}, seeds {seeds}", pooled(found)
+                judgements.append(judge_fresh(world, seed, today, on_progress))
+        title, total = f"world {world}, seeds {seeds}", pooled(judgements)
     else:
         folder, moment, store = _withheld(data, until, model_uri)
         with steps.step("Judging the published models"):
@@ -82,26 +83,26 @@ def evaluate(
         raise LentaError("; ".join(map(str, total.leaks)))
 
 
-def _tell(found: Judgement, title: str, steps: Steps, as_json: bool, html: Path | None) -> None:
+def _tell(judgement: Judgement, title: str, steps: Steps, as_json: bool, html: Path | None) -> None:
     from pipeline.evaluation import report
     from pipeline.evaluation.page import as_page
 
     if html:
         try:
-            html.write_text(as_page(found, title), "utf-8")
+            html.write_text(as_page(judgement, title), "utf-8")
         except OSError as error:
             raise LentaError(f"--html {html} cannot be written: {error.strerror}") from error
         steps.say(f"[green]✓[/green] The report is in {escape(str(html))}: open it in a browser")
     if as_json:
-        typer.echo(json.dumps(report.as_json(found), indent=1))
+        typer.echo(json.dumps(report.as_json(judgement), indent=1))
         return
     for table in (
-        report.as_table(found.ladder, title),
-        report.measures_table(found),
-        report.segments_table(found),
+        report.as_table(judgement.ladder, title),
+        report.measures_table(judgement),
+        report.segments_table(judgement),
     ):
         steps.console.print(table)
-    for line in (*report.difference_lines(found.ladder), *report.alarm_lines(found)):
+    for line in (*report.difference_lines(judgement.ladder), *report.alarm_lines(judgement)):
         steps.say(line)
     steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
 
@@ -110,11 +111,11 @@ def _tell_off_policy(folder: Path, moment: datetime, store: ModelStore, steps: S
     from pipeline.evaluation.off_policy_run import off_policy_json, off_policy_published, off_policy_table
 
     with steps.step("Letting the published models recommend for the withheld days") as on_progress:
-        found = off_policy_published(folder, moment, store, on_progress=on_progress)
+        estimates = off_policy_published(folder, moment, store, on_progress=on_progress)
     if as_json:
-        typer.echo(json.dumps(off_policy_json(found), indent=1))
+        typer.echo(json.dumps(off_policy_json(estimates), indent=1))
         return
-    steps.console.print(off_policy_table(found, f"{folder.name}, {_days(moment)}"))
+    steps.console.print(off_policy_table(estimates, f"{folder.name}, {_days(moment)}"))
     steps.say("Next: [bold]lenta publish[/bold] the better one, or let an experiment decide")
 
 
@@ -134,12 +135,12 @@ def _days(moment: datetime) -> str:
 def _seeds(text: str) -> list[int]:
     """8,9 or 8-12. Raises LentaError for anything else."""
     try:
-        found: list[int] = []
+        seeds: list[int] = []
         for part in text.split(","):
             low, _, high = part.partition("-")
-            found += range(int(low), int(high or low) + 1)
+            seeds += range(int(low), int(high or low) + 1)
     except ValueError as error:
-        raise LentaError(f"--seeds {text}: numbers are needed, as 8,9 or 8-12") from error
-    if not found:
+        raise LentaError(f"--seeds {text}: numbers are needed, such as 8,9 or 8-12") from error
+    if not seeds:
         raise LentaError(f"--seeds {text} names no seed")
-    return sorted(set(found))
+    return sorted(set(seeds))

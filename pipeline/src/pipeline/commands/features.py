@@ -1,4 +1,4 @@
-"""`lenta features`. What is heavy is imported when the command runs."""
+"""`lenta features`. Heavy modules are imported when the command runs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def register(app: typer.Typer) -> None:
 
 def features(
     out: Annotated[Path, typer.Option(help="Parquet: user_id, post_id, timestamp, clicked, and the features.")],
-    engine: Annotated[EngineName, typer.Option(help="What counts: the numbers are the same.")] = EngineName.duckdb,
+    engine: Annotated[
+        EngineName, typer.Option(help="What does the counting; the numbers are the same.")
+    ] = EngineName.duckdb,
     data: Annotated[
         Path | None, typer.Option(help="Folder of the three tables; the running platform's Postgres, if not given.")
     ] = None,
@@ -69,4 +71,4 @@ def features(
                 counts = stack.enter_context(local_spark(feed.database))
             write_features(History(feed, engine=counts), requests, clicked, out, on_progress)
     steps.say(f"{len(clicked):,} views, {clicked.mean():.3f} of them liked, in {escape(str(out))}")
-    steps.say(f"Next: read it, as by pandas.read_parquet({str(out)!r})")
+    steps.say(f"Next: read it, for example with pandas.read_parquet({str(out)!r})")

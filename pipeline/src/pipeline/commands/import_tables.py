@@ -39,13 +39,13 @@ def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None) 
     table = Table(box=None, show_header=False, pad_edge=False)
     span = f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else "none"
     for name, value in (
-        ("users", f"{report.users:,}, {report.duplicate_users:,} rows more of the same ids"),
-        ("posts", f"{report.posts:,}, {report.duplicate_posts:,} rows more of the same ids"),
+        ("users", f"{report.users:,}, {report.duplicate_users:,} more rows of the same ids"),
+        ("posts", f"{report.posts:,}, {report.duplicate_posts:,} more rows of the same ids"),
         ("feed rows", f"{report.feed_rows:,}, {span}"),
         ("exact duplicates left out", f"{report.duplicate_rows:,}"),
         ("withheld by --until", f"{report.withheld_rows:,}"),
-        ("users in the feed without profile", f"{report.users_without_profile:,}"),
-        ("profiles without feed", f"{report.profiles_without_feed:,}"),
+        ("users in the feed without a profile", f"{report.users_without_profile:,}"),
+        ("profiles without a feed row", f"{report.profiles_without_feed:,}"),
         ("rows of posts that are not in post_text_df", f"{report.rows_of_unknown_posts:,} (kept, not counted)"),
     ):
         table.add_row(name, value)

@@ -47,7 +47,7 @@ def simulate(out: Out, world: World = "demo", seed: Seed = 8, end: End = None, f
         summary = write_world(spec, seed, last, out, on_progress)
     console.print(
         f"{summary.users:,} users, {summary.posts:,} posts, {summary.rows:,} feed rows "
-        f"({summary.likes / summary.views:.3f} likes a view) in {out}",
+        f"({summary.likes / summary.views:.3f} likes per view) in {out}",
         highlight=False,
         markup=False,
     )

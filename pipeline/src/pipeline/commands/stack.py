@@ -20,7 +20,7 @@ from pipeline.tables.source import Source
 from pipeline.terminal import Steps, parse_time
 
 if TYPE_CHECKING:
-    from pipeline.stack.status import State
+    from pipeline.stack.status import ServiceState
 
 WORLD, SEED = "demo", 8
 MIB = 2**20
@@ -30,7 +30,7 @@ Data = Annotated[
     typer.Option(envvar="DATA", help="A folder with user_data, post_text_df and feed_data, as CSV or Parquet."),
 ]
 Until = Annotated[
-    str | None, typer.Option(envvar="UNTIL", help="Load no feed row from this time on (UTC): `lenta check` uses them.")
+    str | None, typer.Option(envvar="UNTIL", help="Load no feed row from this time on (UTC); `lenta check` uses those.")
 ]
 World = Annotated[
     str | None, typer.Option(help=f"A simulated world instead of --data; {WORLD} when nothing is loaded.")
@@ -48,7 +48,9 @@ def register(app: typer.Typer) -> None:
 
 
 def up(data: Data = None, until: Until = None, world: World = None, seed: Seed = None) -> None:
-    """Start the platform on this machine: servers, data, both models, all services. Again: only what is missing.
+    """Start the platform on this machine: servers, data, both models, all services.
+
+    Run again, it starts only what is missing.
 
     Example: lenta up --data ./dump --until 2021-12-15
     """
@@ -86,7 +88,7 @@ def fill(
     world: World = None,
     seed: Seed = None,
 ) -> None:
-    """Fill servers of your own (LENTA_POSTGRES_URL, LENTA_REDIS_URL), one part a container; what is done stays done.
+    """Fill servers of your own (LENTA_POSTGRES_URL, LENTA_REDIS_URL), one part per container; nothing is done twice.
 
     Example: lenta fill load --world demo --seed 8
     """
@@ -110,16 +112,16 @@ def status() -> None:
     """
     from pipeline.stack.status import states
 
-    found, console = states(Home.find()), Console()
+    services, console = states(Home.find()), Console()
     table = Table(box=None, pad_edge=False, collapse_padding=True)
     for name in ("service", "state", "pid", "port", "up", "memory", "model"):
         table.add_column(name, no_wrap=True, overflow="fold")
-    for state in found:
+    for state in services:
         table.add_row(*_cells(state))
-    total = sum(state.pss_bytes or 0 for state in found)
+    total = sum(state.pss_bytes or 0 for state in services)
     table.add_row("sum", "", "", "", "", f"{total / MIB:.0f} MiB", "")
     console.print(table)
-    waiting = [state for state in found if state.reason]
+    waiting = [state for state in services if state.reason]
     for state in waiting:
         console.print(f"{state.name}: {state.reason}", highlight=False, markup=False, soft_wrap=True)
     if waiting:
@@ -171,7 +173,7 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _cells(state: State) -> tuple[str, ...]:
+def _cells(state: ServiceState) -> tuple[str, ...]:
     return (
         state.name,
         "[green]ready[/green]" if state.reason is None else "[red]not ready[/red]",

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 Users = Annotated[int, typer.Option(min=1, help="How many of the world's users come; all if it has no more.")]
 Days = Annotated[float, typer.Option(min=0.01, help="Of the platform's time.")]
-Speed = Annotated[float, typer.Option(min=1, max=100_000, help="How many times as fast as real time they pass.")]
+Speed = Annotated[float, typer.Option(min=1, max=100_000, help="How many times faster than real time they pass.")]
 Requests = Annotated[float, typer.Option("--requests-per-user", min=1, help="On average, over all the days.")]
-AtOnce = Annotated[int, typer.Option(min=1, max=64, help="Requests in flight at most.")]
+AtOnce = Annotated[int, typer.Option(min=1, max=64, help="How many requests are in flight at most.")]
 Seed = Annotated[int, typer.Option(min=0, help="Of what is drawn.")]
 
 
@@ -40,7 +40,7 @@ def simulate_traffic(
     at_once: AtOnce = 8,
     seed: Seed = 8,
 ) -> None:
-    """Let the simulated world's users use the running platform: they ask, view, like by the truth, and send events.
+    """Let the simulated world's users loose on the running platform: they ask, view and like by the truth.
 
     It moves the platform's clock: `--days` pass `--speed` times as fast, and slower where this machine cannot keep up.
     Afterwards the clock runs on as usual from where it is.
@@ -64,17 +64,17 @@ def _tell(played: Played, speed: float, steps: Steps) -> None:
     steps.say(f"The platform's clock went from {played.begin:%Y-%m-%d %H:%M} to {played.end:%Y-%m-%d %H:%M} UTC.")
     if tally.slowest < speed:
         steps.say(
-            f"[yellow]This machine could not always keep up: the clock was slowed, to {tally.slowest:,.0f} times real time at "
-            "worst. Nothing was skipped.[/yellow]"
+            "[yellow]This machine could not always keep up: the clock was slowed, "
+            f"to {tally.slowest:,.0f} times real time at worst. Nothing was skipped.[/yellow]"
         )
     steps.console.print(_table(tally))
-    if found := tally.true_difference:
-        mean, low, high = found
+    if difference := tally.true_difference:
+        mean, low, high = difference
         steps.say(
             f"True difference, test's ranker less control's, both asked at {len(tally.pairs):,} of these moments: "
             f"[bold]{mean:+.4f}[/bold] ({low:+.4f} to {high:+.4f})"
         )
-    steps.say(f"{tally.events:,} events sent; {tally.shown_again:,} posts shown to who had liked them before")
+    steps.say(f"{tally.events:,} events sent; {tally.shown_again:,} posts shown to users who had liked them before")
     if tally.turned_away:
         steps.say(f"[yellow]{tally.turned_away:,} calls were turned away (503)[/yellow]")
     for name, change in played.changes:

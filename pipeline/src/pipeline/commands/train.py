@@ -1,4 +1,4 @@
-"""`lenta train`, `publish`, `retrain`, `score`. What is heavy is imported when a command runs."""
+"""`lenta train`, `publish`, `retrain`, `score`. Heavy modules are imported when a command runs."""
 
 from __future__ import annotations
 
@@ -77,15 +77,15 @@ def train(
 def publish(
     model: ModelName,
     version: Annotated[str | None, typer.Argument(help="The latest, if not given.")] = None,
-    rollback: Annotated[bool, typer.Option("--rollback", help="Put the version before into service again.")] = False,
-    force: Annotated[bool, typer.Option("--force", help="Don't compare: whatever it is worth.")] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="Put the previous version back into service.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Publish without comparing.")] = False,
     postgres_url: Postgres = None,
     model_uri: Store = None,
 ) -> None:
     """Put a trained model into service, unless it is worse than the one there: its ranker takes it over within seconds.
 
-    Both are judged on the days that the one in service has not seen, the last fifteen at most. Worse is a model where the 95 % interval of
-    the difference, paired by user, lies below zero.
+    Both are judged on the days that the one in service has not seen, at most the last fifteen. A model is worse when
+    the whole 95 % interval of the difference, paired by user, lies below zero.
 
     Example: lenta publish test
     """
@@ -98,8 +98,8 @@ def publish(
 
     if rollback and (version or force):
         raise LentaError(
-            "--rollback goes to the version before and compares nothing: leave out --force; to go to another version name it "
-            "without --rollback"
+            "--rollback returns to the previous version and compares nothing: leave out --force; "
+            "to go to another version, name it without --rollback"
         )
     store, steps = ModelStore(model_uri or environment.require("LENTA_MODEL_URI")), Steps(Console())
     if rollback:
@@ -120,14 +120,16 @@ def retrain(
     models: Annotated[
         list[str] | None, typer.Argument(help="control, test, or both if not given", metavar="MODEL")
     ] = None,
-    anew: Annotated[bool, typer.Option("--anew", help="Start over where a killed run could go on.")] = False,
+    anew: Annotated[bool, typer.Option("--anew", help="Start over even if a killed run could be resumed.")] = False,
     postgres_url: Postgres = None,
     model_uri: Store = None,
     text_encoder: TextEncoder = None,
 ) -> None:
-    """Train on all that Postgres holds, compare, and publish unless the new model is worse. A killed run goes on when called again.
+    """Train on everything in Postgres, compare, and publish unless the new model is worse.
 
-    Until the end the old model serves. Example: lenta retrain control
+    A run that was killed resumes when called again. Until the end the old model serves.
+
+    Example: lenta retrain control
     """
     from contracts.assignment import GROUPS
     from ranking.artefact import ModelStore
@@ -159,7 +161,7 @@ def _check_option(context: typer.Context, models: list[str]) -> None:
 
 
 def _tell_published(model: str, pointer: Pointer, steps: Steps) -> None:
-    before = f", before it {pointer.previous[0]}" if pointer.previous else ""
+    before = f", replacing {pointer.previous[0]}" if pointer.previous else ""
     steps.say(f"[green]✓[/green] {model}@{pointer.version} is in service{before}")
     steps.say("Next: [bold]lenta status[/bold] shows when its ranker has taken it over")
 
@@ -207,4 +209,4 @@ def score(
         with opened(tables, when) as feed, steps.step(f"Scoring with {model}") as on_progress:
             done = score_pairs(feed, scorer, pairs, when, out, on_progress)
     steps.say(f"{done:,} scores by {model}@{scorer.manifest.version} in {escape(str(out))}")
-    steps.say("Next: the higher the score the sooner a like; rank a user's posts by it")
+    steps.say("Next: the higher the score, the likelier a like; rank a user's posts by it")

@@ -21,7 +21,7 @@ def register(app: typer.Typer) -> None:
 
 
 def warm(postgres: Postgres = None, redis: Redis = None, shards: Shards = 4) -> None:
-    """Build the features in Redis anew from Postgres, while serving goes on, and put them into service.
+    """Rebuild the features in Redis from Postgres while serving goes on, then put them into service.
 
     Example: lenta warm
     """

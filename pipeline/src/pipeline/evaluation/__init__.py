@@ -1,1 +1,1 @@
-"""What `lenta evaluate` says of models beside the ladder: more baselines and measures, segments, curves, leaks, and a page of all that."""
+"""How good models are: the ladder of baselines, more measures, segments, curves, leaks, and a report of it all."""

@@ -1,4 +1,4 @@
-"""A leak shows in that a model ranks the rows that it was trained on far better than days that it has not seen."""
+"""A leak shows when a model ranks the rows it was trained on far better than days it has not seen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ERRORS = 3.0
 
 @dataclass(frozen=True)
 class Auc:
-    """Over all rows at once, not by user. error: standard error."""
+    """Over all rows together, not by user. error: the standard error."""
 
     value: float
     error: float
@@ -45,7 +45,7 @@ class Alarm:
 
     @property
     def rings(self) -> bool:
-        """The gap exceeds MARGIN by more than chance explains."""
+        """Whether the gap exceeds MARGIN by more than chance explains."""
         return self.gap - ERRORS * float(np.hypot(self.train.error, self.test.error)) > MARGIN
 
     @property
@@ -54,9 +54,10 @@ class Alarm:
 
     def __str__(self) -> str:
         return (
-            f"{self.model} looks leaked: AUC {self.train.value:.3f} on rows that it was trained on, {self.test.value:.3f} on "
-            f"days that it has not seen, and an honest model's gap stays under {MARGIN}. Look for a feature that counts "
-            "the row's own like or later ones, or a model that remembers its rows; its figures mean nothing until then"
+            f"{self.model} looks leaked: AUC {self.train.value:.3f} on the rows it was trained on, "
+            f"{self.test.value:.3f} on days it has not seen, and an honest model's gap stays under {MARGIN}. "
+            "Look for a feature that counts the row's own like or later ones, or for a model that memorises its rows; "
+            "until then its figures mean nothing"
         )
 
 

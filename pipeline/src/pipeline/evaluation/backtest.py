@@ -1,4 +1,4 @@
-"""Judges models by the ladder: those in service on a folder's last days, or fresh ones on simulated worlds."""
+"""Judges models by the ladder: those in service on a folder's last days, or newly trained ones on simulated worlds."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int)
         lift, calibration = curves_of(viewed, scores, list(scorers))
         return Judgement(
             measures=measures_of(viewed, scores, feed, known),
-            segments={part: found for part, found in parts.items() if found},
+            segments={part: part_ladder for part, part_ladder in parts.items() if part_ladder},
             lift=lift,
             calibration=calibration,
             importance={
@@ -114,7 +114,7 @@ def judge_fresh(
         simulate(spec_of(world), seed, end, folder, on_progress)
         with opened(Tables.of_folder(folder), cut) as feed:
             fitted = {model: fit(model_of(model), feed, last, on_progress=on_progress) for model in names}
-        return judge(folder, cut, {model: found.scorer for model, found in fitted.items()}, seed)
+        return judge(folder, cut, {model: model_fit.scorer for model, model_fit in fitted.items()}, seed)
 
 
 def true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:

@@ -1,4 +1,4 @@
-"""Baselines of one evening: popular posts of the user's segment, and matrix factorisation by the library `implicit`."""
+"""What an evening's work would give: popular posts of the user's segment, and matrix factorisation by `implicit`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from contracts.features import POST_SMOOTHING, logit
 from contracts.records import AGE_BANDS
 from ranking.examples import Index
+from scipy.special import expit
 
 from pipeline.dataset.feed import Feed, fetch, load, places
 from pipeline.dataset.sampling import Viewed
@@ -16,19 +17,22 @@ SEGMENT_POPULAR, ALS = "segment popular", "ALS"
 
 
 def age_band(feed: Feed, users: Index) -> Index:
-    """The index of each user's age band in AGE_BANDS, and beyond: its length for the oldest, one more for an unknown age."""
+    """The index of each user's age band in AGE_BANDS: its length for the oldest, one more for an unknown age."""
     age = np.append(feed.people.plain[:, 0], np.nan)[feed.people.places(users)]
     band = np.searchsorted(AGE_BANDS, age, side="right")
     return np.where(np.isnan(age), len(AGE_BANDS) + 1, band).astype(np.int64)
 
 
 def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Floats:
-    """A post's like rate among users of the same age band, shrunk towards `popular`, the log-odds of its rate among all. Shape (n,)."""
+    """A post's like rate among users of the same age band, in log-odds. Shape (n,).
+
+    Shrunk towards `popular`, the log-odds of its rate among all users.
+    """
     users = fetch(feed.database, "SELECT DISTINCT user_id FROM feed")["user_id"].astype(np.int64)
     load(feed.database, "bands", {"user_id": users, "band": age_band(feed, users)})
     asked = {"row": np.arange(len(popular)), "post_id": viewed.post_id, "band": age_band(feed, viewed.user_id)}
     load(feed.database, "asked_bands", asked)
-    found = fetch(
+    counts = fetch(
         feed.database,
         """
         WITH counts AS (
@@ -39,14 +43,17 @@ def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Float
         FROM asked_bands LEFT JOIN counts USING (post_id, band) ORDER BY row
         """,
     )
-    prior = 1.0 / (1.0 + np.exp(-popular))
-    views, likes = (found[name].astype(np.float64) for name in ("views", "likes"))
+    prior = expit(popular)
+    views, likes = (counts[name].astype(np.float64) for name in ("views", "likes"))
     rate = (likes + POST_SMOOTHING * prior) / (views + POST_SMOOTHING)
     return np.asarray(logit(np.clip(rate, 1e-4, 1 - 1e-4)))
 
 
 def als_scores(feed: Feed, viewed: Viewed, seed: int) -> Floats:
-    """Alternating least squares on all likes before the feed's end (Hu, Koren & Volinsky 2008). Shape (n,); 0 where nothing is known."""
+    """Alternating least squares on all likes before the feed's end (Hu, Koren & Volinsky 2008).
+
+    Shape (n,); 0 where nothing is known.
+    """
     from implicit.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits

@@ -1,4 +1,4 @@
-"""How much of the lift can be had at all: what a user's views tell of the user's tastes when everything of the posts is known.
+"""How much of the lift can be had at all: what views reveal of a user's tastes when everything about posts is known.
 
 Reads the simulated world's truth: for judging alone.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from contracts.records import AGE_BANDS
 from ranking.examples import Index
+from scipy.special import expit
 
 from pipeline.dataset.feed import MICROSECONDS, Feed, fetch, microseconds
 from pipeline.dataset.sampling import Viewed
@@ -31,7 +32,7 @@ PROFILE_SPREAD = 0.1
 
 
 @dataclass(frozen=True)
-class Views:
+class ObservedViews:
     """Views before the cut, by user. offset: log-odds of a like but for the user's own part; shape (n,) each."""
 
     user: Index
@@ -43,9 +44,9 @@ class Views:
 def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Floats:
     """Log-odds at `at` by each user's posterior mean of (level, taste for each topic, sub-theme tastes). Shape (n,).
 
-    Given are the true vectors, qualities, freshness, effects of hour and place in the session, and the priors; unknown is only
-    what is the user's own. Laplace's approximation of the posterior under the logistic likelihood of the user's views before the
-    feed's end (MacKay 1992); the noise of a view is left out.
+    The true vectors, qualities, freshness, effects of hour and place in the session, and the priors are given; only
+    what is the user's own is unknown. Laplace's approximation of the posterior under the logistic likelihood of the
+    user's views before the feed's end (MacKay 1992); the noise of a view is left out.
     """
     truth = Truth.load(folder)
     own = np.concatenate([truth.level[:, None], truth.topic_taste, truth.theme_taste], axis=1)
@@ -67,8 +68,8 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
     return np.asarray(known + np.einsum("nd,nd->n", tastes[np.searchsorted(judged, viewed.user_id)], inputs[post]))
 
 
-def _tastes(users: Index, views: Views, inputs: Floats, prior: Floats, sd: Floats) -> Floats:
-    """Of each of `users`, who ascend, by `posterior_mean`; prior: shape (users, size), as the result."""
+def _tastes(users: Index, views: ObservedViews, inputs: Floats, prior: Floats, sd: Floats) -> Floats:
+    """`posterior_mean` of each of `users`, who ascend. prior: shape (users, size), as the result."""
     starts, ends = (np.searchsorted(views.user, users, side=side) for side in ("left", "right"))
     return np.array(
         [
@@ -79,14 +80,14 @@ def _tastes(users: Index, views: Views, inputs: Floats, prior: Floats, sd: Float
 
 
 def posterior_mean(inputs: Floats, offset: Floats, liked: Floats, mean: Floats, sd: Floats) -> Floats:
-    """The mode over w of prod p^liked (1 - p)^(1 - liked) N(w; mean, sd^2), p = sigmoid(offset + inputs w), by Newton's method.
+    """The mode over w of prod p^liked (1 - p)^(1 - liked) N(w; mean, sd^2), p = sigmoid(offset + inputs w).
 
-    inputs: shape (n, size); offset, liked: (n,); mean, sd: (size,).
+    By Newton's method. inputs: shape (n, size); offset, liked: (n,); mean, sd: (size,).
     """
     precision = 1.0 / sd**2
     w = mean
     for _ in range(NEWTON_STEPS):
-        p = 1.0 / (1.0 + np.exp(-(offset + inputs @ w)))
+        p = expit(offset + inputs @ w)
         slope = inputs.T @ (liked - p) - precision * (w - mean)
         curvature = (inputs * (p * (1 - p))[:, None]).T @ inputs
         w = w + np.linalg.solve(curvature + np.diag(precision), slope)
@@ -94,7 +95,10 @@ def posterior_mean(inputs: Floats, offset: Floats, liked: Floats, mean: Floats, 
 
 
 def profile_cells(feed: Feed) -> Floats:
-    """Indicators of what tastes depend on in a profile, and the age; the last row is of a user without profile. Shape (users + 1, cells)."""
+    """Indicators of what tastes depend on in a profile, and the age. Shape (users + 1, cells).
+
+    The last row is that of a user without a profile.
+    """
     age, gender, group = feed.people.plain.T
     cities = fetch(
         feed.database, f"SELECT coalesce(city IN {tuple(BIG_CITIES)}, false) AS big FROM people ORDER BY user_id"
@@ -110,9 +114,10 @@ def profile_cells(feed: Feed) -> Floats:
 
 
 def profile_means(cells: Floats, tastes: Floats, sd: Floats) -> Floats:
-    """The prior's mean for every row of `cells`: the part of true tastes that the profile tells, by ridge regression over users.
+    """The prior's mean for every row of `cells`: the part of true tastes that the profile predicts.
 
-    cells: shape (users + 1, cells); tastes: (users, size); sd: (size,), of what is the users' own.
+    By ridge regression over users. cells: shape (users + 1, cells); tastes: (users, size); sd: (size,), of what is the
+    users' own.
     """
     inner = cells[:-1].T @ cells[:-1]
     told = [
@@ -123,7 +128,10 @@ def profile_means(cells: Floats, tastes: Floats, sd: Floats) -> Floats:
 
 
 def _inputs(truth: Truth) -> Floats:
-    """What meets (level, topic tastes, sub-theme tastes) of a user in each post. Shape (posts, 1 + topics + dimensions)."""
+    """What each post multiplies a user's (level, topic tastes, sub-theme tastes) by.
+
+    Shape (posts, 1 + topics + dimensions).
+    """
     topics, _ = _widths(truth)
     return np.hstack([np.ones((len(truth.topic), 1)), np.eye(topics)[truth.topic], truth.vector])
 
@@ -132,10 +140,13 @@ def _widths(truth: Truth) -> tuple[int, int]:
     return truth.topic_taste.shape[1], truth.theme_taste.shape[1]
 
 
-def _views(feed: Feed, truth: Truth, users: Index) -> Views:
-    """Of all users from the first to the last of `users`. A session ends where the next view is further away than gaps within one are."""
+def _views(feed: Feed, truth: Truth, users: Index) -> ObservedViews:
+    """Of all users from the first to the last of `users`.
+
+    A session ends where the next view is further away than the gaps within a session.
+    """
     start = microseconds(truth.start)
-    found = fetch(
+    columns = fetch(
         feed.database,
         f"""
         WITH gaps AS (
@@ -143,16 +154,16 @@ def _views(feed: Feed, truth: Truth, users: Index) -> Views:
             FROM feed WHERE NOT is_like AND user_id BETWEEN {users[0]} AND {users[-1]}
             WINDOW own AS (PARTITION BY user_id ORDER BY instant, post_id)
         ), sessions AS (
-            SELECT *, sum(opens) OVER (PARTITION BY user_id ORDER BY instant, post_id ROWS UNBOUNDED PRECEDING) AS session
-            FROM gaps
+            SELECT *, sum(opens) OVER own AS session FROM gaps
+            WINDOW own AS (PARTITION BY user_id ORDER BY instant, post_id ROWS UNBOUNDED PRECEDING)
         )
         SELECT user_id, post_id, instant - {start} AS since, clicked,
             row_number() OVER (PARTITION BY user_id, session ORDER BY instant, post_id) - 1 AS place
         FROM sessions ORDER BY user_id, instant, post_id
         """,
     )
-    since, place = (found[name].astype(np.int64) for name in ("since", "place"))
-    post = found["post_id"].astype(np.int64) - FIRST_POST
+    since, place = (columns[name].astype(np.int64) for name in ("since", "place"))
+    post = columns["post_id"].astype(np.int64) - FIRST_POST
     hour = since % DAY // (DAY // 24)
     offset = (
         truth.bias
@@ -161,4 +172,4 @@ def _views(feed: Feed, truth: Truth, users: Index) -> Views:
         + HOUR[hour]
         + PLACE[np.minimum(place, len(PLACE) - 1)]
     )
-    return Views(found["user_id"].astype(np.int64), post, offset, found["clicked"].astype(np.float64))
+    return ObservedViews(columns["user_id"].astype(np.int64), post, offset, columns["clicked"].astype(np.float64))

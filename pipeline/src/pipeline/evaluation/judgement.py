@@ -1,4 +1,4 @@
-"""All that is found of models on one world, or on several pooled."""
+"""Everything measured about models on one world, or on several pooled."""
 
 from __future__ import annotations
 
@@ -14,21 +14,24 @@ from pipeline.dataset.feed import Feed, places
 from pipeline.dataset.sampling import Viewed
 from pipeline.evaluation.alarm import Alarm
 from pipeline.evaluation.ladder import Ladder, ladder
-from pipeline.evaluation.segments import Known, Segment
+from pipeline.evaluation.segments import Segment, ViewCounts
 from pipeline.measures import lists
-from pipeline.measures.accuracy import Floats, Ranking, auc_by_user, ndcg
+from pipeline.measures.accuracy import Floats, UserRankings, auc_by_user, ndcg
 from pipeline.measures.curves import Bins, calibration_bins, lift_bins
 
 HIT_RATE = "HitRate@5"
 Importance = Mapping[str, tuple[float, ...]]
-"""Per cent by column, one figure a world."""
+"""Per cent by column, one figure per world."""
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """measures: by user, "HitRate@5" first; segments: HitRate@5 in each; lift, calibration, importance: by rung or model."""
+    """measures: by user, "HitRate@5" first; segments: HitRate@5 in each.
+
+    lift, calibration, importance: by rung or model.
+    """
 
     measures: Mapping[str, Ladder]
     segments: Mapping[Segment, Ladder]
@@ -65,24 +68,24 @@ def pooled(judgements: list[Judgement]) -> Judgement:
 def _joined(
     one: Mapping[Key, Value], two: Mapping[Key, Value], join: Callable[[Value, Value], Value]
 ) -> dict[Key, Value]:
-    """What only one of both has stays as it is."""
+    """What only one of the two has stays as it is."""
     both = {key: join(value, two[key]) if key in two else value for key, value in one.items()}
     return both | {key: value for key, value in two.items() if key not in one}
 
 
-def measures_of(viewed: Viewed, scores: Mapping[str, Floats], feed: Feed, known: Known) -> dict[str, Ladder]:
+def measures_of(viewed: Viewed, scores: Mapping[str, Floats], feed: Feed, known: ViewCounts) -> dict[str, Ladder]:
     """Each measure of each rung, by user. AUC leaves out users who liked nothing, or all."""
     hits = ladder(viewed, scores)
     by_rung = {name: _by_user(viewed, values, feed, known) for name, values in scores.items()}
     others = {
-        measure: Ladder({name: found[measure] for name, found in by_rung.items()})
+        measure: Ladder({name: by_measure[measure] for name, by_measure in by_rung.items()})
         for measure in next(iter(by_rung.values()))
     }
     return {HIT_RATE: hits, **others}
 
 
-def _by_user(viewed: Viewed, scores: Floats, feed: Feed, known: Known) -> dict[str, Floats]:
-    ranking = Ranking.of(scores, viewed.user_id)
+def _by_user(viewed: Viewed, scores: Floats, feed: Feed, known: ViewCounts) -> dict[str, Floats]:
+    ranking = UserRankings.of(scores, viewed.user_id)
     post = places(feed.posts.ids, viewed.post_id, missing=0)[ranking.order]
     return {
         "nDCG@5": ndcg(scores, viewed.user_id, viewed.liked),

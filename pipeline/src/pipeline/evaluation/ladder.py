@@ -1,6 +1,6 @@
-"""Offline HitRate@5 over the posts that users viewed in a test window, for models and the baselines that they must beat.
+"""Offline HitRate@5 over posts that users viewed in a test window, for models and the baselines they must beat.
 
-Features are as of the cut, where the window begins; whoever has fewer than six views there is not judged.
+Features are as of the cut, where the window begins; users with fewer than six views there are not judged.
 """
 
 from __future__ import annotations
@@ -27,19 +27,6 @@ from pipeline.measures.accuracy import (
     resampled_means,
 )
 from pipeline.training.scores import matrices, scores_of
-
-__all__ = [
-    "WINDOW",
-    "Ladder",
-    "baseline_scores",
-    "bootstrap",
-    "hit_rate",
-    "ladder",
-    "model_scores",
-    "paired_bootstrap",
-    "popular_scores",
-    "user_topic_popular_scores",
-]
 
 WINDOW = timedelta(days=15)
 RANDOM, POPULAR = "random", "most popular"
@@ -84,18 +71,18 @@ def model_scores(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> F
 def network_and_model_scores(
     feed: Feed, viewed: Viewed, cut: datetime, name: str, scorer: Scorer
 ) -> Mapping[str, Floats]:
-    """Of the model, and before it of its network by itself, with no trees, where it has one. In one pass.
+    """Of the model, preceded by its network alone, without trees, where it has one. In one pass.
 
     Raises LentaError for a model that has seen the window.
     """
     check_unseen(scorer, cut)
     columns = scorer.manifest.columns
     tower = [columns.index(column) for column in TOWER_SUM] if TOWER_SUM[-1] in columns else []
-    found = [
+    batches = [
         (matrix[:, tower].sum(axis=1), scorer.scores(matrix))
         for _, matrix in matrices(asked(feed, viewed, cut, scorer), scorer)
     ]
-    alone, whole = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    alone, whole = (np.concatenate(parts) for parts in zip(*batches, strict=True))
     return {TOWER_ALONE: alone, name: whole} if tower else {name: whole}
 
 
@@ -152,7 +139,7 @@ class Ladder:
         values = np.column_stack(list(self.hits.values()))
         means, drawn = values.mean(axis=0), resampled_means(values, rng)
         base, top = names.index(POPULAR), names.index(ORACLE) if ORACLE in names else None
-        found: dict[str, Rung] = {}
+        rungs: dict[str, Rung] = {}
         for place, name in enumerate(names):
             lift = None
             if top is not None and means[top] > means[base]:
@@ -161,8 +148,8 @@ class Ladder:
                 lift = percentiles(share, (drawn[:, place] - drawn[:, base]) / way)
             own = percentiles(float(means[place]), drawn[:, place])
             gain = percentiles(float(means[place] - means[base]), drawn[:, place] - drawn[:, base])
-            found[name] = Rung(own, gain, lift)
-        return found
+            rungs[name] = Rung(own, gain, lift)
+        return rungs
 
     def captured(self, name: str) -> float | None:
         """(model - popular) / (oracle - popular); None without an oracle above popular."""
@@ -186,5 +173,5 @@ def check_judged(viewed: Viewed) -> None:
     views, likes = np.bincount(user), np.bincount(user, viewed.liked)
     if not ((likes > 0) & (likes < views)).any():
         raise LentaError(
-            "of the posts in the test window nobody liked some and not others: nothing tells good rankings from bad ones"
+            "no user liked some posts of the test window and not others: nothing tells good rankings from bad ones"
         )

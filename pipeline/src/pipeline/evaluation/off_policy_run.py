@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OffPolicy:
-    """logged: the feed's own like rate; values: by policy; truth: of a simulated world, like rate and hit probability by policy."""
+    """logged: the feed's own like rate; values: by policy.
+
+    truth: of a simulated world, like rate and hit probability by policy.
+    """
 
     users: int
     views: int
@@ -45,7 +48,10 @@ class OffPolicy:
 def off_policy_published(
     folder: Path, until: datetime, store: ModelStore, seed: int = 0, on_progress: OnProgress = silent
 ) -> OffPolicy:
-    """Of the published models, on the 15 days from `until` on. Raises LentaError when a model is missing, or has seen these days."""
+    """Of the published models, on the 15 days from `until` on.
+
+    Raises LentaError when a model is missing, or has seen these days.
+    """
     from pipeline.training.store import scorer_of
 
     with ExitStack() as stack:
@@ -91,39 +97,44 @@ def off_policy(
 
 def model_slates(bound: BoundScorer, rows: Sequence[UserRow], now: int, on_progress: OnProgress = silent) -> Slates:
     """As a ranker answers: its first stage, and no hidden posts."""
-    found = Slates.empty(len(rows))
+    slates = Slates.empty(len(rows))
     for place, row in enumerate(rows):
-        found.put(place, *bound.rank(row, now, K))
+        slates.put(place, *bound.rank(row, now, K))
         on_progress(place + 1, len(rows))
-    return found
+    return slates
 
 
 def popular_slates(bound: BoundScorer, rows: Sequence[UserRow], now: int) -> Slates:
-    """The same posts for everybody but what is hidden; a like is as probable as by the user's rate of the topic and the post's."""
+    """The same posts for everybody, less what is hidden.
+
+    A like is as probable as the user's rate of the topic and the post's own make it.
+    """
     rate, own = SCHEMA.index("post_rate"), SCHEMA.index("user_topic_by_post")
-    found, ids = Slates.empty(len(rows)), bound.catalogue.post_id
+    slates, ids = Slates.empty(len(rows)), bound.catalogue.post_id
     for place, row in enumerate(rows):
         matrix = bound.candidates.matrix(row, now)
         best = np.lexsort((ids, -matrix[:, rate]))
         best = best[~np.isin(ids[best], row.hidden)][:K]
-        found.put(place, ids[best], matrix[best, own].astype(np.float64))
-    return found
+        slates.put(place, ids[best], matrix[best, own].astype(np.float64))
+    return slates
 
 
-def off_policy_table(found: OffPolicy, title: str) -> Table:
-    heading = f"{title}: had they served, by {found.views:,} views of {found.users:,} users; ± half a 95 % interval"
+def off_policy_table(estimates: OffPolicy, title: str) -> Table:
+    heading = (
+        f"{title}: had they served, by {estimates.views:,} views of {estimates.users:,} users; ± half a 95 % interval"
+    )
     table = Table(title=heading, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("", no_wrap=True)
     heads = ("views matched", "replay", "like rate", "hit at five")
-    for head in (*heads, "true like rate", "true hit at five") if found.truth else heads:
+    for head in (*heads, "true like rate", "true hit at five") if estimates.truth else heads:
         table.add_column(head, justify="right")
-    table.add_row("the feed itself", f"{found.views:,}", "", with_half(found.logged))
-    for name, value in found.values.items():
-        truth = (f"{figure:.3f}" for figure in found.truth.get(name, ()))
-        estimates = map(with_half, (value.replay, value.like_rate, value.hits))
-        table.add_row(name, f"{value.matched:,}", *estimates, *truth)
+    table.add_row("the feed itself", f"{estimates.views:,}", "", with_half(estimates.logged))
+    for name, value in estimates.values.items():
+        truth = (f"{figure:.3f}" for figure in estimates.truth.get(name, ()))
+        figures = map(with_half, (value.replay, value.like_rate, value.hits))
+        table.add_row(name, f"{value.matched:,}", *figures, *truth)
     return table
 
 
-def off_policy_json(found: OffPolicy) -> dict[str, Any]:
-    return asdict(found)
+def off_policy_json(estimates: OffPolicy) -> dict[str, Any]:
+    return asdict(estimates)

@@ -1,4 +1,4 @@
-"""The report of a judgement: one HTML file that needs nothing else."""
+"""The report of a judgement: one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -25,87 +25,95 @@ from pipeline.evaluation.report import (
 from pipeline.evaluation.segments import COLD_POST_TIME, COLD_USER_VIEWS
 
 
-def as_page(found: Judgement, title: str) -> str:
+def as_page(judgement: Judgement, title: str) -> str:
     subtitle = (
-        f"{users_of(found.ladder):,} users. Each user's posts of the last 15 days, which the models have not seen, are ranked by what "
-        "was known before; a user is hit when one of the five best was liked. That is HitRate@5, “offline, viewed”."
+        f"{users_of(judgement.ladder):,} users. Each user's posts of the last 15 days, which the models have not seen, "
+        "are ranked by what was known before; a user is a hit when one of the five best was liked. "
+        "That is HitRate@5, “offline, viewed”."
     )
     page = Template(files("pipeline.evaluation").joinpath("page.html").read_text("utf-8"))
-    sections = "\n".join(f"<section>\n{body}\n</section>" for body in _sections(found))
+    sections = "\n".join(f"<section>\n{body}\n</section>" for body in _sections(judgement))
     return page.substitute(title=escape(f"Evaluation: {title}"), subtitle=subtitle, sections=sections)
 
 
-def _sections(found: Judgement) -> Iterator[str]:
-    ladder = rungs(found.ladder)
-    yield _tabled("The ladder", _ladder_words(found), as_table(found.ladder, ""))
+def _sections(judgement: Judgement) -> Iterator[str]:
+    ladder = rungs(judgement.ladder)
+    yield _tabled("The ladder", _ladder_words(judgement), as_table(judgement.ladder, ""))
     yield _plotted(
         "The ladder, drawn",
         ladder_plot({name: rung.own for name, rung in ladder.items()}, ladder[POPULAR].own.value),
-        "A dot is the hit rate, its line the 95 % interval of a bootstrap over users. The dashed line is the most popular posts, "
-        "the same for everybody: a model that does not pass it learned nothing of its users. Two intervals that overlap may still "
-        "differ for sure, since all rungs are judged by the same users. " + ". ".join(difference_lines(found.ladder)),
+        "A dot is the hit rate, its line the 95 % interval of a bootstrap over users. The dashed line is the most "
+        "popular posts, the same for everybody: a model that does not pass it has learned nothing about its users. "
+        "Two rungs whose intervals overlap may still differ beyond doubt, since all are judged by the same users. "
+        + ". ".join(difference_lines(judgement.ladder)),
     )
-    if found.alarms:
-        yield _alarms(found)
+    if judgement.alarms:
+        yield _alarms(judgement)
     yield _tabled(
         "Other measures",
-        "nDCG@5 counts a like more the higher it stands; AUC is the chance that a liked post stands above another of the same user. "
-        "The last three describe each user's five best: which share of the catalogue they show in all, which share of a user's five is "
-        "of one topic, and novelty in bits (one bit more is half as often seen). They come from posts that the user viewed, as the hit "
-        "rate does, and not from what the platform would serve.",
-        measures_table(found),
+        "nDCG@5 counts a like more the higher it stands; AUC is the chance that a liked post stands above another of "
+        "the same user. The last three describe each user's five best: what share of the catalogue they show in all, "
+        "what share of a user's five is of one topic, and novelty in bits (one bit more is seen half as often). They "
+        "come from posts that the user viewed, as the hit rate does, and not from what the platform would serve.",
+        measures_table(judgement),
     )
     yield _plotted(
         "Lift",
-        lift_plot(found.lift),
-        "Take the best tenth of each user's list: the curve at 10 says how many times as often these were liked as the mean post. "
-        "The higher on the left the better; every curve ends at 1, where all posts are taken.",
+        lift_plot(judgement.lift),
+        "Take the best tenth of each user's list: the curve at 10 says how many times as often these were liked as the "
+        "average post. The higher on the left the better; every curve ends at 1, where all posts are taken.",
     )
-    if found.calibration:
+    if judgement.calibration:
         yield _plotted(
             "Calibration",
-            calibration_plot(found.calibration),
-            "All scores in ten parts, from the lowest. On the dashed line, what a model says is what comes. A steady distance above or "
-            "below shifts all scores alike and changes no ranking; a flatter course than the line means that the model is too sure.",
+            calibration_plot(judgement.calibration),
+            "All scores in ten parts, from the lowest. On the dashed line, predictions come true. A steady distance "
+            "above or below shifts all scores alike and changes no ranking; a curve flatter than the line means that "
+            "the model is overconfident.",
         )
         yield _plotted(
             "What the trees look at",
-            importance_plot(found.importance),
-            "How much each column moves what CatBoost adds (its own importance, in per cent). The trees start from log-odds in closed "
-            "form, a post's rate and the user's taste, which carry most of the ranking: these bars say what is corrected, not what counts.",
+            importance_plot(judgement.importance),
+            "How much each column moves what CatBoost adds (its own importance, in per cent). The trees start from "
+            "log-odds in closed form, a post's rate and the user's taste, which carry most of the ranking: these bars "
+            "say what is corrected, not what matters.",
         )
     yield _plotted(
         "By segment, drawn",
-        segments_plot(found.segments),
-        "Each segment's posts are ranked by themselves, for users with at least six of them (their number in brackets). Compare marks "
-        "within a row; rows differ in how many posts there are to choose from. Rows of few users jump about.",
+        segments_plot(judgement.segments),
+        "Each segment's posts are ranked by themselves, for users with at least six of them (how many in brackets). "
+        "Compare marks within a row; rows differ in how many posts there are to choose from. Rows with few users are "
+        "noisy.",
     )
     yield _tabled(
         "By segment",
-        f"Cold users have fewer than {COLD_USER_VIEWS} views before the test days; cold posts were first shown less than "
-        f"{COLD_POST_TIME.days} days before them, or only then.",
-        segments_table(found),
+        f"Cold users have fewer than {COLD_USER_VIEWS} views before the test days; cold posts were first shown less "
+        f"than {COLD_POST_TIME.days} days before them, or only then.",
+        segments_table(judgement),
     )
 
 
-def _ladder_words(found: Judgement) -> str:
-    words = "From no knowledge to all: the higher a model stands above “most popular”, the more it knows of each user. "
-    if CEILING in found.ladder.hits:
+def _ladder_words(judgement: Judgement) -> str:
+    words = (
+        "From no knowledge to all: the higher a model stands above “most popular”, the more it knows about each user. "
+    )
+    if CEILING in judgement.ladder.hits:
         words += (
-            "The oracle ranks by the simulated world's own probabilities; the attainable ceiling knows everything of the posts, and of "
-            "the users only what their views tell. Captured lift is the share of the way from most popular to the oracle: no "
-            "model can stay above the ceiling's for long without having seen what it must not."
+            "The oracle ranks by the simulated world's own probabilities; the attainable ceiling knows everything "
+            "about the posts, and about users only what their views tell. Captured lift is the share of the way from "
+            "most popular to the oracle: no model can stay above the ceiling's for long without having seen what it "
+            "must not."
         )
     return words
 
 
-def _alarms(found: Judgement) -> str:
+def _alarms(judgement: Judgement) -> str:
     words = (
         "A model that ranks its own training rows far better than new days has learned what it must not know. "
         "The rows are drawn as training draws them; AUC is over all rows at once."
     )
-    items = "".join(f"<li>{line}</li>" for line in alarm_lines(found))
-    return f"<h2>Leak alarm</h2>\n<p>{words}</p>\n<ul{' class=bad' if found.leaks else ''}>{items}</ul>"
+    items = "".join(f"<li>{line}</li>" for line in alarm_lines(judgement))
+    return f"<h2>Leak alarm</h2>\n<p>{words}</p>\n<ul{' class=bad' if judgement.leaks else ''}>{items}</ul>"
 
 
 def _plotted(title: str, svg: str, caption: str) -> str:

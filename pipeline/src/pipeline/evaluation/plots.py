@@ -29,7 +29,7 @@ VARIABLES = {
     "#050505": "--test",
     "#060606": "--best",
 }
-"""What the figures are drawn in, and the page's variable that takes its place."""
+"""Colours that the figures are drawn in, and the page's variables that take their place."""
 INK, FAINT, LINE, CONTROL, TEST, BEST = VARIABLES
 COLOURS = {POPULAR: FAINT, "control": CONTROL, "test": TEST, CEILING: BEST, ORACLE: INK}
 MARKS = {POPULAR: "s", "control": "o", "test": "D", CEILING: "^", ORACLE: "|"}
@@ -62,11 +62,15 @@ def ladder_plot(rungs: Mapping[str, Estimate], popular: float) -> str:
     with rc_context(STYLE):
         figure, (axes,) = _figure(0.5 + 0.3 * len(rungs))
         axes.axvline(popular, color=FAINT, linewidth=1, linestyle=(0, (4, 3)))
-        for place, (name, found) in enumerate(rungs.items()):
+        for place, (name, estimate) in enumerate(rungs.items()):
             colour = COLOURS.get(name, FAINT)
-            axes.plot([found.low, found.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round")
-            axes.plot([found.value], [place], "o", color=colour, markersize=6)
-            axes.annotate(f"{found.value:.3f}", (found.high, place), (6, 0), textcoords="offset points", va="center")
+            axes.plot(
+                [estimate.low, estimate.high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round"
+            )
+            axes.plot([estimate.value], [place], "o", color=colour, markersize=6)
+            axes.annotate(
+                f"{estimate.value:.3f}", (estimate.high, place), (6, 0), textcoords="offset points", va="center"
+            )
         _rows(axes, list(rungs))
         axes.margins(x=0.08)
         axes.set_xlabel("HitRate@5")
@@ -81,14 +85,14 @@ def lift_plot(lift: Mapping[str, Bins]) -> str:
             share = 100 * np.cumsum(bins.rows) / bins.rows.sum()
             axes.plot(share, bins.lift, color=COLOURS[name], label=name, linestyle="--" if name == CEILING else "-")
         axes.axhline(1, color=FAINT, linewidth=1)
-        axes.set_xlabel("the best so many per cent of each user's list")
-        axes.set_ylabel("likes a view, as multiple of the mean")
+        axes.set_xlabel("the best x per cent of each user's list")
+        axes.set_ylabel("likes per view, as a multiple of the mean")
         axes.legend()
         return _svg(figure, "Lift curves")
 
 
 def calibration_plot(calibration: Mapping[str, Bins]) -> str:
-    """With binomial errors of what came."""
+    """With binomial errors of the observed rate."""
     with rc_context(STYLE):
         figure, (axes,) = _figure(3.6)
         ends: list[float] = [0.0]
@@ -105,9 +109,9 @@ def calibration_plot(calibration: Mapping[str, Bins]) -> str:
             color=FAINT,
             linewidth=1,
             linestyle=(0, (4, 3)),
-            label="as said, so it comes",
+            label="perfectly calibrated",
         )
-        axes.set_xlabel("probability of a like that the model says")
+        axes.set_xlabel("predicted probability of a like")
         axes.set_ylabel("share that was liked")
         axes.legend()
         return _svg(figure, "Calibration by tenths of the score")
@@ -169,4 +173,4 @@ def _svg(figure: Figure, label: str) -> str:
     text = text[text.index("<svg") :]
     text = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"', f'role="img" aria-label="{escape(label)}"', text, count=1)
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    return re.sub("|".join(VARIABLES), lambda found: f"var({VARIABLES[found.group()]})", text)
+    return re.sub("|".join(VARIABLES), lambda match: f"var({VARIABLES[match.group()]})", text)

@@ -18,33 +18,33 @@ from pipeline.measures.accuracy import Estimate
 SEED = 0
 PAIRS = [(name, POPULAR) for name in GROUPS] + [("test", "control")]
 NOT_CAUGHT = {RANDOM, POPULAR, ORACLE}
-"""Of these a captured lift says nothing."""
+"""For these a captured lift says nothing."""
 SHOWN = (POPULAR, *GROUPS, ORACLE)
-"""The rungs that a table by segment has room for."""
+"""The rungs that a table by segment has room to show."""
 
 
-def rungs(found: Ladder) -> dict[str, Rung]:
+def rungs(ladder: Ladder) -> dict[str, Rung]:
     """The same at every call."""
-    return found.estimates(np.random.default_rng(SEED))
+    return ladder.estimates(np.random.default_rng(SEED))
 
 
-def differences(found: Ladder) -> Iterator[tuple[str, str, Estimate]]:
-    """The paired differences that matter, of those that the ladder has."""
+def differences(ladder: Ladder) -> Iterator[tuple[str, str, Estimate]]:
+    """The paired differences that matter, as far as the ladder has them."""
     rng = np.random.default_rng(SEED)
     for name, base in PAIRS:
-        if name in found.hits and base in found.hits:
-            yield name, base, found.against(name, base, rng)
+        if name in ladder.hits and base in ladder.hits:
+            yield name, base, ladder.against(name, base, rng)
 
 
-def users_of(found: Ladder) -> int:
-    return len(next(iter(found.hits.values())))
+def users_of(ladder: Ladder) -> int:
+    return len(next(iter(ladder.hits.values())))
 
 
-def as_table(found: Ladder, title: str) -> Table:
-    table = _table(f"{title}: HitRate@5, offline viewed, {users_of(found):,} users; ± half a 95 % interval")
+def as_table(ladder: Ladder, title: str) -> Table:
+    table = _table(f"{title}: HitRate@5, offline viewed, {users_of(ladder):,} users; ± half a 95 % interval")
     for head in ("HitRate@5", "less most popular", "captured lift"):
         table.add_column(head, justify="right")
-    for name, rung in rungs(found).items():
+    for name, rung in rungs(ladder).items():
         table.add_row(
             name,
             with_half(rung.own),
@@ -70,24 +70,24 @@ def with_half(estimate: Estimate, form: str = ".3f") -> str:
     return f"{estimate.value:{form}}\N{NO-BREAK SPACE}±{half}"
 
 
-def measures_table(found: Judgement) -> Table:
+def measures_table(judgement: Judgement) -> Table:
     """Every measure but the hit rate, of the posts that users viewed."""
-    others = {measure: rungs(part) for measure, part in found.measures.items() if measure != HIT_RATE}
+    others = {measure: rungs(part) for measure, part in judgement.measures.items() if measure != HIT_RATE}
     table = _table("Other measures by user, ± half a 95 % interval")
     for measure in others:
         table.add_column(measure, justify="right")
-    for name in found.ladder.hits:
+    for name in judgement.ladder.hits:
         table.add_row(name, *(with_half(part[name].own) for part in others.values()))
     return table
 
 
-def segments_table(found: Judgement) -> Table:
+def segments_table(judgement: Judgement) -> Table:
     """Some segments are small: the interval of the models' difference says how small."""
     table = _table("HitRate@5 by segment, each ranked by itself")
-    names = [name for name in SHOWN if name in found.ladder.hits]
+    names = [name for name in SHOWN if name in judgement.ladder.hits]
     for head in ("", "users", *names, "test less control"):
         table.add_column(head, justify="right" if head else "left", no_wrap=not head)
-    for segment, part in found.segments.items():
+    for segment, part in judgement.segments.items():
         gain = next((gain for name, base, gain in differences(part) if (name, base) == PAIRS[-1]), None)
         table.add_row(
             segment.kind,
@@ -99,10 +99,10 @@ def segments_table(found: Judgement) -> Table:
     return table
 
 
-def alarm_lines(found: Judgement) -> Iterator[str]:
-    """One a model, with a figure a world."""
-    for name in dict.fromkeys(alarm.model for alarm in found.alarms):
-        own = [alarm for alarm in found.alarms if alarm.model == name]
+def alarm_lines(judgement: Judgement) -> Iterator[str]:
+    """One line per model, with a figure for each world."""
+    for name in dict.fromkeys(alarm.model for alarm in judgement.alarms):
+        own = [alarm for alarm in judgement.alarms if alarm.model == name]
         train, test = (
             ", ".join(f"{auc.value:.3f}" for auc in aucs)
             for aucs in zip(*((a.train, a.test) for a in own), strict=True)
@@ -111,22 +111,22 @@ def alarm_lines(found: Judgement) -> Iterator[str]:
         yield f"{name}: AUC {train} on rows that it was trained on, {test} on unseen days: {verdict}"
 
 
-def difference_lines(found: Ladder) -> Iterator[str]:
+def difference_lines(ladder: Ladder) -> Iterator[str]:
     """Between the models; over most popular see the table."""
-    for name, base, gain in differences(found):
+    for name, base, gain in differences(ladder):
         if base != POPULAR:
             yield f"{name} less {base}, user by user: {difference(gain)}"
 
 
-def as_json(found: Judgement) -> dict[str, Any]:
+def as_json(judgement: Judgement) -> dict[str, Any]:
     return {
         "metric": "HitRate@5, offline viewed",
-        "users": users_of(found.ladder),
-        "rungs": _rungs(found.ladder),
-        "differences": _differences(found.ladder),
+        "users": users_of(judgement.ladder),
+        "rungs": _rungs(judgement.ladder),
+        "differences": _differences(judgement.ladder),
         "measures": {
             measure: {name: _plain(rung.own) for name, rung in rungs(part).items()}
-            for measure, part in found.measures.items()
+            for measure, part in judgement.measures.items()
             if measure != HIT_RATE
         },
         "segments": [
@@ -137,24 +137,24 @@ def as_json(found: Judgement) -> dict[str, Any]:
                 "rungs": _rungs(part),
                 "differences": _differences(part),
             }
-            for segment, part in found.segments.items()
+            for segment, part in judgement.segments.items()
         ],
         "leaks": [
             {"model": alarm.model, "train_auc": alarm.train.value, "test_auc": alarm.test.value, "leak": alarm.rings}
-            for alarm in found.alarms
+            for alarm in judgement.alarms
         ],
     }
 
 
-def _rungs(found: Ladder) -> dict[str, Any]:
+def _rungs(ladder: Ladder) -> dict[str, Any]:
     return {
         name: {**_plain(rung.own), "captured_lift": rung.captured.value if rung.captured else None}
-        for name, rung in rungs(found).items()
+        for name, rung in rungs(ladder).items()
     }
 
 
-def _differences(found: Ladder) -> list[dict[str, Any]]:
-    return [{"of": name, "less": base, **_plain(gain)} for name, base, gain in differences(found)]
+def _differences(ladder: Ladder) -> list[dict[str, Any]]:
+    return [{"of": name, "less": base, **_plain(gain)} for name, base, gain in differences(ladder)]
 
 
 def _plain(estimate: Estimate) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Parts of the rows that users are judged by: each is ranked by itself, by whoever has enough rows there."""
+"""Parts of the rows that users are judged by: each is ranked by itself, for users with enough rows there."""
 
 from __future__ import annotations
 
@@ -30,22 +30,25 @@ class Segment:
 
 
 @dataclass(frozen=True)
-class Known:
-    """Of all posts and of each viewed row's user as of the cut. views: shape (posts,); first_view: microseconds since the epoch or 0
-    for never, (posts,); user_views: (rows,)."""
+class ViewCounts:
+    """Of all posts and of each viewed row's user as of the cut.
+
+    views: shape (posts,); first_view: microseconds since the epoch, 0 for never, (posts,); user_views: (rows,).
+    """
 
     views: Floats
     first_view: Index
     user_views: Floats
 
 
-def known_at_the_cut(feed: Feed, viewed: Viewed) -> Known:
+def known_at_the_cut(feed: Feed, viewed: Viewed) -> ViewCounts:
     """feed: until the cut."""
     load(feed.database, "judged", {"user_id": np.unique(viewed.user_id)})
     posts = fetch(
         feed.database,
         "SELECT count(instant)::DOUBLE AS views, coalesce(min(instant), 0)::BIGINT AS first_view "
-        "FROM posts LEFT JOIN (FROM feed WHERE NOT is_like) AS f ON f.post_id = posts.id GROUP BY posts.id ORDER BY posts.id",
+        "FROM posts LEFT JOIN (FROM feed WHERE NOT is_like) AS f ON f.post_id = posts.id "
+        "GROUP BY posts.id ORDER BY posts.id",
     )
     users = fetch(
         feed.database,
@@ -53,16 +56,19 @@ def known_at_the_cut(feed: Feed, viewed: Viewed) -> Known:
         "FROM judged LEFT JOIN (FROM feed WHERE NOT is_like) AS f USING (user_id) GROUP BY user_id ORDER BY user_id",
     )
     of_row = places(users["user_id"].astype(np.int64), viewed.user_id, missing=0)
-    return Known(
+    return ViewCounts(
         posts["views"].astype(np.float64),
         posts["first_view"].astype(np.int64),
         users["views"].astype(np.float64)[of_row],
     )
 
 
-def segments(feed: Feed, viewed: Viewed, known: Known, cut: datetime) -> Iterator[tuple[Segment, Rows]]:
-    """Cold users have fewer than COLD_USER_VIEWS views before the cut; cold posts were first shown less than COLD_POST_TIME before it,
-    or not yet."""
+def segments(feed: Feed, viewed: Viewed, known: ViewCounts, cut: datetime) -> Iterator[tuple[Segment, Rows]]:
+    """Rows by user, post, age and topic.
+
+    Cold users have fewer than COLD_USER_VIEWS views before the cut; cold posts were first shown less than
+    COLD_POST_TIME before it, or not yet.
+    """
     post = places(feed.posts.ids, viewed.post_id, missing=0)
     few = known.user_views < COLD_USER_VIEWS
     yield Segment("users", f"fewer than {COLD_USER_VIEWS} views"), few

@@ -1,4 +1,4 @@
-"""What a policy would truly get on a simulated world. Reads the world's truth: for judging alone."""
+"""What a policy would really get on a simulated world. Reads the world's truth: for judging alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from pipeline.world.truth import Truth
 
 
 def true_value(folder: Path, logged: Logged, slates: Slates, cut: datetime) -> tuple[float, float]:
-    """Like rate and hit probability of full slates: means over users by their views, the middle day's hours, and places in a session."""
+    """Like rate and hit probability of full slates.
+
+    Means over users by their views, the middle day's hours, and places in a session.
+    """
     truth, midnight = Truth.load(folder), (cut + WINDOW / 2).replace(hour=0, minute=0, second=0, microsecond=0)
     user, post = np.repeat(logged.users, K), slates.post_id.ravel()
     rates, hits = [], []

@@ -13,11 +13,6 @@ DRAWS = 2_000
 LEAST = 1e-15
 
 
-def sigmoid(log_odds: Floats) -> Floats:
-    """Probability, of the same shape."""
-    return np.asarray(1.0 / (1.0 + np.exp(-log_odds)))
-
-
 def log_loss(probability: npt.NDArray[np.floating], clicked: Floats) -> float:
     """Mean negative log likelihood; shapes (n,)."""
     p = np.clip(np.asarray(probability, np.float64), LEAST, 1 - LEAST)
@@ -36,16 +31,19 @@ def area_under_curve(scores: npt.NDArray[np.floating], clicked: Floats) -> float
 
 
 @dataclass(frozen=True, slots=True)
-class Ranking:
-    """Rows of many users, each user's best-scored first. order: row numbers; place: in the user's list, from 0; shape (n,) both.
-    starts: where each user's rows begin in `order`, shape (distinct users,), users ascending. Ties go to the earlier row."""
+class UserRankings:
+    """Rows of many users, each user's best-scored first. Ties go to the earlier row.
+
+    order: row numbers; place: in the user's list, from 0; shape (n,) both. starts: where each user's rows begin in
+    `order`, shape (distinct users,), users ascending.
+    """
 
     order: npt.NDArray[np.intp]
     place: npt.NDArray[np.intp]
     starts: npt.NDArray[np.intp]
 
     @classmethod
-    def of(cls, scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer]) -> Ranking:
+    def of(cls, scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer]) -> UserRankings:
         order = np.lexsort((-np.asarray(scores, np.float64), users))
         first = np.concatenate([[True], np.diff(users[order]) != 0]) if len(order) else np.zeros(0, bool)
         starts = np.flatnonzero(first)
@@ -70,7 +68,7 @@ def hit_rate(
 
     All of shape (n,); the result is of shape (distinct users,), users ascending. Ties go to the earlier row.
     """
-    ranking = Ranking.of(scores, users)
+    ranking = UserRankings.of(scores, users)
     return np.minimum(ranking.by_user(liked[ranking.order] & (ranking.place < k)), 1.0)
 
 
@@ -80,8 +78,11 @@ def ndcg(
     liked: npt.NDArray[np.bool_],
     k: int = K,
 ) -> Floats:
-    """nDCG@k by user with gain 1 for a like (Järvelin & Kekäläinen 2002); 0 for a user who liked nothing. Shapes as of `hit_rate`."""
-    ranking = Ranking.of(scores, users)
+    """nDCG@k by user with gain 1 for a like (Järvelin & Kekäläinen 2002); 0 for a user who liked nothing.
+
+    Shapes as in `hit_rate`.
+    """
+    ranking = UserRankings.of(scores, users)
     discount = 1.0 / np.log2(np.arange(k) + 2.0)
     worth = np.append(discount, 0.0)[np.minimum(ranking.place, k)]
     best = np.append(0.0, np.cumsum(discount))
@@ -94,7 +95,7 @@ def auc_by_user(
     scores: npt.NDArray[np.floating], users: npt.NDArray[np.integer], liked: npt.NDArray[np.bool_]
 ) -> Floats:
     """`area_under_curve` of each user who liked some and not all, in the order of users; others have none."""
-    ranking = Ranking.of(scores, users)
+    ranking = UserRankings.of(scores, users)
     own, chosen = np.asarray(scores, np.float64)[ranking.order], liked[ranking.order]
     new = np.concatenate([[True], (np.diff(own) != 0) | (ranking.place[1:] == 0)]) if len(own) else np.zeros(0, bool)
     tie = np.cumsum(new) - 1
@@ -129,9 +130,10 @@ class Estimate:
 
 
 def resampled_means(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Floats:
-    """Means over users drawn with replacement (Efron 1979). values: shape (users, columns), at least one user; result: (draws, columns).
+    """Means over users drawn with replacement (Efron 1979), shape (draws, columns).
 
-    All columns meet the same users, so that their differences and ratios are paired.
+    values: shape (users, columns), at least one user. All columns meet the same users, so that their differences and
+    ratios are paired.
     """
     users = len(values)
     if not users:
@@ -147,7 +149,7 @@ def percentiles(value: float, draws: Floats) -> Estimate:
 
 
 def bootstrap(values: Floats, rng: np.random.Generator, draws: int = DRAWS) -> Estimate:
-    """Percentile bootstrap of the mean. values: one a user, at least one."""
+    """Percentile bootstrap of the mean. values: one per user, at least one."""
     drawn = resampled_means(values[:, None], rng, draws)[:, 0]
     return percentiles(float(values.mean()), drawn)
 

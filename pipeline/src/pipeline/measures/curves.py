@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit
 
-from pipeline.measures.accuracy import Floats, Ranking
+from pipeline.measures.accuracy import Floats, UserRankings
 
 LIFT_BINS = 20
 CALIBRATION_BINS = 10
@@ -39,8 +40,8 @@ class Bins:
 
 
 def lift_bins(scores: Floats, users: npt.NDArray[np.integer], liked: npt.NDArray[np.bool_]) -> Bins:
-    """Rows by where they stand in their own user's list, the best first: a user who likes much moves nothing."""
-    ranking = Ranking.of(scores, users)
+    """Rows by their place in their own user's list, the best first: a user who likes a lot shifts nothing."""
+    ranking = UserRankings.of(scores, users)
     share = ranking.place / np.repeat(ranking.lengths, ranking.lengths.astype(np.intp))
     return Bins.of((share * LIFT_BINS).astype(np.intp), LIFT_BINS, np.zeros(len(share)), liked[ranking.order])
 
@@ -49,4 +50,4 @@ def calibration_bins(log_odds: Floats, liked: npt.NDArray[np.bool_]) -> Bins:
     """Rows in tenths by score, the lowest first."""
     place = np.empty(len(log_odds), np.intp)
     place[np.argsort(log_odds, kind="stable")] = np.arange(len(log_odds)) * CALIBRATION_BINS // len(log_odds)
-    return Bins.of(place, CALIBRATION_BINS, 1.0 / (1.0 + np.exp(-log_odds)), liked)
+    return Bins.of(place, CALIBRATION_BINS, expit(log_odds), liked)

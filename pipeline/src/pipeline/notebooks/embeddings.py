@@ -22,7 +22,7 @@ from pipeline.dataset.sampling import learn_from, training_requests
 DIMENSIONS = 64
 """As ranker-test's texts."""
 THEMES = 6
-"""Sub-themes that are looked for in each topic."""
+"""How many sub-themes are sought in each topic."""
 LEAST_POSTS = 12
 """A topic with fewer has no sub-themes."""
 NAMING_WORDS = 2
@@ -34,7 +34,10 @@ TENTHS = 10
 
 @dataclass(frozen=True)
 class Themes:
-    """of_post: index in `names`, -1 for a post of too small a topic, shape (posts,); topic: of each theme, shape (themes,)."""
+    """of_post: index in `names`, -1 for a post of too small a topic, shape (posts,).
+
+    topic: of each theme, shape (themes,).
+    """
 
     of_post: Index
     topic: Index
@@ -106,30 +109,39 @@ def neighbours(feed: Feed, vectors: Matrix, post_ids: list[int], count: int = 3,
 
 
 def examples_of(feed: Feed, seed: int = 0) -> Examples:
-    """Views with what was known of the user just before each. Raises LentaError for a feed that nothing can be learned from."""
-    found, _ = learn_from(History(feed), *training_requests(feed, seed, ROWS))
-    return found
+    """Views with what was known about the user just before each.
+
+    Raises LentaError for a feed that nothing can be learned from.
+    """
+    examples, _ = learn_from(History(feed), *training_requests(feed, seed, ROWS))
+    return examples
 
 
 def direction_variances(vectors: Matrix, examples: Examples) -> pd.DataFrame:
-    """Of each direction of the text, strongest first: its share of the texts' variance within topics, and how much users' tastes differ
-    along it, in log-odds of a like (variance)."""
+    """Of each direction of the text, strongest first.
+
+    text: its share of the texts' variance within topics; taste: how much users' tastes differ along it, as the variance
+    in log-odds of a like.
+    """
     space = standard_space(vectors, examples)
     spread = np.asarray((vectors - space.means[examples.posts.topic]).var(axis=0), np.float64)
     tastes = taste_variances(space.coordinates(vectors, examples.posts.topic), examples)
-    found = pd.DataFrame({"text": spread / max(float(spread.sum()), 1e-12), "taste": tastes})
-    return found.sort_values("text", ascending=False, ignore_index=True)
+    variances = pd.DataFrame({"text": spread / max(float(spread.sum()), 1e-12), "taste": tastes})
+    return variances.sort_values("text", ascending=False, ignore_index=True)
 
 
 def directions_of_taste(vectors: Matrix, examples: Examples) -> tuple[Space, Matrix]:
-    """The directions along which users differ by more than chance, and the posts' coordinates there, shape (posts, kept)."""
+    """The directions along which users differ beyond chance, and the posts' coordinates there, shape (posts, kept)."""
     space = taste_space(vectors, examples)
     return space, space.coordinates(vectors, examples.posts.topic)
 
 
 def likes_by_similarity(vectors: Matrix, examples: Examples) -> pd.DataFrame:
-    """Views in tenths by how near the post is to what the user liked before it, within its topic: views, likes and the like rate that the
-    users' own rates would give (expected). Of views by users with at least ten likes before."""
+    """Views in tenths by how near the post is to what the user liked before it, within its topic.
+
+    views, likes, and the like rate that the users' own rates would give (expected). Of views by users with at least ten
+    likes before.
+    """
     topic, known = examples.posts.topic, examples.liked >= TENTHS
     unit = within_topics(vectors, topic)
     sums = examples.all_liked.sums(unit, examples.liked_from[known], examples.liked[known])
@@ -148,7 +160,7 @@ def likes_by_similarity(vectors: Matrix, examples: Examples) -> pd.DataFrame:
 
 
 def _user_rates(examples: Examples) -> Floats:
-    """Of each row the mean like rate of its user over all rows."""
+    """For each row the mean like rate of its user over all rows."""
     users, place = np.unique(examples.user, return_inverse=True)
     rate = np.bincount(place, examples.clicked, len(users)) / np.bincount(place, minlength=len(users))
     return np.asarray(rate[place])

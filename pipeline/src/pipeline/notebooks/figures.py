@@ -1,4 +1,4 @@
-"""The figures of the data's story. Rates are likes a view, bars their binomial 95 % intervals."""
+"""The figures of the data's story. Rates are likes per view, bars their binomial 95 % intervals."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ LEAST_SHARE = 0.002
 """An hour with fewer of the views says nothing."""
 
 
-def rates(found: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Likes a view and half of the interval; shape (rows,) both."""
-    views = np.maximum(found["views"].to_numpy(np.float64), 1.0)
-    rate = found["likes"].to_numpy(np.float64) / views
+def rates(counts: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Likes per view and half of the interval; shape (rows,) both."""
+    views = np.maximum(counts["views"].to_numpy(np.float64), 1.0)
+    rate = counts["likes"].to_numpy(np.float64) / views
     return rate, 1.96 * np.sqrt(rate * (1 - rate) / views)
 
 
@@ -67,17 +67,17 @@ def activity_figure(users: pd.DataFrame, posts: pd.DataFrame, seed: int = 0) -> 
     figure, axes = figure_of(3, 3.1)
     axes[0].hist(users["views"], bins=40, color=MAIN)
     axes[0].set(title="Views of a user", xlabel="views", ylabel="users")
-    for panel, name, found in zip(axes[1:], ("user", "post"), (users, posts), strict=True):
-        _spread(panel, found, rng)
-        panel.set(title=f"Like rate of a {name}", xlabel="likes a view", ylabel=f"{name}s")
+    for panel, name, counts in zip(axes[1:], ("user", "post"), (users, posts), strict=True):
+        _spread(panel, counts, rng)
+        panel.set(title=f"Like rate of a {name}", xlabel="likes per view", ylabel=f"{name}s")
         panel.xaxis.set_major_formatter(WHOLE_PERCENT)
     axes[1].legend(loc="upper right", fontsize=9)
     return figure
 
 
-def _spread(axes: Axes, found: pd.DataFrame, rng: np.random.Generator) -> None:
-    """Of whoever has the views to tell: at least a quarter of the median."""
-    kept = found[found["views"] >= found["views"].median() / 4]
+def _spread(axes: Axes, counts: pd.DataFrame, rng: np.random.Generator) -> None:
+    """Of those with enough views to tell: at least a quarter of the median."""
+    kept = counts[counts["views"] >= counts["views"].median() / 4]
     views, likes = kept["views"].to_numpy(np.int64), kept["likes"].to_numpy(np.float64)
     bins = np.linspace(0, float(np.quantile(likes / views, 0.995)) * 1.15, 36)
     axes.hist(likes / views, bins=list(bins), color=MAIN, label="as observed")
@@ -114,7 +114,7 @@ def moment_figure(places: pd.DataFrame, hours: pd.DataFrame) -> Figure:
     _rate_line(axes[0], places["place"], places)
     busy = hours[hours["views"] >= LEAST_SHARE * hours["views"].sum()]
     _rate_line(axes[1], range(24), busy.set_index("hour").reindex(range(24)))
-    axes[0].set(title="By place in the session", xlabel="view number", ylabel="likes a view")
+    axes[0].set(title="By place in the session", xlabel="view number", ylabel="likes per view")
     axes[1].set(title="By hour (UTC)", xlabel="hour")
     axes[1].set_xticks(range(0, 25, 4))
     top = max(panel.get_ylim()[1] for panel in axes)
@@ -123,8 +123,8 @@ def moment_figure(places: pd.DataFrame, hours: pd.DataFrame) -> Figure:
     return figure
 
 
-def _rate_line(axes: Axes, where: Sequence[int] | pd.Series[float], found: pd.DataFrame) -> None:
-    rate, half = rates(found)
+def _rate_line(axes: Axes, where: Sequence[int] | pd.Series[float], counts: pd.DataFrame) -> None:
+    rate, half = rates(counts)
     axes.fill_between(where, rate - half, rate + half, color=MAIN, alpha=0.18, linewidth=0)
     axes.plot(where, rate, color=MAIN, marker="o", markersize=3.5)
     axes.set_ylim(bottom=0)
@@ -132,10 +132,10 @@ def _rate_line(axes: Axes, where: Sequence[int] | pd.Series[float], found: pd.Da
 
 
 @styled
-def taste_by_age_figure(found: pd.DataFrame) -> Figure:
-    """How much more or less each age likes a topic than it likes posts at all, against everybody's taste for that topic."""
-    views = found.pivot_table(index="band", columns="topic", values="views", aggfunc="sum", observed=True).fillna(0)
-    likes = found.pivot_table(index="band", columns="topic", values="likes", aggfunc="sum", observed=True).fillna(0)
+def taste_by_age_figure(counts: pd.DataFrame) -> Figure:
+    """How much more or less each age likes a topic than posts in general, against everybody's taste for that topic."""
+    views = counts.pivot_table(index="band", columns="topic", values="views", aggfunc="sum", observed=True).fillna(0)
+    likes = counts.pivot_table(index="band", columns="topic", values="likes", aggfunc="sum", observed=True).fillna(0)
     expected = np.outer(likes.sum(axis=1) / views.sum(axis=1), likes.sum() / views.sum()) / (
         likes.to_numpy().sum() / views.to_numpy().sum()
     )
@@ -154,20 +154,20 @@ def taste_by_age_figure(found: pd.DataFrame) -> Figure:
     axes.set_xticks(range(lift.shape[1]), [str(name) for name in views.columns])
     axes.set_yticks(range(lift.shape[0]), [str(name) for name in views.index])
     axes.grid(visible=False)
-    axes.set_title("Taste for a topic by age: likes a view against what age and topic alone would give")
+    axes.set_title("Taste for a topic by age: likes per view against what age and topic alone would give")
     figure.colorbar(image, format=WHOLE_PERCENT, shrink=0.9)
     return figure
 
 
 @styled
-def profile_figure(found: pd.DataFrame) -> Figure:
-    figure, (axes,) = figure_of(1, 0.8 + 0.26 * len(found))
-    rate, half = rates(found)
-    rows = np.arange(len(found))
+def profile_figure(counts: pd.DataFrame) -> Figure:
+    figure, (axes,) = figure_of(1, 0.8 + 0.26 * len(counts))
+    rate, half = rates(counts)
+    rows = np.arange(len(counts))
     axes.errorbar(rate, rows, xerr=half, fmt="o", color=MAIN, capsize=3)
-    axes.axvline(found["likes"].sum() / found["views"].sum(), color=FAINT, linestyle="--")
-    axes.set_yticks(rows, [f"{field} {value}" for field, value in zip(found["field"], found["value"], strict=True)])
-    axes.set_ylim(len(found) - 0.5, -0.5)
+    axes.axvline(counts["likes"].sum() / counts["views"].sum(), color=FAINT, linestyle="--")
+    axes.set_yticks(rows, [f"{field} {value}" for field, value in zip(counts["field"], counts["value"], strict=True)])
+    axes.set_ylim(len(counts) - 0.5, -0.5)
     axes.set(title="Likes a view by profile")
     axes.xaxis.set_major_formatter(PERCENT)
     return figure

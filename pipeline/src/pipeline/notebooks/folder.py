@@ -1,4 +1,4 @@
-"""The tables that a notebook tells of."""
+"""The tables that a notebook is about."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ SEED = 8
 
 
 def tables_folder(end: date | None = None) -> Path:
-    """The folder that LENTA_DATA names; else a demo world, kept in LENTA_HOME and simulated once. end: its last day, today if not given."""
+    """The folder that LENTA_DATA names; else a demo world, kept in LENTA_HOME and simulated once.
+
+    end: its last day, today if not given.
+    """
     if given := os.environ.get(VARIABLE):
         return Path(given)
     from pipeline.world.simulation import simulate

@@ -41,7 +41,7 @@ def topic_map(feed: Feed, places: Floats) -> Figure:
 
 @styled
 def theme_maps(feed: Feed, places: Floats, themes: Themes, columns: int = 2) -> Figure:
-    """One panel a topic: its part of the map, its sub-themes by colour, with the words that name them."""
+    """One panel per topic: its part of the map, its sub-themes by colour, with the words that name them."""
     topics = list(dict.fromkeys(themes.topic.tolist()))
     figure, panels = figure_of(len(topics), 3.3 * -(-len(topics) // columns), columns)
     for axes, topic in zip(panels, topics, strict=True):
@@ -55,9 +55,9 @@ def theme_maps(feed: Feed, places: Floats, themes: Themes, columns: int = 2) -> 
 
 
 @styled
-def directions_figure(found: pd.DataFrame) -> Figure:
-    """found: of `embeddings.direction_variances`."""
-    shown = found.head(SHOWN_DIRECTIONS)
+def directions_figure(variances: pd.DataFrame) -> Figure:
+    """variances: of `embeddings.direction_variances`."""
+    shown = variances.head(SHOWN_DIRECTIONS)
     numbers = np.arange(1, len(shown) + 1)
     figure, axes = figure_of(2, 3.1)
     axes[0].bar(numbers, shown["text"], color=FAINT)
@@ -93,13 +93,13 @@ def taste_map(feed: Feed, coordinates: Matrix, themes: Themes) -> Figure:
 
 
 @styled
-def similarity_figure(found: pd.DataFrame) -> Figure:
-    """found: of `embeddings.likes_by_similarity`."""
+def similarity_figure(tenths: pd.DataFrame) -> Figure:
+    """tenths: of `embeddings.likes_by_similarity`."""
     figure, (axes,) = figure_of(1, 3.4)
-    rate, half = rates(found)
-    axes.errorbar(found["similarity"], rate, yerr=half, color=MAIN, marker="o", capsize=3, label="likes a view")
+    rate, half = rates(tenths)
+    axes.errorbar(tenths["similarity"], rate, yerr=half, color=MAIN, marker="o", capsize=3, label="likes per view")
     axes.plot(
-        found["similarity"], found["expected"], color=ACCENT, linestyle="--", label="by the users' own rates alone"
+        tenths["similarity"], tenths["expected"], color=ACCENT, linestyle="--", label="by the users' own rates alone"
     )
     axes.set(
         title="Likes follow the text: views in tenths by similarity to what the user liked before, within the topic",

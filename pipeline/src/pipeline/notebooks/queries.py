@@ -1,4 +1,4 @@
-"""What the feed holds, summed up: each function answers one question with a small frame. Times are UTC."""
+"""What is in the feed: each function answers one question with a small frame. Times are UTC."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ NEW_SESSION_SECONDS = 1_800
 """A longer silence than this begins a new session."""
 DAY = 86_400 * MICROSECONDS
 BORN_AFTER_DAYS = 7
-"""A post first shown earlier than this after the feed's start may be older than the feed."""
+"""A post first shown less than this after the feed's start may be older than the feed."""
 AGE_EDGES = (0, 1, 2, 4, 7, 11, 16, 23, 32, 45)
 """Of a post, in days."""
 _RATED = "count(*) AS views, sum(clicked::INT) AS likes"
 
 
 def sizes(feed: Feed) -> pd.Series[str]:
-    """How much there is of what."""
+    """How much of everything there is."""
     (likes, repeated, shown), *_ = feed.database.execute(
         "SELECT count(*) FILTER (WHERE is_like), count(*) FILTER (WHERE NOT is_like) "
         "- count(DISTINCT (user_id, post_id)) FILTER (WHERE NOT is_like), "
@@ -34,7 +34,7 @@ def sizes(feed: Feed) -> pd.Series[str]:
             "posts ever shown": f"{shown:,}",
             "views": f"{feed.views:,}",
             "likes": f"{likes:,}",
-            "likes a view": f"{likes / views:.3f}",
+            "likes per view": f"{likes / views:.3f}",
             "views of a post seen before": f"{repeated / views:.1%}",
             "from": f"{feed.first:%Y-%m-%d %H:%M}",
             "until": f"{feed.until:%Y-%m-%d %H:%M}",
@@ -44,29 +44,29 @@ def sizes(feed: Feed) -> pd.Series[str]:
 
 
 def people(feed: Feed) -> pd.DataFrame:
-    """One row a profile; what is missing is NaN or None."""
+    """One row per profile; missing values are NaN or None."""
     return feed.database.execute("SELECT * FROM people ORDER BY user_id").df()
 
 
 def by_user(feed: Feed) -> pd.DataFrame:
-    """views and likes, one row a user who viewed anything."""
+    """views and likes, one row per user who viewed anything."""
     return _asked(feed, f"SELECT user_id, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1 ORDER BY 1")
 
 
 def by_post(feed: Feed) -> pd.DataFrame:
-    """topic, views and likes, one row a post that was shown."""
+    """topic, views and likes, one row per post that was shown."""
     return _asked(feed, f"SELECT post_id, topic, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1, 2 ORDER BY 1")
 
 
 def by_topic(feed: Feed) -> pd.DataFrame:
     """posts, views and likes by topic, the largest first; indexed by its name."""
-    found = _asked(
+    topics = _asked(
         feed,
         f"SELECT topic, posts, views, likes FROM (SELECT topic, count(*) AS posts FROM posts GROUP BY 1) "
         f"LEFT JOIN (SELECT topic, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1) USING (topic) ORDER BY posts DESC",
     ).fillna(0)
-    found.index = pd.Index([feed.posts.topics[int(place)] for place in found["topic"]], name="topic")
-    return found.drop(columns="topic")
+    topics.index = pd.Index([feed.posts.topics[int(place)] for place in topics["topic"]], name="topic")
+    return topics.drop(columns="topic")
 
 
 def by_place(feed: Feed, places: int = 30) -> pd.DataFrame:
@@ -95,26 +95,27 @@ def by_hour(feed: Feed) -> pd.DataFrame:
 
 
 def by_week(feed: Feed) -> pd.DataFrame:
-    """With how many posts were shown for the first time; week: its first day; the last, if it is not whole, is left out."""
+    """With how many posts were shown for the first time; week: its first day; an incomplete last week is left out."""
     start = int(feed.first.timestamp() * MICROSECONDS) // DAY * DAY
-    found = _asked(
+    weeks = _asked(
         feed,
         f"""
         WITH born AS (SELECT post_id, min(instant) AS first FROM feed WHERE NOT is_like GROUP BY 1),
         weeks AS (SELECT (instant - {start}) // {7 * DAY} AS week, {_RATED} FROM feed WHERE NOT is_like GROUP BY 1),
         new AS (SELECT (first - {start}) // {7 * DAY} AS week, count(*) AS new_posts FROM born GROUP BY 1)
-        SELECT week, views, likes, coalesce(new_posts, 0) AS new_posts FROM weeks LEFT JOIN new USING (week) ORDER BY week
+        SELECT week, views, likes, coalesce(new_posts, 0) AS new_posts
+        FROM weeks LEFT JOIN new USING (week) ORDER BY week
         """,
     )
     whole = int(feed.until.timestamp() * MICROSECONDS - start) // (7 * DAY)
-    found = found[found["week"] < max(whole, 1)]
-    return found.assign(week=pd.to_datetime(start, unit="us") + pd.to_timedelta(7 * found["week"], unit="D"))
+    weeks = weeks[weeks["week"] < max(whole, 1)]
+    return weeks.assign(week=pd.to_datetime(start, unit="us") + pd.to_timedelta(7 * weeks["week"], unit="D"))
 
 
 def by_post_age(feed: Feed) -> pd.DataFrame:
     """By days since a post was first shown, of posts born within the feed; days: the middle of each bin."""
     bin_of = " + ".join(f"(days >= {edge})::INT" for edge in AGE_EDGES[1:-1])
-    found = _asked(
+    ages = _asked(
         feed,
         f"""
         WITH born AS (SELECT post_id, min(instant) AS first FROM feed WHERE NOT is_like GROUP BY 1),
@@ -127,22 +128,22 @@ def by_post_age(feed: Feed) -> pd.DataFrame:
         """,
     )
     middles = (np.array(AGE_EDGES[:-1]) + np.array(AGE_EDGES[1:])) / 2
-    return found.assign(days=middles[found["bin"].to_numpy(np.int64)])
+    return ages.assign(days=middles[ages["bin"].to_numpy(np.int64)])
 
 
 def by_age_and_topic(feed: Feed) -> pd.DataFrame:
     """views and likes by age band (as `segments.age_names`) and topic."""
     band = " + ".join(f"(age >= {edge})::INT" for edge in AGE_BANDS)
     unknown = len(AGE_BANDS) + 1
-    found = _asked(
+    counts = _asked(
         feed,
         f"SELECT CASE WHEN isnan(age) OR age IS NULL THEN {unknown} ELSE {band} END AS band, topic, {_RATED} "
         "FROM feed LEFT JOIN people USING (user_id) WHERE NOT is_like GROUP BY 1, 2 ORDER BY 1, 2",
     )
     names, topics = age_names(), feed.posts.topics
-    return found.assign(
-        band=pd.Categorical([names[int(place)] for place in found["band"]], categories=names),
-        topic=[topics[int(place)] for place in found["topic"]],
+    return counts.assign(
+        band=pd.Categorical([names[int(place)] for place in counts["band"]], categories=names),
+        topic=[topics[int(place)] for place in counts["topic"]],
     )
 
 
@@ -155,10 +156,10 @@ def by_profile(
         f"FROM feed LEFT JOIN people USING (user_id) WHERE NOT is_like GROUP BY 1, 2"
         for name in columns
     )
-    found = _asked(feed, f"SELECT * FROM ({parts}) WHERE views >= {feed.views / 50} ORDER BY value")
-    found["value"] = found["value"].str.removesuffix(".0")
+    counts = _asked(feed, f"SELECT * FROM ({parts}) WHERE views >= {feed.views / 50} ORDER BY value")
+    counts["value"] = counts["value"].str.removesuffix(".0")
     order = {name: place for place, name in enumerate(columns)}
-    return found.sort_values("field", key=lambda fields: fields.map(order), kind="stable", ignore_index=True)
+    return counts.sort_values("field", key=lambda fields: fields.map(order), kind="stable", ignore_index=True)
 
 
 def _asked(feed: Feed, query: str) -> pd.DataFrame:

@@ -1,9 +1,10 @@
-"""Whether a model is worse than the one in service: what `lenta publish` and `lenta retrain` find out before they replace it.
+"""Whether a model is worse than the one in service: `lenta publish` and `lenta retrain` ask before they replace it.
 
-Both are judged by HitRate@5 of what users viewed (`training.evaluation`) over the feed's last 15 days, or since the model in service was
-trained where that is later: it has seen none of them. A candidate that has is judged twice. Its twin, trained in the same way without
-these days, tells what such a model is worth; and the candidate itself, whose memory can only flatter it, must not be worse either.
-Worse is a model where the 95 % interval of the difference, paired by user, lies below zero.
+Both are judged by HitRate@5 of what users viewed (`evaluation.ladder`) over the feed's last 15 days, or since the model
+in service was trained where that is later: it has seen none of them. A candidate that has is judged twice. Its twin,
+trained in the same way without these days, shows what such a model is worth; and the candidate itself, whose memory can
+only flatter it, must not be worse either. A model is worse when the whole 95 % interval of the difference, paired by
+user, lies below zero.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from pipeline.training.store import publish, scorer_of, version_to_publish
 
 
 def publish_unless_worse(store: ModelStore, name: str, version: str | None, postgres_url: str, steps: Steps) -> Pointer:
-    """Raises WorseModelError for a model that is worse than the one in service, LentaError for one that cannot be opened."""
+    """Raises WorseModelError for a model worse than the one in service, LentaError for one that cannot be opened."""
     wanted = version_to_publish(store, name, version)
     with in_service(store, name, steps) as serving:
         if serving and serving.manifest.version != wanted:
@@ -57,7 +57,7 @@ def _twin(candidate: Scorer, days: Days, steps: Steps) -> Scorer:
 
 @contextmanager
 def in_service(store: ModelStore, name: str, steps: Steps) -> Iterator[Scorer | None]:
-    """None where nothing is, or nothing that can be opened."""
+    """None where no model is in service, or none that can be opened."""
     with ExitStack() as stack:
         try:
             serving = stack.enter_context(scorer_of(store, name)) if store.current(name) else None
@@ -68,7 +68,7 @@ def in_service(store: ModelStore, name: str, steps: Steps) -> Iterator[Scorer | 
 
 
 def days_to_compare(tables: Tables, serving: Scorer, steps: Steps) -> Days | None:
-    """None, and a line that says so, where there are none."""
+    """None where there are none, with a line that says so."""
     days = unseen_days(tables, serving.manifest)
     if days is None:
         _not_compared(steps, f"no user has six views since {name_of(serving.manifest)} was trained")
@@ -78,20 +78,20 @@ def days_to_compare(tables: Tables, serving: Scorer, steps: Steps) -> Days | Non
 def check_not_worse(days: Days, candidate: Scorer, serving: Scorer, steps: Steps) -> None:
     """Says the difference. Raises WorseModelError."""
     with steps.step(f"Comparing {candidate.manifest.name} with what is in service"):
-        found = compare(days, candidate, serving)
-    found.check()
-    steps.say(str(found))
+        comparison = compare(days, candidate, serving)
+    comparison.check()
+    steps.say(str(comparison))
 
 
 def check_twin(days: Days, train: Callable[[], Scorer], serving: Scorer, steps: Steps) -> bool:
-    """Compares a model that is trained without `days`. False, and a line that says so, where it has nothing to learn from.
+    """Compares a model that is trained without `days`. Raises WorseModelError.
 
-    Raises WorseModelError.
+    False, and a line that says so, where it has nothing to learn from.
     """
     try:
         twin = train()
     except NothingToLearnError as error:
-        _not_compared(steps, f"the days before leave a twin nothing to learn from ({error})")
+        _not_compared(steps, f"the days before leave its twin nothing to learn from ({error})")
         return False
     check_not_worse(days, twin, serving, steps)
     return True

@@ -1,7 +1,7 @@
 """`lenta retrain`: train, compare, publish, in one command that can be killed at any time.
 
-It works in a folder of its own. Each part is moved into place when it is whole, so that a run that was killed goes on with
-what is there; the pointer to the model in service moves last.
+It works in a folder of its own. Each part is moved into place when it is whole, so that a run that was killed resumes
+with what is there; the pointer to the model in service moves last.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from pipeline.training.models import check_name, loader, model_of
 from pipeline.training.store import prepare, publish, put
 
 STALE = timedelta(hours=12)
-"""What a killed run left is of no use after this: its feed is too old."""
+"""What a killed run left is of no use after this long: its feed is too old."""
 BEGUN, TABLES, TWIN, WHOLE = "begun", "tables", "twin", "model"
 
 
 class Begun(BaseModel):
-    """When a retraining began, and what of."""
+    """When a retraining began, and from what."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,7 +51,7 @@ class Begun(BaseModel):
 
     @classmethod
     def read(cls, file: Path) -> Begun | None:
-        """None where there is none that this build reads."""
+        """None where there is none that this version can read."""
         try:
             return cls.model_validate_json(file.read_bytes())
         except (FileNotFoundError, ValueError):
@@ -79,18 +79,18 @@ class Work:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise LentaError(
-                    f"{self.name} is being retrained already, in {self.folder}; wait for its end"
+                    f"{self.name} is already being retrained, in {self.folder}; wait for it to finish"
                 ) from error
             yield
 
     def begin(self, now: datetime, anew: bool, postgres_url: str) -> None:
-        """Goes on with what a killed run left, unless that is stale, or of another feed or text encoder, or `anew`."""
+        """Resumes what a killed run left, unless that is stale or of another feed or text encoder, or `anew`."""
         wanted = Begun.now(now, postgres_url, self.text_encoder)
         before = None if anew else Begun.read(self.folder / BEGUN)
         if before and now - before.at < STALE:
             which = f"the retraining of {self.name} begun at {before.at:{MINUTE}}"
             if wanted.goes_on_with(before):
-                self.steps.say(f"Going on with {which}; --anew starts over")
+                self.steps.say(f"Resuming {which}; --anew starts over")
                 return
             self.steps.say(f"Starting over: {which} had another --postgres-url or --text-encoder")
         self.end()
@@ -143,7 +143,8 @@ def retrain(
 ) -> Pointer:
     """Trains on all that Postgres holds, and puts the model into service unless it is worse than the one there.
 
-    Raises WorseModelError when it is, and LentaError when Postgres cannot be read, and for a feed that nothing can be learned from.
+    Raises WorseModelError when it is, and LentaError when Postgres cannot be read or nothing can be learned from the
+    feed.
     """
     check_name(name)
     prepare(store, name)

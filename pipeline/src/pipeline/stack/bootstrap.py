@@ -1,4 +1,4 @@
-"""Fills an empty platform: world, import, both models, Redis. Every step that has been done is kept and not done again.
+"""Fills an empty platform: world, import, both models, Redis. A step that has been done is not done again.
 
 Heavy libraries are imported inside the step that needs them, so that a second `lenta up` costs none of it.
 """
@@ -22,7 +22,7 @@ from pipeline.terminal import Steps
 
 
 class Part(StrEnum):
-    """What one container of its own does; in this order."""
+    """What a container of its own does; in this order."""
 
     LOAD = "load"
     TRAIN = "train"
@@ -30,7 +30,7 @@ class Part(StrEnum):
 
 
 class Filled(BaseModel):
-    """How far the filling has come; kept beside what it filled."""
+    """How far filling has got; kept beside what was filled."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -58,7 +58,7 @@ class Filled(BaseModel):
 
 
 def fill(home: Home, filled: Filled, servers: Servers, steps: Steps, parts: Sequence[Part] = tuple(Part)) -> Filled:
-    """Does what is missing, in order. Raises LentaError when a step fails; what was done before it stays done."""
+    """Does what is missing, in order. Raises LentaError when a step fails; what was done before it is kept."""
     for part in parts:
         if part is Part.LOAD:
             _migrate(servers, steps)
@@ -73,8 +73,8 @@ def an_existing_user(servers: Servers) -> int:
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT coalesce(min(user_id), 0) FROM user_data")
-            found = cursor.fetchone()
-            return int(found[0]) if found is not None else 0
+            row = cursor.fetchone()
+            return int(row[0]) if row is not None else 0
     finally:
         connection.close()
 
@@ -125,12 +125,11 @@ def _train(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled
 
 def _warm(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
     from feature_service.keyspace.connection import connect_redis
-    from feature_service.keyspace.keys import GENERATION
+    from feature_service.keyspace.generations import is_warm
 
     with connect_redis(servers.redis_url) as client:
-        is_warm = filled.warmed and client.exists(GENERATION)
-    if is_warm:
-        return filled
+        if filled.warmed and is_warm(client):
+            return filled
     from feature_service.settings import Settings
     from feature_service.warm.build import WarmError, warm
 

@@ -29,7 +29,7 @@ class Servers:
 
 
 def start_servers(home: Home, processes: Processes) -> Servers:
-    """Starts what does not run. `processes` then holds what is ours.
+    """Starts what is not running. `processes` then holds what is ours.
 
     Raises LentaError when one does not start, or when the user's own does not answer.
     """
@@ -52,7 +52,7 @@ def stop_servers(home: Home, processes: Processes) -> list[str]:
     if redis is not None and redis.stop():
         stopped.append(REDIS)
     postgres = processes.running.pop(POSTGRES, None)
-    if postgres is not None and postgres.found() is not None:
+    if postgres is not None and postgres.live() is not None:
         _stop_postgres(home, postgres)
         stopped.append(POSTGRES)
     return stopped
@@ -60,7 +60,7 @@ def stop_servers(home: Home, processes: Processes) -> list[str]:
 
 def remove_data(home: Home) -> None:
     """Of our stopped servers; Postgres' may lie outside the home (see `servers`)."""
-    shutil.rmtree(Postgres(home.postgres).data.parent, ignore_errors=True)
+    Postgres(home.postgres).delete()
     shutil.rmtree(home.postgres, ignore_errors=True)
     shutil.rmtree(home.redis, ignore_errors=True)
 
@@ -77,7 +77,7 @@ def _start(name: str, home: Home, processes: Processes, start: Callable[[int], R
 
 
 def _stop_postgres(home: Home, process: Process) -> None:
-    """Fast: it does not wait for its clients to go."""
+    """A fast shutdown: it does not wait for its clients to leave."""
     try:
         Postgres(home.postgres).stop()
     except subprocess.CalledProcessError:

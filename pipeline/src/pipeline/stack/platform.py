@@ -1,4 +1,4 @@
-"""Brings the platform up and down. Up is idempotent: it does what is missing and touches nothing else."""
+"""Brings the platform up and down. `up` is idempotent: it does what is missing and touches nothing else."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
 
 
 def down(home: Home, steps: Steps, *, clean: bool = False) -> list[str]:
-    """Stops what `up` has started, and nothing else; the names. clean: removes the data too."""
+    """Stops what `up` has started, and nothing else; returns the names. clean: removes the data too."""
     if not home.root.exists():
         return []
     with home.alone():
@@ -90,14 +90,14 @@ def _filled(home: Home, processes: Processes, wanted: Source | None, default: So
         return filled
     if processes.ports_alive():
         raise LentaError(
-            f"the platform runs on {filled.source}; stop it first, then it loads {wanted}: "
+            f"the platform runs on {filled.source}; to load {wanted}, stop it first: "
             "`make down`, then the same `make up` again"
         )
     if not environment.read(home).get("LENTA_EMBEDDED"):
         raise LentaError(
             f"your own servers hold {filled.source}; empty them and run `make clean` before loading {wanted}"
         )
-    steps.say(f"Replacing {filled.source} by {wanted}.")
+    steps.say(f"Replacing {filled.source} with {wanted}.")
     remove_data(home)
     return Filled(source=wanted).write(home)
 
@@ -113,7 +113,7 @@ def _refuse_other_servers(home: Home, servers: Servers) -> None:
 
 
 def keys_of(home: Home) -> dict[str, str]:
-    """Those of the platform that is there already, or new ones."""
+    """Those of the existing platform, or new ones."""
     known = environment.read(home)
     return {name: known.get(name) or secrets.token_urlsafe(24) for name in ("LENTA_API_KEY", "LENTA_ADMIN_KEY")}
 
@@ -151,11 +151,11 @@ def _start(home: Home, processes: Processes, wanted: Sequence[Service], steps: S
 
 
 def _stop_services(home: Home, processes: Processes) -> list[str]:
-    """All asked at once; whoever has not gone in time is ended."""
+    """All are asked to stop at once; those that have not stopped in time are killed."""
     ours: dict[str, Process] = {
         name: process for name, process in processes.running.items() if name not in (POSTGRES, REDIS)
     }
-    alive = {name: found for name, process in ours.items() if (found := process.found()) is not None}
+    alive = {name: live for name, process in ours.items() if (live := process.live()) is not None}
     for process in alive.values():
         with suppress(psutil.NoSuchProcess):
             process.terminate()

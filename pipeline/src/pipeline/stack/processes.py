@@ -14,7 +14,7 @@ from pipeline.stack.detached import start_detached
 from pipeline.stack.servers import stop_process
 
 CLOCK_TOLERANCE = 2.0
-"""Seconds by which a start time read twice may differ (the system derives it from its boot time)."""
+"""By how many seconds two readings of one start time may differ (the system derives it from its boot time)."""
 
 
 class Process(BaseModel):
@@ -31,7 +31,7 @@ class Process(BaseModel):
     def seen(cls, name: str, pid: int, port: int, log: Path) -> Process:
         return cls(name=name, pid=pid, started=psutil.Process(pid).create_time(), port=port, log=log)
 
-    def found(self) -> psutil.Process | None:
+    def live(self) -> psutil.Process | None:
         """The process itself while it lives; None when it has ended or another has its pid."""
         try:
             process = psutil.Process(self.pid)
@@ -41,15 +41,15 @@ class Process(BaseModel):
             return None
 
     def stop(self) -> bool:
-        """Asks it to end, then ends it. False when it had ended before."""
-        if self.found() is None:
+        """Asks it to stop, then kills it. False when it had stopped already."""
+        if self.live() is None:
             return False
         stop_process(self.pid)
         return True
 
 
 class Processes(BaseModel):
-    """All of them, by name; the file is written at every change."""
+    """All of them, by name; every change is written to the file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,10 +72,10 @@ class Processes(BaseModel):
 
     def alive(self, name: str) -> Process | None:
         process = self.running.get(name)
-        return process if process is not None and process.found() is not None else None
+        return process if process is not None and process.live() is not None else None
 
     def ports_alive(self) -> dict[str, int]:
-        return {name: process.port for name, process in self.running.items() if process.found() is not None}
+        return {name: process.port for name, process in self.running.items() if process.live() is not None}
 
 
 def spawn(name: str, command: Sequence[str], port: int, environment: Mapping[str, str], log: Path) -> Process:

@@ -1,4 +1,4 @@
-"""Whether a service is ready, and if not, why."""
+"""Whether a service is ready, and if not, why not."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def wait_ready(processes: Sequence[Process], seconds: float, on_ready: Callable[
     with httpx.Client() as client:
         while waiting:
             process = waiting.pop(0)
-            if process.found() is None:
+            if process.live() is None:
                 raise LentaError(f"{process.name} has ended; its log: {process.log}\n{tail(process.log)}")
             reason = reason_not_ready(client, process.port)
             if reason is None:

@@ -1,4 +1,4 @@
-"""A real Postgres and a real Redis-protocol server in a folder of ours, on 127.0.0.1.
+"""A real Postgres and a real Redis-protocol server in our own folder, on 127.0.0.1.
 
 Postgres refuses to run as root; there it runs as `postgres` or `nobody`. Where that user cannot reach the
 folder or the programs (a checkout under /root), they lie under /var/tmp instead: nobody's permissions are changed.
@@ -54,7 +54,7 @@ def start_redis(folder: Path, port: int, database: int = 0) -> RunningServer:
 
 
 def stop_process(pid: int, seconds: float = 10.0) -> None:
-    """Asks it to end, then ends it."""
+    """Asks it to stop, then kills it."""
     try:
         process = psutil.Process(pid)
         process.terminate()
@@ -167,8 +167,8 @@ def _own_folder(folder: Path, user: pwd.struct_passwd | None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if user is None:
         return
-    found = folder.lstat()
-    if stat.S_ISLNK(found.st_mode) or found.st_uid not in (os.geteuid(), user.pw_uid):
+    status = folder.lstat()
+    if stat.S_ISLNK(status.st_mode) or status.st_uid not in (os.geteuid(), user.pw_uid):
         raise LentaError(f"{folder} belongs to somebody else; remove it and try again")
     os.chown(folder, user.pw_uid, user.pw_gid, follow_symlinks=False)
 

@@ -1,4 +1,4 @@
-"""What runs of the platform, and how it is."""
+"""Which parts of the platform are running, and in what state."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RANKERS = ("ranker-control", "ranker-test")
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class ServiceState:
     name: str
     reason: str | None
     """Why it is not ready; None when it is."""
@@ -31,7 +31,7 @@ class State:
     """The version that a ranker serves."""
 
 
-def states(home: Home, now: float | None = None) -> list[State]:
+def states(home: Home, now: float | None = None) -> list[ServiceState]:
     """Of every part, servers first; the user's own servers are left out. now: epoch seconds."""
     processes = Processes.read(home)
     moment = time.time() if now is None else now
@@ -40,19 +40,19 @@ def states(home: Home, now: float | None = None) -> list[State]:
         return [_state(name, processes.running.get(name), client, moment) for name in (*servers, *DEFAULTS)]
 
 
-def _state(name: str, process: Process | None, client: httpx.Client, now: float) -> State:
+def _state(name: str, process: Process | None, client: httpx.Client, now: float) -> ServiceState:
     if process is None:
-        return State(name, "not started")
-    found = process.found()
-    if found is None:
-        return State(name, f"has ended, see {process.log}", port=process.port)
-    return State(
+        return ServiceState(name, "not started")
+    live = process.live()
+    if live is None:
+        return ServiceState(name, f"has ended, see {process.log}", port=process.port)
+    return ServiceState(
         name,
         reason_not_ready(client, process.port) if name in DEFAULTS else None,
         process.pid,
         process.port,
         now - process.started,
-        pss_bytes(found),
+        pss_bytes(live),
         _model(client, process.port) if name in RANKERS else None,
     )
 

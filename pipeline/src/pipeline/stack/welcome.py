@@ -1,4 +1,4 @@
-"""What `lenta up` says at its end: where everything is, and three calls to try."""
+"""What `lenta up` says at the end: where everything is, and three calls to try."""
 
 from __future__ import annotations
 

@@ -10,10 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
-import pyarrow as pa
 
 from pipeline.errors import LentaError
-from pipeline.tables.formats import FEED, Column, Source, TableFormat, find
+from pipeline.tables.formats import FEED, Column, FilePattern, TableFormat, find
 
 MEMORY = "2GB"
 BATCH_ROWS = 100_000
@@ -64,7 +63,7 @@ class TableFile:
         return f"SELECT {', '.join(self._value(column) for column in self.table.columns)} FROM {self.source.scan}"
 
     def rows(self) -> str:
-        """A query of what counts: of several users or posts with one id the last, of equal feed rows one."""
+        """A query of the rows that count: the last of users or posts with one id, one of several equal feed rows."""
         if self.table is FEED:
             return (
                 "SELECT DISTINCT timestamp, user_id, post_id, action, "
@@ -80,7 +79,7 @@ class TableFile:
         return f'"{self._named[column.name]}"'
 
     def _is_typed(self, column: Column) -> bool:
-        """Whether the file says that it is a whole number or a time: no text to look into."""
+        """Whether the file declares it a whole number or a time, so that no text needs parsing."""
         type_ = self._types[self._named[column.name]]
         return type_ == "TIMESTAMP" if column.type == "TIMESTAMP" else column.type != "VARCHAR" and type_ in WHOLE
 
@@ -135,27 +134,12 @@ def whole(raw: str, type_: str) -> str:
     return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) = floor(TRY_CAST({raw} AS DOUBLE)) THEN TRY_CAST({raw} AS {type_}) END"
 
 
-def read_feed(folder: Path, since: datetime | None = None, until: datetime | None = None) -> Iterator[pa.RecordBatch]:
-    """The feed's rows with since <= timestamp < until, in batches; likes' target is null. Raises LentaError."""
-    with opened() as database:
-        file = TableFile(database, FEED, folder)
-        file.check()
-        query = f"SELECT * FROM ({file.select()}) WHERE {between(since, until)}"
-        yield from database.sql(query).to_arrow_reader(BATCH_ROWS)
+def before(until: datetime | None) -> str:
+    """SQL on `timestamp`, in UTC; all rows for None."""
+    return f"timestamp < TIMESTAMP '{until.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'" if until else "TRUE"
 
 
-def between(since: datetime | None, until: datetime | None) -> str:
-    """SQL on `timestamp`."""
-    bounds = [f"timestamp {sign} TIMESTAMP '{literal(time)}'" for sign, time in ((">=", since), ("<", until)) if time]
-    return " AND ".join(bounds) or "TRUE"
-
-
-def literal(time: datetime) -> str:
-    """UTC, as SQL writes it."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}"
-
-
-def _named(column: Column, have: list[str], source: Source) -> str:
+def _named(column: Column, have: list[str], source: FilePattern) -> str:
     for name in (column.name, *column.aliases):
         if name in have:
             return name

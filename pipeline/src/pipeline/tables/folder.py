@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Tables:
-    """One DuckDB expression a table, of columns by the names of `pipeline.tables.formats`; no id, no row is there twice."""
+    """One DuckDB expression per table, with the columns of `pipeline.tables.formats`; no id, no row appears twice."""
 
     users: str
     posts: str
@@ -28,7 +28,7 @@ class Tables:
 
     @classmethod
     def of_folder(cls, folder: Path) -> Tables:
-        """Somebody's, read as `lenta import` reads it. Raises LentaError naming file, line and column of what is wrong."""
+        """Somebody's, read as `lenta import` reads it. Raises LentaError naming the file, line and column at fault."""
         with opened_files() as database:
             files = [TableFile(database, table, folder) for table in FORMATS]
             for file in files:

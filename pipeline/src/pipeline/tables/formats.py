@@ -76,7 +76,7 @@ FORMATS = (USERS, POSTS, FEED)
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class FilePattern:
     """A table's files. pattern: what DuckDB reads."""
 
     pattern: str
@@ -93,31 +93,31 @@ class Source:
         if self.is_csv:
             columns = ", ".join(f"{quoted(name)}: 'VARCHAR'" for name in self.header)
             return (
-                f"read_csv({place}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', quote = '\"', "
-                "escape = '\"', strict_mode = true, parallel = false, max_line_size = 20000000)"
+                f"read_csv({place}, auto_detect = false, columns = {{{columns}}}, header = true, delim = ',', "
+                "quote = '\"', escape = '\"', strict_mode = true, parallel = false, max_line_size = 20000000)"
             )
         return f"read_parquet({place})"
 
 
-def find(folder: Path, table: str) -> Source:
-    """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is not there or there twice."""
-    found = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
+def find(folder: Path, table: str) -> FilePattern:
+    """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is missing, or there twice."""
+    paths = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
     if (folder / table).is_dir() and list((folder / table).glob("*.parquet")):
-        found.append(folder / table)
-    if not found:
+        paths.append(folder / table)
+    if not paths:
         raise LentaError(
             f"{folder} has no {table}.csv, {table}.csv.gz, {table}.parquet or folder {table}/ of Parquet parts"
         )
-    if len(found) > 1:
-        raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in found)}; remove one")
-    path = found[0]
+    if len(paths) > 1:
+        raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in paths)}; remove one")
+    path = paths[0]
     if path.is_dir():
-        return Source(f"{path}/*.parquet", False, f"{path.name}/")
+        return FilePattern(f"{path}/*.parquet", False, f"{path.name}/")
     if path.stat().st_size == 0:
         raise LentaError(f"{path}: the file is empty")
     if path.suffix == ".parquet":
-        return Source(str(path), False, str(path))
-    return Source(str(path), True, str(path), _header(path))
+        return FilePattern(str(path), False, str(path))
+    return FilePattern(str(path), True, str(path), _header(path))
 
 
 def _header(path: Path) -> tuple[str, ...]:

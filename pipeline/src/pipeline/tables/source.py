@@ -25,7 +25,7 @@ class Source(BaseModel):
     world: str | None = None
     seed: int | None = None
     end: date | None = None
-    """The world's last day is the one before."""
+    """The world's last day is the day before."""
     files: str | None = None
     """Names, sizes and times of a folder's files, hashed: a changed file is other data."""
 
@@ -40,8 +40,8 @@ class Source(BaseModel):
         folder = folder.absolute()
         for table in FORMATS:
             find(folder, table.name)
-        found = sorted(path for path in folder.glob("**/*") if path.is_file())
-        stats = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in found]
+        paths = sorted(path for path in folder.glob("**/*") if path.is_file())
+        stats = [(str(path.relative_to(folder)), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
         return cls(folder=folder, until=until, files=sha256(repr(stats).encode()).hexdigest()[:16])
 
     def __str__(self) -> str:

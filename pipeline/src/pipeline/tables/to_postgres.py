@@ -1,4 +1,4 @@
-"""From files into Postgres: checked first, then copied as Arrow batches, one transaction a table."""
+"""From files into Postgres: checked first, then copied as Arrow batches, one transaction per table."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from pipeline.errors import LentaError
-from pipeline.tables.files import BATCH_ROWS, TableFile, between, opened
+from pipeline.tables.files import BATCH_ROWS, TableFile, before, opened
 from pipeline.tables.formats import FEED, FORMATS, POSTS, USERS
 
 INDEX_MEMORY = "256MB"
@@ -72,11 +72,9 @@ def _make_views(
     database.execute(
         "SET preserve_insertion_order = false"
     )  # which of equal feed rows stays is all one, and it takes memory
+    database.execute(f"CREATE TEMP TABLE loaded_feed_data AS SELECT * FROM ({feed.rows()}) WHERE {before(until)}")
     database.execute(
-        f"CREATE TEMP TABLE loaded_feed_data AS SELECT * FROM ({feed.rows()}) WHERE {between(None, until)}"
-    )
-    database.execute(
-        f"CREATE TEMP TABLE withheld AS SELECT count(*) AS n FROM ({feed.select()}) WHERE NOT ({between(None, until)})"
+        f"CREATE TEMP TABLE withheld AS SELECT count(*) AS n FROM ({feed.select()}) WHERE NOT ({before(until)})"
     )
 
 
@@ -156,7 +154,7 @@ def _copy_feed(copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor) -> None
 
 @dataclass
 class _Copy:
-    """Copies query results, and tells how far of `total` rows it is."""
+    """Copies query results, and reports progress out of `total` rows."""
 
     database: duckdb.DuckDBPyConnection
     total: int

@@ -23,7 +23,7 @@ _posts = TypeAdapter(list[Post])
 
 
 class TurnedAwayError(Exception):
-    """The gateway is there, and does not want the call now."""
+    """The gateway is up, but sheds the call for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +43,18 @@ class Door:
     async def ask(self, user: int) -> Slate:
         """Raises TurnedAwayError when the gateway sheds it again and again, LentaError when it is not there."""
         response = await self._call("GET", "/post/recommendations/", {"id": user, "limit": POSTS})
-        found = _read(Recommendations.model_validate_json, response)
-        posts = [post.id for post in found.recommendations]
-        return Slate(response.headers[REQUEST_ID], found.exp_group, posts, response.headers.get(DEGRADED, ""))
+        answer = _read(Recommendations.model_validate_json, response)
+        posts = [post.id for post in answer.recommendations]
+        return Slate(response.headers[REQUEST_ID], answer.exp_group, posts, response.headers.get(DEGRADED, ""))
 
     async def preview(self, group: Group, user: int) -> Slate:
-        """What one model would show him. Not an exposure. Raises as `ask`."""
+        """What one model would show the user. Not an exposure. Raises as `ask` does."""
         response = await self._call("GET", f"/{group}/post/recommendations/", {"id": user, "limit": POSTS})
         posts = [post.id for post in _read(_posts.validate_json, response)]
         return Slate(response.headers[REQUEST_ID], group, posts, response.headers.get(DEGRADED, ""))
 
     async def send(self, events: Sequence[Event]) -> None:
-        """Until they are taken: an event's key makes it safe to say it twice. Raises as `ask`."""
+        """Until they are taken: an event's key makes it safe to send it twice. Raises as `ask` does."""
         body = EventBatch(events=list(events)).model_dump_json()
         await self._call("POST", "/events", content=body.encode())
 

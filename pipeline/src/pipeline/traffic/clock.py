@@ -1,8 +1,8 @@
 """The platform's clock while traffic plays: it runs fast, and slower where the machine cannot keep up.
 
-A change is announced with a moment's rest: the clock that is written stands still where the old one will be once every service
-has heard of the change, and then goes on at the new speed. Who hears of it early waits for the others, none goes back, and
-traffic itself goes by the old clock until all have heard: nothing that it sends lies in anybody's future.
+A change comes with a short rest: the clock that is written stands still where the old one will be once every service
+has heard of the change, and then goes on at the new speed. A service that hears of it early waits for the others, none
+goes back, and traffic itself goes by the old clock until all have heard: nothing it sends lies in anybody's future.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from contracts.clock import Clock
 HEARD_SECONDS = 2.5
 """Services ask for the clock once a second, the gateway asks one of them."""
 REST_SECONDS = 1.5
-"""And then it stands still for as long, and longer where something is late, so that it catches up."""
+"""How long the clock then stands still; longer where something is late, so that it can catch up."""
 CATCHING_UP = 2.0
-"""Seconds of rest for each second that was late, or will be until everybody has heard."""
+"""Seconds of rest for each second of delay, past or expected until every service has heard."""
 LATE_SECONDS = 1.0
-"""Real time behind the clock that is borne with."""
+"""How far behind the clock, in real time, is tolerated."""
 BETWEEN_SECONDS = 5.0
-"""From the end of one change to the next one, at least."""
+"""At least this long from the end of one change to the next."""
 SLOWER = 0.7
 PATIENCE_SECONDS, MOST_PATIENCE_SECONDS = 20.0, 160.0
-"""For which all must have gone well before it is tried faster again; twice as long after each time that it was too fast."""
+"""How long all must go well before a faster speed is tried again; doubles each time that was too fast."""
 
 Now = Callable[[], datetime]
 
@@ -64,7 +64,7 @@ class Pace:
         return starts + (moment - self._clock.at(real)).total_seconds() / self.speed
 
     def run(self, speed: float, *, from_hour: bool = False) -> None:
-        """At the speed that is wanted. from_hour: not before the next full hour. Raises what `write` raises."""
+        """At the given speed. from_hour: not before the next full hour. Raises what `write` raises."""
         self._wanted = speed
         self._change(speed, from_hour=from_hour)
 
@@ -92,14 +92,14 @@ class Pace:
         return True
 
     def speed_up(self) -> bool:
-        """Towards the speed that is wanted, once it went well for long enough. False where it is not time."""
+        """Towards the wanted speed, once all has gone well for long enough. False where it is too early."""
         if self.speed >= self._wanted or self._since() < self._patience:
             return False
         self._change(min(self.speed / SLOWER, self._wanted))
         return True
 
     def _since(self) -> float:
-        """Real seconds for which the clock has gone as it goes."""
+        """Real seconds for which the clock has run at its present speed."""
         return (self._real() - self._clock.since).total_seconds()
 
     def rest(self) -> float:

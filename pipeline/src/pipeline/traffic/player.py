@@ -1,4 +1,4 @@
-"""Plays the schedule: in the order of the platform's time, many users at once, each one after the other."""
+"""Plays the schedule in the order of the platform's time: many users at once, each user's requests in sequence."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from pipeline.world.feed import GAP_SECONDS, LIKE_AFTER_SECONDS
 STEP_SECONDS = 0.02
 """Real time between two looks at the clock, and so between two batches of events."""
 LATEST, STRAINED = 200, 0.02
-"""Of so many answers, this share may be degraded before the clock is slowed."""
+"""This share of the latest answers may be degraded before the clock is slowed."""
 PAIRED = 20
 """One request in so many is judged with both models' answers."""
 
 Label = Callable[[int, Slate], str]
-"""Under which name an answer to a user counts."""
+"""The name under which an answer to a user counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Ask:
 
 
 class Player:
-    """Likes are sent before their user asks again: what he liked must not come back."""
+    """Likes are sent before their user asks again: what they liked must not come back."""
 
     def __init__(
         self,
@@ -72,7 +72,10 @@ class Player:
         self.tally = tally
 
     async def play(self) -> None:
-        """Until the last event is taken; what happened is in the tally. Raises LentaError when the gateway is gone or refuses."""
+        """Until the last event is taken; what happened is in the tally.
+
+        Raises LentaError when the gateway is gone or refuses.
+        """
         for user in self._coming:
             self._next_session(user)
         asking: set[asyncio.Task[None]] = set()
@@ -100,7 +103,7 @@ class Player:
 
     @property
     def _strained(self) -> bool:
-        """Whether too many of the latest answers were degraded: then it is the platform that cannot keep up."""
+        """Whether too many of the latest answers were degraded, which means that the platform cannot keep up."""
         return len(self._latest) == LATEST and sum(self._latest) > LATEST * STRAINED
 
     def _keep_pace(self, due: datetime) -> None:
@@ -150,8 +153,8 @@ class Player:
 
     async def _pair(self, ask: Ask) -> list[Slate] | None:
         """Both models' answers; None where one of them is not the model's own."""
-        found = [await self._door.preview(group, ask.user) for group in GROUPS]
-        return None if any(slate.degraded for slate in found) else found
+        slates = [await self._door.preview(group, ask.user) for group in GROUPS]
+        return None if any(slate.degraded for slate in slates) else slates
 
     def _go_on(self, ask: Ask, seen: datetime, place: int) -> None:
         """The next request of the session, or the next session."""

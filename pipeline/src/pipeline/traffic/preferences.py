@@ -33,13 +33,13 @@ class Minds:
         return np.arange(FIRST_USER, FIRST_USER + len(self._truth.level))
 
     def chances(self, user: int, posts: Sequence[int], at: datetime, place: int) -> Floats:
-        """Of a like, each, mean over the noise. 0 for a post that the world does not have, or that he likes already."""
+        """Of a like of each, averaged over the noise; 0 for a post that the world lacks or the user likes already."""
         odds = self._odds(user, posts, at, place)
         noise = _NODES[:, None] * self._truth.spec.noise_sd
         return np.asarray((_WEIGHTS / _WEIGHTS.sum()) @ sigmoid(odds + noise))
 
     def views(self, user: int, posts: Sequence[int], at: datetime, place: int) -> npt.NDArray[np.bool_]:
-        """Which of them he likes now; he will not like them again."""
+        """Which of them the user likes now (and will not like again)."""
         odds = self._odds(user, posts, at, place)
         noise = self._rng.normal(0, self._truth.spec.noise_sd, len(odds))
         liked = self._rng.random(len(odds)) < sigmoid(odds + noise)
@@ -58,5 +58,5 @@ class Minds:
 
 
 def hit_chance(chances: Floats) -> float:
-    """Of at least one like."""
+    """The chance of at least one like."""
     return float(1 - np.prod(1 - chances))

@@ -93,7 +93,7 @@ def play(home: Home, folder: Path, traffic: Traffic, on_progress: OnProgress) ->
 
 
 def _as_usual(pace: Pace) -> None:
-    """At real time again, from a full hour on, once ingest has counted what was sent: so the hour's snapshot holds it all."""
+    """Back to real time, from a full hour on, when ingest has counted what was sent: the hour's snapshot holds it."""
     pace.run(1.0)
     time.sleep(pace.rest())
     pace.run(1.0, from_hour=True)
@@ -102,8 +102,8 @@ def _as_usual(pace: Pace) -> None:
 def running_experiments(home: Home) -> list[Experiment]:
     with experiments(home) as calls:
         names = [line.name for line in calls.lines() if line.state == "running"]
-        found = [calls.page(name).experiment for name in names]
-    return sorted(found, key=lambda experiment: (not experiment.plan.is_seen, experiment.name))
+        running = [calls.page(name).experiment for name in names]
+    return sorted(running, key=lambda experiment: (not experiment.plan.is_seen, experiment.name))
 
 
 def _changes(home: Home, before: Sequence[Experiment]) -> list[tuple[str, Change]]:
@@ -117,8 +117,9 @@ def _changes(home: Home, before: Sequence[Experiment]) -> list[tuple[str, Change
 
 
 def label_of(running: Sequence[Experiment], pace: Pace) -> Label:
-    """The group to which a user was assigned, with the experiment where several decide what is seen. Who is not
-    enrolled, or sees a draft of both rankers, is named so."""
+    """The group to which a user was assigned, with the experiment where several decide what is seen.
+
+    Users who are not enrolled, or see a draft of both rankers, are labelled so."""
     seen = [experiment for experiment in running if experiment.plan.is_seen]
 
     def label(user: int, slate: Slate) -> str:

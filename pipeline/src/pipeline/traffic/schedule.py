@@ -31,7 +31,7 @@ def schedule(
     users: Sequence[int],
     begin: datetime,
     days: float,
-    requests_a_user: float,
+    requests_per_user: float,
     spec: WorldSpec,
     rng: np.random.Generator,
 ) -> Coming:
@@ -39,7 +39,7 @@ def schedule(
 
     Sessions begin at any of the world's hours, of any day alike.
     """
-    counts = np.maximum(rng.poisson(requests_a_user, len(users)), 1)
+    counts = np.maximum(rng.poisson(requests_per_user, len(users)), 1)
     return {user: _sessions(int(count), begin, days, spec, rng) for user, count in zip(users, counts, strict=True)}
 
 
@@ -50,15 +50,15 @@ def _sessions(requests: int, begin: datetime, days: float, spec: WorldSpec, rng:
 
 
 def _lengths(requests: int, spec: WorldSpec, rng: np.random.Generator) -> list[int]:
-    found: list[int] = []
-    while (left := requests - sum(found)) > 0:
+    lengths: list[int] = []
+    while (left := requests - sum(lengths)) > 0:
         views = rng.normal(spec.session_views_mean, spec.session_views_sd)
-        found.append(min(left, max(round(views / POSTS), 1)))
-    return found
+        lengths.append(min(left, max(round(views / POSTS), 1)))
+    return lengths
 
 
 def _time(begin: datetime, days: float, rng: np.random.Generator) -> datetime:
-    """At one of HOURS. Less than a day may hold none of them before its end: then any time does."""
+    """At one of HOURS. A period shorter than a day may hold none of them: then any time will do."""
     for _ in range(100):
         midnight = begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         seconds = int(rng.integers(0, int(days) + 2)) * DAY_SECONDS + int(rng.choice(HOURS)) * 3600

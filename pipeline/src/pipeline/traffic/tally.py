@@ -1,4 +1,4 @@
-"""What happened: by whom an answer counts, and what the truth says of it."""
+"""What happened: which group an answer counts for, and what the truth says of it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Floats = npt.NDArray[np.float64]
 
 
 @dataclass(slots=True)
-class Line:
+class GroupTally:
     """Of one group. expected: the sum of the requests' true chances of a hit."""
 
     users: set[int] = field(default_factory=set)
@@ -27,7 +27,7 @@ class Line:
 
 @dataclass(slots=True)
 class Tally:
-    lines: dict[str, Line] = field(default_factory=dict)
+    lines: dict[str, GroupTally] = field(default_factory=dict)
     pairs: list[tuple[float, float]] = field(default_factory=list)
     """True chances of a hit of both models' answers to one request: control's, test's."""
     turned_away: int = 0
@@ -42,7 +42,7 @@ class Tally:
         return sum(line.requests for line in self.lines.values())
 
     def answered(self, label: str, user: int, degraded: str, expected: float, likes: int) -> None:
-        line = self.lines.setdefault(label, Line())
+        line = self.lines.setdefault(label, GroupTally())
         line.users.add(user)
         line.requests += 1
         line.degraded += degraded != ""
@@ -53,7 +53,7 @@ class Tally:
 
     @property
     def true_difference(self) -> tuple[float, float, float] | None:
-        """Test less control on the same requests, with a normal 95 % interval; None for fewer than two."""
+        """Test minus control on the same requests, with a normal 95 % interval; None for fewer than two."""
         if len(self.pairs) < 2:
             return None
         differences = np.array([test - control for control, test in self.pairs])

@@ -13,8 +13,7 @@ from ranking.baseline import Baseline
 from ranking.encoder import Encoder, Matrix
 from ranking.taste import Floats
 from scipy.optimize import minimize
-
-from pipeline.measures.accuracy import sigmoid
+from scipy.special import expit
 
 OF_POSTS = ("topic_rate", "post_rate", "post_exposure")
 PRIOR_PRECISION = 10.0
@@ -38,10 +37,10 @@ def fit_baseline(encoder: Encoder, columns: Sequence[str], matrix: Matrix, click
         return float((np.logaddexp(0.0, odds) - clicked * odds).sum() + precision @ more**2 / 2)
 
     def slope(more: Floats) -> Floats:
-        return np.asarray(inputs.T @ (sigmoid(start + inputs @ more) - clicked) + precision * more)
+        return np.asarray(inputs.T @ (expit(start + inputs @ more) - clicked) + precision * more)
 
     def curvature(more: Floats) -> Floats:
-        chance = sigmoid(start + inputs @ more)
+        chance = expit(start + inputs @ more)
         return np.asarray((inputs * (chance * (1 - chance))[:, None]).T @ inputs + np.diag(precision))
 
     found = minimize(loss, np.zeros(inputs.shape[1]), jac=slope, hess=curvature, method="trust-exact")

@@ -24,12 +24,13 @@ from ranking.retrieval import fit_retrieval
 from ranking.scorer import MODEL, Scorer
 from ranking.taste import Floats
 from ranking.vectors import PostVectors
+from scipy.special import expit
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History
 from pipeline.dataset.sampling import learn_from, training_requests
 from pipeline.dataset.snapshots import catalogue_at, rows_at
-from pipeline.measures.accuracy import area_under_curve, log_loss, sigmoid
+from pipeline.measures.accuracy import area_under_curve, log_loss
 from pipeline.training.baseline import fit_baseline
 from pipeline.training.models import Model
 from pipeline.training.trees import Rows, train_trees
@@ -103,7 +104,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
 
 
 def _probability(trees: CatBoost, rows: Rows) -> Floats:
-    return sigmoid(trees.predict(rows.matrix, prediction_type="RawFormulaVal") + rows.base)
+    return np.asarray(expit(trees.predict(rows.matrix, prediction_type="RawFormulaVal") + rows.base))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What moves a like beside taste: place in the session, hour of the day, and how fresh the post is."""
+"""What moves a like besides taste: place in the session, hour of the day, and how fresh the post is."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def draw_views(users: Ints, shown: Shown, spec: WorldSpec, rng: np.random.Genera
 
 
 def log_odds(views: Views, posts: Posts, tastes: Tastes, spec: WorldSpec) -> Floats:
-    """Of a like, without bias and noise. Shape (n,)."""
+    """The log-odds of a like, without bias and noise. Shape (n,)."""
     user, post, day = views.user, views.post, views.second / DAY_SECONDS
     return np.asarray(
         tastes.topic[user, posts.topic[post]]
@@ -85,7 +85,7 @@ def sigmoid(values: Floats) -> Floats:
 
 
 def fit_bias(odds: Floats, spec: WorldSpec) -> float:
-    """The constant that gives the world its like rate, on a sample of views."""
+    """The constant that gives the world its like rate, fitted on a sample of views."""
     noise = np.random.default_rng(0).normal(0, spec.noise_sd, len(odds))
     low, high = -8.0, 4.0
     for _ in range(40):

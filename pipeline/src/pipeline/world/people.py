@@ -87,7 +87,7 @@ SMALL_CITIES = [f"{stem}{end}" for end in _ENDS for stem in _STEMS]
 
 
 @dataclass(frozen=True)
-class People:
+class Profiles:
     """Shape (users,) each."""
 
     user_id: npt.NDArray[np.int64]
@@ -107,9 +107,9 @@ class People:
         return len(self.user_id)
 
 
-def make_people(users: int, rng: np.random.Generator) -> People:
+def make_people(users: int, rng: np.random.Generator) -> Profiles:
     country = rng.choice(list(COUNTRIES), users, p=np.array(list(COUNTRIES.values())) / sum(COUNTRIES.values()))
-    return People(
+    return Profiles(
         user_id=np.arange(FIRST_USER, FIRST_USER + users),
         age=np.minimum(14 + rng.gamma(1.35, 9.7, users), 95).astype(np.int64),
         gender=(rng.random(users) < 0.55).astype(np.int64),

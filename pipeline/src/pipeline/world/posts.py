@@ -1,4 +1,4 @@
-"""Posts: topic, sub-themes, the vector that users' tastes meet, and a text that shows a part of it."""
+"""Posts: topic, sub-themes, the vector that users' tastes act on, and a text that reveals part of it."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ def make_posts(spec: WorldSpec, rng: np.random.Generator) -> Posts:
 def _vectors(topic: npt.NDArray[np.int64], mixture: Floats, spec: WorldSpec, rng: np.random.Generator) -> Floats:
     """Mean 0 and variance 1 / dimensions each, so that taste . vector has the taste's spread.
 
-    TOPIC_SHARE of the variance lies between the means of topics: by so much the rate of a topic tells a sub-theme taste.
+    TOPIC_SHARE of the variance lies between the means of topics: that is how much a topic's rate says about a sub-theme
+    taste.
     """
     directions = rng.normal(size=(len(TOPICS), mixture.shape[1], spec.dimensions))
     vector = np.einsum("pt,ptd->pd", mixture, directions[topic])
@@ -83,7 +84,7 @@ def _vectors(topic: npt.NDArray[np.int64], mixture: Floats, spec: WorldSpec, rng
 
 
 def _text(topic: int, mixture: Floats, spec: WorldSpec, rng: np.random.Generator) -> str:
-    """Sentences until it is long enough."""
+    """As many sentences as it takes."""
     kind = list(TOPICS.values())[topic]
     words = _Words(kind.words, list(kind.themes.values()), np.cumsum(mixture), spec)
     length = int(rng.integers(*WORDS))
@@ -120,7 +121,7 @@ class _Words:
 
 @cache
 def _share(slot: str) -> float:
-    """Of all words of the sentences those that stand at places of this kind."""
+    """The share of the sentences' words that stand at places of this kind."""
     opening = np.mean([text.count(" ") for text in OPENINGS])
     places = sum(sentence.lower().count(f"{{{slot}}}") for sentence in SENTENCES)
     words = sum(sentence.count(" ") + 1 + opening * sentence.count("{o}") for sentence in SENTENCES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +24,7 @@ from pipeline.world.feed import (
     fit_bias,
     log_odds,
 )
-from pipeline.world.people import People, make_people
+from pipeline.world.people import Profiles, make_people
 from pipeline.world.posts import Posts, make_posts
 from pipeline.world.spec import DAYS, FIRST_USER, WorldSpec
 from pipeline.world.tastes import make_tastes
@@ -68,7 +68,7 @@ def simulate(spec: WorldSpec, seed: int, end: date, out: Path, on_progress: OnPr
     _write_posts(posts, out)
     save_truth(out, spec, end, bias, posts, tastes)
     views = likes = 0
-    start = (datetime(end.year, end.month, end.day) - datetime(1970, 1, 1)).days * DAY_SECONDS - DAYS * DAY_SECONDS  # noqa: DTZ001
+    start = ((end - date(1970, 1, 1)).days - DAYS) * DAY_SECONDS
     with pq.ParquetWriter(out / FEED_FILE, FEED, compression="zstd") as writer:
         for low in range(0, spec.users, CHUNK_USERS):
             users = np.arange(low, min(low + CHUNK_USERS, spec.users))
@@ -92,7 +92,7 @@ def require_space(spec: WorldSpec, out: Path) -> None:
 
 
 def make_room(out: Path, replace: bool) -> None:
-    """Leaves an empty folder. replace: a simulated world that is there is removed, and nothing else ever is.
+    """Leaves an empty folder. replace: removes a simulated world that is there, and never anything else.
 
     Raises LentaError.
     """
@@ -113,7 +113,7 @@ def make_room(out: Path, replace: bool) -> None:
 
 
 def _is_world(folder: Path) -> bool:
-    """Whether the truth is there, and nothing that `simulate` does not write."""
+    """Whether the truth is there, and nothing but what `simulate` writes."""
     held = [*folder.iterdir(), *(folder / FOLDER).glob("*")]
     names = {path.relative_to(folder).as_posix() for path in held}
     return FILES[-1] in names <= {*FILES, FOLDER} and all(path.is_dir() == (path.name == FOLDER) for path in held)
@@ -141,7 +141,7 @@ def _rows(views: Views, liked: npt.NDArray[np.bool_], posts: Posts, start: int, 
     )
 
 
-def _write_users(people: People, out: Path) -> None:
+def _write_users(people: Profiles, out: Path) -> None:
     names = ("user_id", "age", "gender", "country", "city", "exp_group", "os", "source")
     pq.write_table(pa.table({name: pa.array(getattr(people, name).tolist()) for name in names}), out / USERS_FILE)
 

@@ -33,7 +33,7 @@ class WorldSpec:
     freshness: float = 0.20
     freshness_days: float = 12.0
     born_share: float = 0.35
-    """Of the posts that appear during the 90 days; the others were there before."""
+    """The share of posts that appear during the 90 days; the others were there before."""
     never_shown_share: float = 192 / 7023
     theme_word_share: float = 0.40
     topic_word_share: float = 0.25

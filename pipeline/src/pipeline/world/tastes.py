@@ -1,4 +1,4 @@
-"""What users like: by topic, by sub-theme, and how much at all. Part is in the profile, part is the user's own."""
+"""What users like: by topic, by sub-theme, and overall. Part follows from the profile, part is the user's own."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.world.people import People
+from pipeline.world.people import Profiles
 from pipeline.world.spec import WorldSpec
 from pipeline.world.vocabulary import TOPICS
 
@@ -16,7 +16,7 @@ AGE_ENDS = (18, 22, 27, 35, 45)
 GROUP_RATES = (0.098, 0.142, 0.142, 0.099, 0.114)
 BIG_CITY_RATE, SMALL_CITY_RATE = 0.147, 0.113
 LEAN_SHARE = 0.7
-"""Of the profile's part of topic taste that the platform's known leanings by age make up."""
+"""The share of the profile's part of topic taste that the platform's known leanings by age make up."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Tastes:
     level: Floats
 
 
-def make_tastes(people: People, spec: WorldSpec, rng: np.random.Generator) -> Tastes:
+def make_tastes(people: Profiles, spec: WorldSpec, rng: np.random.Generator) -> Tastes:
     by_profile = _profile_part(people, len(TOPICS) + spec.dimensions, rng)
     lean = np.outer(_unit(people.age.astype(float)), [topic.age_lean for topic in TOPICS.values()])
     topic = _unit(LEAN_SHARE * _unit(lean) + (1 - LEAN_SHARE) * by_profile[:, : len(TOPICS)]) * spec.topic_profile_sd
@@ -40,7 +40,7 @@ def make_tastes(people: People, spec: WorldSpec, rng: np.random.Generator) -> Ta
     )
 
 
-def _profile_part(people: People, columns: int, rng: np.random.Generator) -> Floats:
+def _profile_part(people: Profiles, columns: int, rng: np.random.Generator) -> Floats:
     """Standard normal scores that only depend on age band, gender, big city, exp_group, and pairs of these."""
     band = np.searchsorted(AGE_ENDS, people.age, side="right")
     city = people.in_big_city.astype(np.int64)
@@ -49,7 +49,7 @@ def _profile_part(people: People, columns: int, rng: np.random.Generator) -> Flo
     return np.asarray(_unit(np.sum(parts, axis=0)))
 
 
-def _level(people: People, spec: WorldSpec, rng: np.random.Generator) -> Floats:
+def _level(people: Profiles, spec: WorldSpec, rng: np.random.Generator) -> Floats:
     """exp_group and big city shift it by what the platform shows; the rest is the user's own."""
     known = _logit(np.array(GROUP_RATES))[people.exp_group]
     known = known + np.where(people.in_big_city, _logit(BIG_CITY_RATE), _logit(SMALL_CITY_RATE))

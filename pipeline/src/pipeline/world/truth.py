@@ -1,4 +1,7 @@
-"""The simulated world's truth: how probable a like is. For oracles and simulated users, never for what trains or serves."""
+"""The simulated world's truth: how probable a like is.
+
+For oracles and simulated users, never for what trains or serves.
+"""
 
 from __future__ import annotations
 
