@@ -90,12 +90,20 @@ class Catalogue:
         return np.where(ordered[place] == ids, self._order[place], -1)
 
     @cached_property
-    def views(self) -> Totals:
+    def total_views(self) -> int:
+        return int(self.post_views.sum())
+
+    @cached_property
+    def total_likes(self) -> int:
+        return int(self.post_likes.sum())
+
+    @cached_property
+    def post_views(self) -> Totals:
         """Of each post by everybody, shape (posts,)."""
         return np.asarray(self.segment_views.sum(axis=1, dtype=np.int64))
 
     @cached_property
-    def likes(self) -> Totals:
+    def post_likes(self) -> Totals:
         return np.asarray(self.segment_likes.sum(axis=1, dtype=np.int64))
 
     @cached_property
