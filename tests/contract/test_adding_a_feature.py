@@ -1,4 +1,4 @@
-"""A feature is added in the places that CONTRIBUTING.md names, and nowhere else: here one is, in a copy of the sources."""
+"""A feature is added in the places that CONTRIBUTING.md names and nowhere else: here in a copy of the sources."""
 
 from __future__ import annotations
 

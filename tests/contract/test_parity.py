@@ -1,4 +1,4 @@
-"""Training and serving see the same: events replayed through the live path, against the offline features of that moment."""
+"""Training and serving see the same: events replayed through the live path, and the offline features of that moment."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chassis.progress import OnProgress
 from ranking.examples import Examples
 from ranking.taste import taste_space, taste_variances
-from ranking.text_fitting import fit_projection
+from ranking.text_fit import fit_projection
 
 from ranker_control.encoder import TextEncoder
 

@@ -15,10 +15,10 @@ import optax
 from chassis.progress import OnProgress
 from ranking.encoder import Matrix
 from ranking.examples import Examples
-from ranking.leaning import Leaning, fit_leaning
+from ranking.preference import PreferencePosterior, fit_preference
 from ranking.profiles import profile_inputs
 from ranking.taste import Floats, taste_space
-from ranking.text_fitting import fit_shares
+from ranking.text_fit import fit_shares
 
 from ranker_test.encoder import TextVectors, TowerEncoder
 from ranker_test.minilm import MiniLM
@@ -55,13 +55,13 @@ def train_encoder(
     embedded = texts.vectors(posts.texts)
     text = taste_space(embedded, examples)
     coordinates = text.coordinates(embedded, posts.topic)
-    leaning = fit_leaning(coordinates, examples)
-    inputs, known = _seen(examples, coordinates, leaning)
+    preference = fit_preference(coordinates, examples)
+    inputs, known = _seen(examples, coordinates, preference)
     towers = _train_towers(examples, inputs, known, coordinates, seed, on_progress, plan)
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples)
-    shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)
-    return TowerEncoder(texts, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
+    shared_preference = fit_preference(shared.coordinates(learned, posts.topic), examples)
+    return TowerEncoder(texts, text, preference, towers, shared, shared_preference, posts.topics, posts.ids)
 
 
 @dataclass
@@ -77,7 +77,7 @@ class WithMiniLM:
         return train_encoder(examples, seed, on_progress, texts=self._texts)
 
 
-def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Matrix, Floats]:
+def _seen(examples: Examples, coordinates: Matrix, preference: PreferencePosterior) -> tuple[Matrix, Floats]:
     """The user side's inputs of every row, and the log-odds that the towers add to. In chunks: inputs are wide."""
     inputs: list[Matrix] = []
     known: list[Floats] = []
@@ -85,9 +85,9 @@ def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Ma
         part = examples.where(slice(low, low + CHUNK))
         state = part.state(coordinates)
         profile = profile_inputs(state.profile)
-        theta = leaning.of(state, state.liked_sum, profile)
+        theta = preference.posterior(state, state.liked_sum, profile)
         inputs.append(user_inputs(profile, state.liked, theta))
-        known.append(part.post_odds + leaning.to_topics(theta, examples.posts.topic[part.post]))
+        known.append(part.post_odds + preference.topic_log_odds(theta, examples.posts.topic[part.post]))
     return np.vstack(inputs), np.concatenate(known)
 
 

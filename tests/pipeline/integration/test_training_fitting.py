@@ -13,7 +13,7 @@ from contracts.assignment import GROUPS
 from contracts.records import UserRow
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS, microseconds
-from pipeline.dataset.sampling import viewed_in
+from pipeline.dataset.samples import viewed_in
 from pipeline.dataset.snapshots import catalogue_at, rows_at
 from pipeline.errors import LentaError
 from pipeline.evaluation.ladder import baseline_scores, ladder, model_scores

@@ -37,12 +37,15 @@ def next_tick_after(time: float) -> int:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Arrays of shape (posts,), but `topics` (topics,) and the counts (posts, segments): views and likes before the last hourly tick."""
+    """Arrays of shape (posts,), but `topics` (topics,) and the counts before the last hourly tick (posts, segments)."""
 
     version: int
     """Grows with every snapshot."""
     counted_until: int
-    """Where the hour of the last counted event ends, in seconds since the epoch; 0 before any. A feed at rest stops its posts' clock."""
+    """Where the hour of the last counted event ends, in seconds since the epoch; 0 before any.
+
+    A post's exposure is measured up to here, so that it does not fade while no events come.
+    """
     topics: npt.NDArray[np.str_]
     post_id: npt.NDArray[np.int64]
     topic: npt.NDArray[np.int16]

@@ -271,7 +271,7 @@ class Edit(Message):
     reason: Reason
     by: Annotated[str, Field(max_length=100)] = "admin"
     revision: int | None = None
-    """The revision that the editor had before him; refused if it is not the newest any more."""
+    """The revision that was edited; refused if there is a newer one by now."""
 
 
 class Change(Message):

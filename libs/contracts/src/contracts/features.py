@@ -38,7 +38,7 @@ AGE_LIMIT_DAYS = 45.0
 
 @dataclass(frozen=True, kw_only=True)
 class PostInputs:
-    """What the counts of one tick say of posts, topics and one segment of users: the half of `Pairs` that no user enters.
+    """Counts of posts, topics and one segment of users as of a tick: the half of `Pairs` that depends on no one user.
 
     Each field is called as in `contracts.catalogue.Catalogue`, by which serving reads it, and as a column of
     `pipeline.dataset.counters`, by which training does: neither names the fields again. Float64, shape (1,), (topics,)
@@ -68,7 +68,7 @@ class PostInputs:
 
 @dataclass(frozen=True, kw_only=True)
 class Pairs(PostInputs):
-    """Raw inputs, float64, shapes (1,) or (n,); NaN for an unknown profile field; times in seconds since the epoch, 0 for never.
+    """Raw inputs, float64, shape (1,) or (n,); NaN for an unknown profile field; times as in `PostInputs`.
 
     os, source, country, city are ranks by frequency (`contracts.vocabulary`), NaN if missing.
     """
@@ -116,9 +116,9 @@ def _days_since(time: Array, now: Array, limit: float) -> Array:
 
 
 def _exposure(p: Pairs) -> Array:
-    """Logarithm of the post's views by those that the topic's posts had in the mean in as much time since they were first seen.
+    """Log of the post's views over those that posts of its topic have on average after as long since their first view.
 
-    A feed that favours good posts tells them by it; 0 for one that nobody has seen.
+    Where the feed favours good posts it tells them from others; 0 for a post that nobody has seen.
     """
     topic_seconds = np.maximum(p.topic_posts * p.counted_until - p.topic_first_views, 1.0)
     seconds = np.where(p.first_view_at > 0, p.counted_until - p.first_view_at, 0.0)
@@ -128,9 +128,9 @@ def _exposure(p: Pairs) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class PostOdds:
-    """What the counts of posts and topics say by themselves, over all users and in one segment.
+    """Like rates by the counts of posts and topics alone, over all users and in one segment.
 
-    It changes with the catalogue, and differs between users of two segments alone.
+    It changes with the catalogue, and between users only by their segment.
     """
 
     overall: Array
@@ -168,7 +168,7 @@ class _LogOdds:
 
 
 def _of_row(p: Pairs, of_topic: Array) -> Array:
-    """What holds for a topic, at every row of that topic."""
+    """A topic's value, at every row of that topic."""
     return of_topic if p.spread is None else of_topic[p.spread]
 
 
@@ -207,7 +207,7 @@ SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
 
 
 BY_SEGMENT = frozenset({"segment_topic_lift", "segment_post_lift"})
-"""Features that are the same for every user of a segment at every time, for as long as the catalogue stands."""
+"""Features that are the same for all users of a segment at all times, as long as the catalogue does not change."""
 BY_POST = BY_SEGMENT | {"topic", "topic_rate", "post_views", "post_rate", "post_exposure"}
 """These, and those that are the same for every user."""
 
@@ -220,7 +220,8 @@ def schema_id(names: Sequence[str] = SCHEMA) -> str:
 def derive(pairs: Pairs, out: npt.NDArray[np.float32], posts: PostOdds | None = None) -> None:
     """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features).
 
-    posts: of the same posts and segment, made before; then `out` already holds the columns BY_POST, which are left as they are.
+    posts: odds of the same posts and segment, computed before; then `out` holds the columns BY_POST already, and they
+    are left as they are.
     """
     odds = _LogOdds(pairs, posts or PostOdds.of(pairs))
     for column, name in enumerate(SCHEMA[: out.shape[1]]):

@@ -95,7 +95,7 @@ class GuardrailReading(Message):
 
 
 class InterleavingReading(Message):
-    """One vote a user: whose posts he liked more."""
+    """One vote a user: whose posts were liked more."""
 
     for_test: int
     for_control: int

@@ -1,4 +1,4 @@
-"""The candidate matrix: every post of the catalogue as one user would meet it now, one row a post."""
+"""The candidate matrix: every post of the catalogue as it stands to one user now, one row a post."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from ranking.artefact import ModelStore
 
 from pipeline.check.served import Served, ask, judge
 from pipeline.dataset.feed import Feed, fetch, microseconds, opened
-from pipeline.dataset.sampling import viewed_in
+from pipeline.dataset.samples import viewed_in
 from pipeline.dataset.snapshots import catalogue_at
 from pipeline.evaluation.backtest import TRUTH, true_scores
 from pipeline.evaluation.ladder import WINDOW, Ladder, baseline_scores, ladder, model_scores

@@ -1,8 +1,8 @@
-"""Sums up what lies before each request: the SQL of `pipeline.dataset.history`, one text that DuckDB and Spark both run.
+"""Counts what happened before each request: the SQL of `pipeline.dataset.history`, which DuckDB and Spark both run.
 
-Counters run over every row of the feed, but in groups: each feed row is added to the first moment of its user that comes after it,
-and the moments are then summed up. So the memory grows with the requests and not with the feed. Windows take the place of ASOF
-joins, which Spark lacks.
+Counters run over every row of the feed, but in groups: each feed row is added to the first moment of its user that
+comes after it, and the moments are then summed up. So the memory grows with the requests and not with the feed. Windows
+take the place of ASOF joins, which Spark lacks.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ def _sum_segments(engine: Engine) -> None:
 
 
 def _find_repeats(engine: Engine) -> None:
-    """`seen(row)`: the requests for a post that is among the user's last views, of which one second's come in the order of posts.
+    """`seen(row)`: the requests for a post among the user's last views; those of one second are in the order of posts.
 
     Few requests are repeats at all: only for them is counted what the user viewed since.
     """
@@ -200,7 +200,7 @@ def _second(instant: str) -> str:
 
 
 def _before_moments(events: str, moments: str, *columns: str, key: str = "user_id", time: str = "instant") -> str:
-    """SQL: the rows of `events` before the last of `moments` of their key, each with `moment`, the first that comes after it.
+    """SQL: the rows of `events` before the last of their key's `moments`, each with `moment`, the first one after it.
 
     It goes back in time, so that both engines pass once over a key's rows; of what happens at once, moments come last.
     """
@@ -218,7 +218,10 @@ def _before_moments(events: str, moments: str, *columns: str, key: str = "user_i
 
 
 def _before_ticks(key: str, ticks: str, **columns: str) -> str:
-    """SQL: for each value of `key` and each tick that is asked for, columns of `ticks` summed, or so, over what lies in earlier ticks."""
+    """SQL: for each value of `key` and each tick asked for, columns of `ticks` over all earlier ticks.
+
+    columns: by name the aggregate function that combines them.
+    """
     names = ", ".join(columns)
     in_tick = ", ".join(f"{how}({name}) AS {name}" for name, how in columns.items())
     so_far = ", ".join(f"{how}({name}) OVER so_far AS {name}" for name, how in columns.items())

@@ -1,7 +1,7 @@
 """What the platform knew at a moment: the counts behind the features, for requests (user, post, time).
 
-A request sees nothing at or after its own time; counts of posts, topics and segments are those of the last hourly tick, as while
-serving. A user's segment is that of the profile as the tables have it. `pipeline.dataset.counters` counts.
+A request sees nothing at or after its own time; counts of posts, topics and segments are those of the last hourly tick,
+as while serving. A user's segment is that of the profile as the tables have it. `pipeline.dataset.counters` counts.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class History:
         self._in_feed = np.array([_place(feed.posts.topics, topic) for topic in self.topics], np.intp)
 
     def ask(self, requests: Requests) -> None:
-        """Makes `requests` the ones that `batches` answers."""
+        """Sets the requests that `batches` answers."""
         rows = np.arange(len(requests.user_id), dtype=np.int64)
         columns = {
             "row": rows,
@@ -89,7 +89,7 @@ class History:
         self.prepare()
 
     def prepare(self) -> None:
-        """Sums up what the table `requests(row, user_id, post_id, instant)` asks for; rows count from 0 without a gap."""
+        """Counts for the table `requests(row, user_id, post_id, instant)`, whose rows go from 0 on without a gap."""
         sum_up(self.engine, len(self.feed.posts.topics))
 
     def batches(self, chunk: int = CHUNK) -> Iterator[Batch]:

@@ -8,7 +8,7 @@ from contracts.records import AGE_BANDS
 from ranking.examples import Index
 
 from pipeline.dataset.feed import Feed, fetch, load, places
-from pipeline.dataset.sampling import Viewed
+from pipeline.dataset.samples import Viewed
 from pipeline.measures.accuracy import Floats
 
 FACTORS = 32

@@ -27,7 +27,7 @@ from ranking.vectors import PostVectors
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History
-from pipeline.dataset.sampling import learn_from, training_requests
+from pipeline.dataset.samples import learn_from, training_requests
 from pipeline.dataset.snapshots import catalogue_at, rows_at
 from pipeline.measures.accuracy import area_under_curve, log_loss, sigmoid
 from pipeline.training.baseline import fit_baseline
@@ -37,8 +37,8 @@ from pipeline.training.trees import Rows, train_trees
 STOP_SHARE = 0.1
 """The latest views, by which the trees stop growing."""
 ENCODER_SHARE = 0.5
-"""The earliest views, which the encoder sees first. Rows that it learned from look better to it than new ones do: the trees learn
-from the others."""
+"""The earliest views, which the encoder sees first. Rows that it learned from look better to it than new ones do: the
+trees learn from the others."""
 CHUNK = 100_000
 ROWS = 600_000
 """Views to learn from, half of them the encoder's first."""
@@ -207,8 +207,8 @@ def _finish(trees: CatBoost, scorer: Scorer, feed: Feed, seed: int) -> Fitted:
 
 def history_users(feed: Feed) -> npt.NDArray[np.int64]:
     """Whoever is in the feed, for a platform without profiles."""
-    found = feed.database.execute("SELECT DISTINCT user_id FROM feed ORDER BY 1").fetchnumpy()
-    return np.asarray(found["user_id"], np.int64)
+    users = feed.database.execute("SELECT DISTINCT user_id FROM feed ORDER BY 1").fetchnumpy()
+    return np.asarray(users["user_id"], np.int64)
 
 
 def _candidates(scorer: Scorer, catalogue: Catalogue, rows: list[bytes], now: int) -> Matrix:

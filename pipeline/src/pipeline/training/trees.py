@@ -12,7 +12,7 @@ from ranking.taste import Floats
 
 THREADS = 2
 MOMENT = ("days_since_view", "days_since_like")
-"""What tells when in a session a view comes, the largest effect on likes: true, and of no use for choosing among posts."""
+"""Where in a session a view comes moves likes the most, and is of no use for choosing among posts: left out."""
 WORTH_THREADS = 50_000
 """With fewer rows threads wait for each other longer than they work."""
 
