@@ -56,8 +56,8 @@ def train_encoder(
     text = taste_space(embedded, examples)
     coordinates = text.coordinates(embedded, posts.topic)
     preference = fit_preference(coordinates, examples)
-    inputs, known = _seen(examples, coordinates, preference)
-    towers = _train_towers(examples, inputs, known, coordinates, seed, on_progress, plan)
+    inputs, known = _user_side(examples, coordinates, preference)
+    towers = towers_of(train_network(examples, inputs, known, coordinates, seed, on_progress, plan))
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples)
     shared_preference = fit_preference(shared.coordinates(learned, posts.topic), examples)
@@ -77,7 +77,7 @@ class WithMiniLM:
         return train_encoder(examples, seed, on_progress, texts=self._texts)
 
 
-def _seen(examples: Examples, coordinates: Matrix, preference: PreferencePosterior) -> tuple[Matrix, Floats]:
+def _user_side(examples: Examples, coordinates: Matrix, preference: PreferencePosterior) -> tuple[Matrix, Floats]:
     """The user side's inputs of every row, and the log-odds that the towers add to. In chunks: inputs are wide."""
     inputs: list[Matrix] = []
     known: list[Floats] = []
@@ -91,9 +91,9 @@ def _seen(examples: Examples, coordinates: Matrix, preference: PreferencePosteri
     return np.vstack(inputs), np.concatenate(known)
 
 
-def _train_towers(
+def train_network(
     examples: Examples, inputs: Matrix, known: Floats, text: Matrix, seed: int, on_progress: OnProgress, plan: Plan
-) -> Towers:
+) -> Weights:
     """Log loss of a like by Adam with a cosine rate; all rows `plan.epochs` times, in a new order each.
 
     known: log-odds that the towers add to, shape (n,).
@@ -113,7 +113,7 @@ def _train_towers(
         keys = jax.random.split(jax.random.key(seed * plan.epochs + number), steps)
         carry, _ = epoch(carry, jnp.asarray(order), keys)
         on_progress(number + 1, plan.epochs)
-    return _towers(carry[0])
+    return carry[0]
 
 
 def _rows(examples: Examples, inputs: Matrix, known: Floats) -> list[npt.NDArray[np.generic]]:
@@ -170,13 +170,7 @@ def _loss(
 ) -> jax.Array:
     inputs, post, known, clicked = batch
     shown = jax.random.bernoulli(key, 1.0 - plan.dropout, (len(post), 1))
-    rank = text.shape[1]
-    z = text[post]
-    user = jax.nn.relu(inputs @ weights["hidden"] + weights["hidden_bias"]) @ weights["outer"]
-    user = (user + inputs @ weights["direct"]).at[:, :rank].add(inputs[:, inputs.shape[1] - rank :])
-    seen = z @ weights["text"] + weights["topic"][topic[post]] + shown * weights["own"][post]
-    seen = seen.at[:, :rank].add(z)
-    score = known + weights["bias"] + (user * seen).sum(axis=1)
+    score = known + network(weights, inputs, text[post], topic[post], post, shown)
     loss = optax.sigmoid_binary_cross_entropy(score, clicked).mean()
     own = (weights["own"] ** 2).sum() / (2 * plan.own_spread**2 * rows)
     rest = sum((weights[name] ** 2).sum() for name in ("hidden", "outer", "direct", "text", "topic"))
@@ -184,7 +178,22 @@ def _loss(
     return total
 
 
-def _towers(weights: Weights) -> Towers:
+def network(
+    weights: Weights, inputs: jax.Array, text: jax.Array, topic: jax.Array, post: jax.Array, shown: jax.Array
+) -> jax.Array:
+    """What `Towers` computes while serving, and a bias: log-odds that n rows add to those known, shape (n,).
+
+    text: of the rows' posts, shape (n, rank); shown: 1 where the post has its own vector, else 0, shape (n, 1).
+    """
+    rank = text.shape[1]
+    user = jax.nn.relu(inputs @ weights["hidden"] + weights["hidden_bias"]) @ weights["outer"]
+    user = (user + inputs @ weights["direct"]).at[:, :rank].add(inputs[:, inputs.shape[1] - rank :])
+    item = text @ weights["text"] + weights["topic"][topic] + shown * weights["own"][post]
+    item = item.at[:, :rank].add(text)
+    return weights["bias"] + (user * item).sum(axis=1)
+
+
+def towers_of(weights: Weights) -> Towers:
     """With a row of zeros for an unknown topic, and for a post that training never saw."""
     plain = {name: np.asarray(values) for name, values in weights.items() if name != "bias"}
     for name in ("topic", "own"):
