@@ -1,4 +1,4 @@
-"""What a user leans to: the posterior by hand, what is recovered from users drawn by the model, and odd profiles."""
+"""A user's preference: the posterior by hand, what is recovered from users drawn by the model, and odd profiles."""
 
 from __future__ import annotations
 
