@@ -10,7 +10,7 @@ from ranking.text_fit import fit_projection
 from ranker_control.encoder import TextEncoder
 
 DIMENSIONS = 64
-"""Of the text, before likes tell which directions matter."""
+"""Of a text's vector, before likes tell which directions matter."""
 
 
 def train_encoder(examples: Examples, seed: int, on_progress: OnProgress) -> TextEncoder:

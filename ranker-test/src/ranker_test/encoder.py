@@ -31,7 +31,7 @@ FILE = "towers.npz"
 
 
 class TextVectors(Protocol):
-    """What turns texts into vectors: shares of words, folded, or a transformer."""
+    """What turns texts into vectors: projected word shares, or a transformer."""
 
     @property
     def dimensions(self) -> int: ...
@@ -124,6 +124,6 @@ class TowerEncoder:
         return self.text.rank, self.text.rank + self.towers.dimensions
 
     def _places(self, ids: npt.NDArray[np.integer]) -> Index:
-        """Index among the known posts; their number, which stands for none, for another."""
+        """Index among the known posts; for any other post their number, where `Towers.own` holds zeros."""
         place = np.minimum(np.searchsorted(self.known, ids), len(self.known) - 1)
         return np.where(self.known[place] == ids, place, len(self.known)).astype(np.int64)

@@ -23,7 +23,7 @@ LONGEST = 256
 """Tokens of a text that are read, as the model was trained."""
 AT_ONCE = 32
 DIMENSIONS = 128
-"""Of the posts' strongest, that are kept."""
+"""How many of the vectors' strongest directions are kept."""
 
 
 @dataclass(frozen=True)

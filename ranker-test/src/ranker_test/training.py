@@ -29,7 +29,7 @@ Weights = dict[str, jax.Array]
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkParameters:
     """What was chosen on tuning worlds; see docs/models.md."""
 
     text_dimensions: int = 64
@@ -47,17 +47,21 @@ class Plan:
 
 
 def train_encoder(
-    examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan(), texts: TextVectors | None = None
+    examples: Examples,
+    seed: int,
+    on_progress: OnProgress,
+    parameters: NetworkParameters = NetworkParameters(),
+    texts: TextVectors | None = None,
 ) -> TowerEncoder:
     """texts: fitted on the posts; None for shares of words."""
     posts = examples.posts
-    texts = texts or fit_shares(posts.texts, plan.text_dimensions, seed)
+    texts = texts or fit_shares(posts.texts, parameters.text_dimensions, seed)
     embedded = texts.vectors(posts.texts)
     text = taste_space(embedded, examples)
     coordinates = text.coordinates(embedded, posts.topic)
     preference = fit_preference(coordinates, examples)
     inputs, known = _user_side(examples, coordinates, preference)
-    towers = towers_of(train_network(examples, inputs, known, coordinates, seed, on_progress, plan))
+    towers = towers_of(train_network(examples, inputs, known, coordinates, seed, on_progress, parameters))
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples)
     shared_preference = fit_preference(shared.coordinates(learned, posts.topic), examples)
@@ -92,27 +96,33 @@ def _user_side(examples: Examples, coordinates: Matrix, preference: PreferencePo
 
 
 def train_network(
-    examples: Examples, inputs: Matrix, known: Floats, text: Matrix, seed: int, on_progress: OnProgress, plan: Plan
+    examples: Examples,
+    inputs: Matrix,
+    known: Floats,
+    text: Matrix,
+    seed: int,
+    on_progress: OnProgress,
+    parameters: NetworkParameters,
 ) -> Weights:
-    """Log loss of a like by Adam with a cosine rate; all rows `plan.epochs` times, in a new order each.
+    """Log loss of a like by Adam with a cosine rate; all rows `parameters.epochs` times, in a new order each.
 
     known: log-odds that the towers add to, shape (n,).
     """
     rng = np.random.default_rng(seed)
     topics = len(examples.posts.topics)
-    weights = _initial(rng, inputs.shape[1], text, topics, plan)
-    batch = min(plan.batch, len(examples))
+    weights = _initial(rng, inputs.shape[1], text, topics, parameters)
+    batch = min(parameters.batch, len(examples))
     steps = len(examples) // batch
-    optimiser = optax.adam(optax.cosine_decay_schedule(plan.rate, steps * plan.epochs))
+    optimiser = optax.adam(optax.cosine_decay_schedule(parameters.rate, steps * parameters.epochs))
     rows = [jnp.asarray(part) for part in _rows(examples, inputs, known)]
-    step = partial(_step, optimiser, jnp.asarray(text), jnp.asarray(examples.posts.topic), rows, plan)
+    step = partial(_step, optimiser, jnp.asarray(text), jnp.asarray(examples.posts.topic), rows, parameters)
     epoch = jax.jit(lambda carry, order, keys: jax.lax.scan(step, carry, (order, keys)))
     carry = (weights, optimiser.init(weights))
-    for number in range(plan.epochs):
+    for number in range(parameters.epochs):
         order = rng.permutation(len(examples))[: steps * batch].reshape(steps, batch)
-        keys = jax.random.split(jax.random.key(seed * plan.epochs + number), steps)
+        keys = jax.random.split(jax.random.key(seed * parameters.epochs + number), steps)
         carry, _ = epoch(carry, jnp.asarray(order), keys)
-        on_progress(number + 1, plan.epochs)
+        on_progress(number + 1, parameters.epochs)
     return carry[0]
 
 
@@ -125,16 +135,18 @@ def _rows(examples: Examples, inputs: Matrix, known: Floats) -> list[npt.NDArray
     ]
 
 
-def _initial(rng: np.random.Generator, inputs: int, text: Matrix, topics: int, plan: Plan) -> Weights:
+def _initial(
+    rng: np.random.Generator, inputs: int, text: Matrix, topics: int, parameters: NetworkParameters
+) -> Weights:
     rank = text.shape[1]
-    size = rank + plan.extra_dimensions
+    size = rank + parameters.extra_dimensions
     drawn: Callable[[float, tuple[int, int]], jax.Array] = lambda spread, shape: jnp.asarray(  # noqa: E731
         rng.normal(0, spread, shape).astype(np.float32)
     )
     return {
-        "hidden": drawn(inputs**-0.5, (inputs, plan.hidden)),
-        "hidden_bias": jnp.zeros(plan.hidden, jnp.float32),
-        "outer": drawn(0.01, (plan.hidden, size)),
+        "hidden": drawn(inputs**-0.5, (inputs, parameters.hidden)),
+        "hidden_bias": jnp.zeros(parameters.hidden, jnp.float32),
+        "outer": drawn(0.01, (parameters.hidden, size)),
         "direct": drawn(0.01, (inputs, size)),
         "text": drawn(0.01, (rank, size)),
         "topic": drawn(0.05, (topics, size)),
@@ -148,13 +160,13 @@ def _step(
     text: jax.Array,
     topic: jax.Array,
     rows: list[jax.Array],
-    plan: Plan,
+    parameters: NetworkParameters,
     carry: tuple[Weights, optax.OptState],
     chosen: tuple[jax.Array, jax.Array],
 ) -> tuple[tuple[Weights, optax.OptState], jax.Array]:
     (weights, memory), (order, key) = carry, chosen
     batch = [part[order] for part in rows]
-    loss, slope = jax.value_and_grad(_loss)(weights, text, topic, batch, key, plan, len(rows[0]))
+    loss, slope = jax.value_and_grad(_loss)(weights, text, topic, batch, key, parameters, len(rows[0]))
     change, memory = optimiser.update(slope, memory)
     return (optax.apply_updates(weights, change), memory), loss
 
@@ -165,16 +177,16 @@ def _loss(
     topic: jax.Array,
     batch: list[jax.Array],
     key: jax.Array,
-    plan: Plan,
+    parameters: NetworkParameters,
     rows: int,
 ) -> jax.Array:
     inputs, post, known, clicked = batch
-    shown = jax.random.bernoulli(key, 1.0 - plan.dropout, (len(post), 1))
+    shown = jax.random.bernoulli(key, 1.0 - parameters.dropout, (len(post), 1))
     score = known + network(weights, inputs, text[post], topic[post], post, shown)
     loss = optax.sigmoid_binary_cross_entropy(score, clicked).mean()
-    own = (weights["own"] ** 2).sum() / (2 * plan.own_spread**2 * rows)
+    own = (weights["own"] ** 2).sum() / (2 * parameters.own_spread**2 * rows)
     rest = sum((weights[name] ** 2).sum() for name in ("hidden", "outer", "direct", "text", "topic"))
-    total: jax.Array = loss + own + plan.weight_decay * rest
+    total: jax.Array = loss + own + parameters.weight_decay * rest
     return total
 
 

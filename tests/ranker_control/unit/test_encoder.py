@@ -1,4 +1,4 @@
-"""ranker-control's encoder: a taste in words is learned from likes, serves new posts by their text, and travels as files."""
+"""ranker-control's encoder: learns a taste in words from likes, sees new posts by their text, travels as files."""
 
 from __future__ import annotations
 

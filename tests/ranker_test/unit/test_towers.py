@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from chassis.progress import silent
 from ranker_test.towers import Towers
-from ranker_test.training import Plan, Weights, network, towers_of, train_network
+from ranker_test.training import NetworkParameters, Weights, network, towers_of, train_network
 from ranking.encoder import Matrix
 from ranking.examples import Examples, Index, Liked, Posts
 
 ROWS, POSTS, TOPICS, RANK, INPUTS = 64, 9, 3, 4, 11
-PLAN = Plan(extra_dimensions=2, hidden=5, epochs=2, batch=16, rate=0.05)
+PARAMETERS = NetworkParameters(extra_dimensions=2, hidden=5, epochs=2, batch=16, rate=0.05)
 
 
 def drawn_examples(rng: np.random.Generator) -> Examples:
@@ -43,7 +43,9 @@ class Trained:
         self.examples = drawn_examples(rng)
         self.inputs = rng.normal(size=(ROWS, INPUTS)).astype(np.float32)
         self.text = rng.normal(size=(POSTS, RANK)).astype(np.float32)
-        self.weights: Weights = train_network(self.examples, self.inputs, np.zeros(ROWS), self.text, 1, silent, PLAN)
+        self.weights: Weights = train_network(
+            self.examples, self.inputs, np.zeros(ROWS), self.text, 1, silent, PARAMETERS
+        )
 
     def in_jax(self, shown: float) -> Matrix:
         at = self.examples.post

@@ -138,7 +138,7 @@ class PostOdds:
     topic_share: Array
     """The topic's likes per view; shape as the topics' fields."""
     topic: Array
-    """Log-odds of the row's topic, and below of its post; shape (n,)."""
+    """Log-odds of the row's topic, shape (n,); `post`: of its post."""
     post: Array
     segment_topic: Array
     """As the two above, among users of the segment."""

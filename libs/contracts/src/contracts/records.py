@@ -24,7 +24,7 @@ UNKNOWN_BYTE = 255
 AGE_BANDS = (18, 22, 27, 35, 45)
 """Upper ends (exclusive) of the age bands; the last band is open."""
 SEGMENTS = (*(str(band) for band in range(len(AGE_BANDS) + 1)), "unknown")
-"""Of users: their age band, or that nobody knows it."""
+"""Of users: their age band, or unknown."""
 
 RECENT_VIEWS = 24
 """How many of a user's views are kept by post: with them profile and counts take at most 300 bytes at seven topics."""

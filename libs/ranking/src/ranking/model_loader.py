@@ -43,7 +43,7 @@ class ServedModel:
     bound: BoundScorer | None = None
     """The model and the catalogue that requests see: always a pair that fits."""
     faults: dict[str, str] = field(default_factory=dict)
-    """Why the model or the catalogue is not the newest, by which of them."""
+    """Why the model or the catalogue is not the newest: keys `model`, `catalogue`."""
 
     @property
     def reason(self) -> str | None:
@@ -74,7 +74,7 @@ class ModelLoader:
         self._binding = asyncio.Lock()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Polls for new models and catalogues until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(self._settings.poll_seconds, "model", self.look_for_model))
             group.create_task(self._every(self._settings.catalogue_poll_seconds, "catalogue", self.look_for_catalogue))

@@ -30,7 +30,7 @@ LEAST = 1e-4
 PROFILE_PRECISION = 100.0
 """Prior precision of what one entry of the profile adds: a standard deviation of .1 in log-odds."""
 SOLVED_AT_ONCE = 4_000_000
-"""Numbers in the matrices that are solved together."""
+"""Entries of the matrices that are solved at once."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class PreferencePosterior:
         return theta
 
     def tastes(self, theta: Floats) -> Matrix:
-        """The part of theta that meets coordinates, shape (m, rank)."""
+        """The part of theta along the directions of taste, shape (m, rank)."""
         return theta[:, self.topics :].astype(np.float32)
 
     def topic_log_odds(self, theta: Floats, topic: npt.NDArray[np.integer]) -> Floats:

@@ -15,10 +15,10 @@ from ranking.encoder import Matrix
 KEPT = 500
 RIDGE = 1e-3
 TOP_SHARE = 0.05
-"""The share of a user's posts at whose end a post weighs half as much as the first."""
+"""How far down a user's list, as a share of it, a post weighs half as much as the first."""
 LEAST_WEIGHT = 0.02
 CONSTANT = 1e-9
-"""A column that differs less than this within users orders nothing."""
+"""A column that varies less than this within users cannot order posts."""
 
 
 @dataclass(frozen=True)

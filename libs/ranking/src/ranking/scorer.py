@@ -61,7 +61,7 @@ class Scorer:
         return np.asarray(parts, np.float64)
 
     def importance(self) -> dict[str, float]:
-        """By how many per cent each column moves what the trees add to the base (CatBoost's PredictionValuesChange)."""
+        """Each column's share, in per cent, of what the trees add to the base (CatBoost's PredictionValuesChange)."""
         shares = (float(share) for share in self._model.get_feature_importance())
         return dict(zip(self.manifest.columns, shares, strict=True))
 

@@ -60,7 +60,7 @@ class FoldedWords(ABC):
     @staticmethod
     @abstractmethod
     def weights(counts: Floats, idf: Floats) -> Floats:
-        """Of a text's known words, by how often each stands in it; shapes (words,)."""
+        """Weights of a text's known words, by how often each occurs in it; shapes (words,)."""
 
     def save(self, folder: Path) -> None:
         np.savez(folder / self.file, words=self.words, idf=self.idf, projection=self.projection.astype(np.float32))

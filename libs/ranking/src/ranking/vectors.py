@@ -49,7 +49,7 @@ class PostVectors:
         return [int(post) for post in ids[self.find(ids) < 0]]
 
     def with_posts(self, ids: Sequence[int], vectors: Matrix) -> PostVectors:
-        """These and more."""
+        """These vectors, and those of more posts."""
         if not len(ids):
             return self
         return PostVectors.of(np.append(self.post_id, np.array(ids, np.int64)), np.vstack([self.vectors, vectors]))

@@ -81,7 +81,7 @@ class Feed:
     """The cause, where `rows` is 0."""
 
     def rest(self) -> None:
-        """Lets go of memory, to disk: what comes next asks little of the feed and needs much itself."""
+        """Gives memory back by spilling to disk: the steps that follow read little of the feed."""
         self.database.execute(f"SET memory_limit = '{RESTING_MEMORY}'")
 
     def liked(self) -> tuple[Liked, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
