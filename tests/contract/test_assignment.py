@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from contracts.assignment import BUCKETS, bucket, reweight
+from contracts.assignment import BUCKETS, Group, bucket, reweight
 from contracts.clock import REAL, Clock
 from contracts.experiments import Experiment, Guardrail, Plan, RampStep, RunningExperiments, periods
 from hypothesis import given
@@ -34,15 +34,22 @@ def test_buckets_are_the_published_ones(user_id: int, salt: str, expected: int) 
 
 def test_the_documentation_publishes_the_same_vectors() -> None:
     text = (ROOT / "docs/experiments.md").read_text()
-    found = re.findall(r"^\| (\d+) \| `([\w.]+)` \| (\d+) \|", text, re.MULTILINE)
-    assert {(int(user), salt): int(value) for user, salt, value in found} == VECTORS
+    published = re.findall(r"^\| (\d+) \| `([\w.]+)` \| (\d+) \|", text, re.MULTILINE)
+    assert {(int(user), salt): int(value) for user, salt, value in published} == VECTORS
 
 
-shares = st.integers(0, BUCKETS).map(lambda control: {"control": control / BUCKETS, "test": 1 - control / BUCKETS})
+Weights = dict[Group, float]
+
+
+def _weights(control: int) -> Weights:
+    return {"control": control / BUCKETS, "test": 1 - control / BUCKETS}
+
+
+shares = st.integers(0, BUCKETS).map(_weights)
 
 
 @given(shares, shares)
-def test_a_change_of_weights_moves_no_more_buckets_than_the_weights_changed(before: dict, after: dict) -> None:  # type: ignore[type-arg]
+def test_a_change_of_weights_moves_no_more_buckets_than_the_weights_changed(before: Weights, after: Weights) -> None:
     first = reweight("", before)
     second = reweight(first, after)
     assert second.count("0") == round(after["control"] * BUCKETS)
@@ -51,7 +58,7 @@ def test_a_change_of_weights_moves_no_more_buckets_than_the_weights_changed(befo
 
 
 @given(st.lists(shares, min_size=1, max_size=5), st.integers(0, 2**31 - 1))
-def test_a_user_changes_group_only_if_his_bucket_had_to_move(weights: list[dict], user_id: int) -> None:  # type: ignore[type-arg]
+def test_a_user_changes_group_only_if_the_bucket_had_to_move(weights: list[Weights], user_id: int) -> None:
     ramp = [RampStep(at=NOW + timedelta(days=day + 1), weights=each) for day, each in enumerate(weights)]
     ramped = Experiment.started("r", Plan(mode="ramp", ramp=ramp), NOW)
     assert [period.weights for period in ramped.periods[1:]] == weights

@@ -1,4 +1,4 @@
-"""Training and serving see the same: events replayed through the live path, against the offline features of that moment."""
+"""Training and serving see the same: events replayed through the live path, and the offline features of that moment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import microseconds
-from pipeline.training.fit import Fitted, fit
+from pipeline.training.fit import FittedModel, fit
 from pipeline.training.models import model_of
 from pipeline.training.scores import matrices
 from ranking.candidates import Candidates
@@ -31,7 +31,7 @@ CLOCK = ("days_since_view", "days_since_like", "post_age_days")
 class World:
     folder: Path
     rows: list[Row]
-    fitted: dict[str, Fitted]
+    fitted: dict[str, FittedModel]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_what_a_ranker_assembles_is_what_training_would_have_seen(
     assert compared > 2_000
 
 
-def _compare(fitted: Fitted, feed: Feed, moment: datetime, catalogue: Catalogue, rows: dict[int, UserRow]) -> None:
+def _compare(fitted: FittedModel, feed: Feed, moment: datetime, catalogue: Catalogue, rows: dict[int, UserRow]) -> None:
     scorer = fitted.scorer
     vectors = scorer.vectors.rows(catalogue.post_id)
     candidates = Candidates(catalogue, vectors, scorer.manifest, scorer.encoder)

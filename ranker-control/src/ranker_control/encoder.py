@@ -1,7 +1,7 @@
-"""How ranker-control sees posts: tf-idf folded onto the few directions along which tastes differ, and the user's taste along each.
+"""How ranker-control sees posts: tf-idf projected onto the few directions along which tastes differ.
 
-A post's vector holds its coordinates within its topic (`ranking.taste`), so that the sum over the posts that a user liked is
-already what the taste needs.
+A post's vector holds its coordinates within its topic (`ranking.taste`), so that the sum over the posts that a user
+liked is already what the user's taste along each direction needs.
 """
 
 from __future__ import annotations

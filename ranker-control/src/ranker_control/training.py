@@ -5,12 +5,12 @@ from __future__ import annotations
 from chassis.progress import OnProgress
 from ranking.examples import Examples
 from ranking.taste import taste_space, taste_variances
-from ranking.text_fitting import fit_projection
+from ranking.text_fit import fit_projection
 
 from ranker_control.encoder import TextEncoder
 
 DIMENSIONS = 64
-"""Of the text, before likes tell which directions matter."""
+"""Of a text's vector, before likes tell which directions matter."""
 
 
 def train_encoder(examples: Examples, seed: int, on_progress: OnProgress) -> TextEncoder:

@@ -1,4 +1,4 @@
-"""How ranker-test sees users and posts: a two-tower network over closed-form leanings, in numpy alone.
+"""How ranker-test sees users and posts: a two-tower network over closed-form preferences, in numpy alone.
 
 A post's vector has three parts, so that one sum over the posts that a user liked serves all:
 `text`, its coordinates in the directions of its text along which users' tastes differ; `tower`, what the network's post
@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ranking.artefact import ArtefactError
 from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import Index, topic_places
-from ranking.leaning import Leaning
+from ranking.preference import PreferencePosterior
 from ranking.profiles import profile_inputs
 from ranking.taste import Space
 from ranking.text import WordShares
@@ -31,7 +31,7 @@ FILE = "towers.npz"
 
 
 class TextVectors(Protocol):
-    """What turns texts into vectors: shares of words, folded, or a transformer."""
+    """What turns texts into vectors: projected word shares, or a transformer."""
 
     @property
     def dimensions(self) -> int: ...
@@ -54,10 +54,10 @@ class TowerEncoder:
 
     texts: TextVectors
     text: Space
-    text_leaning: Leaning
+    text_preference: PreferencePosterior
     towers: Towers
     shared: Space
-    shared_leaning: Leaning
+    shared_preference: PreferencePosterior
     topics: list[str]
     known: Index
 
@@ -79,13 +79,13 @@ class TowerEncoder:
         text, tower, shared = np.split(vectors, self._ends, axis=1)
         liked_text, _, liked_shared = np.split(user.liked_sum, self._ends, axis=1)
         inputs = profile_inputs(user.profile)
-        theta = self.text_leaning.of(user, liked_text, inputs)
-        out[:, 0] = self.text_leaning.to_topics(theta, topic)
-        out[:, 1] = dots(self.text_leaning.tastes(theta), text)
+        theta = self.text_preference.posterior(user, liked_text, inputs)
+        out[:, 0] = self.text_preference.topic_log_odds(theta, topic)
+        out[:, 1] = dots(self.text_preference.tastes(theta), text)
         out[:, 2] = dots(self.towers.users(user_inputs(inputs, user.liked, theta)), tower)
-        theta = self.shared_leaning.of(user, liked_shared, inputs)
-        out[:, 3] = self.shared_leaning.to_topics(theta, topic)
-        out[:, 4] = dots(self.shared_leaning.tastes(theta), shared)
+        theta = self.shared_preference.posterior(user, liked_shared, inputs)
+        out[:, 3] = self.shared_preference.topic_log_odds(theta, topic)
+        out[:, 4] = dots(self.shared_preference.tastes(theta), shared)
         out[:, 5] = (out[:, 0] + out[:, 2] + out[:, 3] + out[:, 4]) / 2
 
     def save(self, folder: Path) -> None:
@@ -94,9 +94,9 @@ class TowerEncoder:
             "topics": np.array(self.topics, np.str_),
             "known": self.known,
             **self.text.arrays("text"),
-            **self.text_leaning.arrays("text"),
+            **self.text_preference.arrays("text"),
             **self.shared.arrays("shared"),
-            **self.shared_leaning.arrays("shared"),
+            **self.shared_preference.arrays("shared"),
             **self.towers.arrays(),
         }
         np.savez(folder / FILE, **arrays)
@@ -109,10 +109,10 @@ class TowerEncoder:
                 return cls(
                     texts=load_texts(folder),
                     text=Space.of_arrays(arrays, "text"),
-                    text_leaning=Leaning.of_arrays(arrays, "text"),
+                    text_preference=PreferencePosterior.of_arrays(arrays, "text"),
                     towers=Towers.of_arrays(arrays),
                     shared=Space.of_arrays(arrays, "shared"),
-                    shared_leaning=Leaning.of_arrays(arrays, "shared"),
+                    shared_preference=PreferencePosterior.of_arrays(arrays, "shared"),
                     topics=[str(topic) for topic in arrays["topics"]],
                     known=arrays["known"],
                 )
@@ -124,6 +124,6 @@ class TowerEncoder:
         return self.text.rank, self.text.rank + self.towers.dimensions
 
     def _places(self, ids: npt.NDArray[np.integer]) -> Index:
-        """Index among the known posts; their number, which stands for none, for another."""
+        """Index among the known posts; for any other post their number, where `Towers.own` holds zeros."""
         place = np.minimum(np.searchsorted(self.known, ids), len(self.known) - 1)
         return np.where(self.known[place] == ids, place, len(self.known)).astype(np.int64)

@@ -1,7 +1,7 @@
 """Sentences as vectors by a MiniLM transformer, for real text: an option, and the only module that needs onnxruntime.
 
-Weights come from a folder with `model.onnx` and `tokenizer.json` of all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019) and
-travel in the artefact, so that a ranker gives a new post its vector by itself.
+Weights come from a folder with `model.onnx` and `tokenizer.json` of all-MiniLM-L6-v2 (Wang et al. 2020; Reimers &
+Gurevych 2019) and travel in the artefact, so that a ranker gives a new post its vector by itself.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LONGEST = 256
 """Tokens of a text that are read, as the model was trained."""
 AT_ONCE = 32
 DIMENSIONS = 128
-"""Of the posts' strongest, that are kept."""
+"""How many of the vectors' strongest directions are kept."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,9 @@ class MiniLM:
     def vectors(self, texts: Sequence[str]) -> Matrix:
         """Shape (len(texts), dimensions)."""
         new = [text for text in texts if text not in self.known]
-        found = dict(zip(new, (row for part in self.transformer.chunks(new) for row in part @ self.turn), strict=True))
-        rows = [self.known[text] if text in self.known else found[text] for text in texts]
+        rows_of_new = (row for part in self.transformer.chunks(new) for row in part @ self.turn)
+        vectors = {**self.known, **dict(zip(new, rows_of_new, strict=True))}
+        rows = [vectors[text] for text in texts]
         return np.array(rows, np.float32).reshape(len(texts), self.dimensions)
 
     def save(self, folder: Path) -> None:
@@ -106,9 +107,9 @@ class Transformer:
             on_progress(min(low + AT_ONCE, len(texts)), len(texts))
 
     def _vectors(self, texts: Sequence[str]) -> Matrix:
-        found = self._tokens.encode_batch(list(texts))
-        ids = np.array([text.ids for text in found], np.int64)
-        mask = np.array([text.attention_mask for text in found], np.int64)
+        encoded = self._tokens.encode_batch(list(texts))
+        ids = np.array([text.ids for text in encoded], np.int64)
+        mask = np.array([text.attention_mask for text in encoded], np.int64)
         inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
         (hidden,) = self._session.run(["last_hidden_state"], inputs)
         mean = (hidden * mask[:, :, None]).sum(axis=1) / mask.sum(axis=1, keepdims=True)

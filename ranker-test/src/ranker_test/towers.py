@@ -1,8 +1,10 @@
 """The two towers, in numpy: what a trained network computes while serving.
 
-user = taste padded with zeros + relu(inputs W1 + b1) W2 + inputs W3;  post = text padded with zeros + text W4 + topic + own.
-A like's log-odds are those of the post's counts and of the user's taste for its topic, plus user . post. Both sides start
-from the closed-form taste, so that the network learns what that leaves out.
+    user = taste padded with zeros + relu(inputs W1 + b1) W2 + inputs W3
+    post = text padded with zeros + text W4 + topic + own
+
+A like's log-odds are those of the post's counts and of the user's taste for its topic, plus user . post. Both sides
+start from the closed-form taste, so that the network learns what that leaves out.
 """
 
 from __future__ import annotations
@@ -18,8 +20,7 @@ from ranking.taste import Floats
 
 @dataclass(frozen=True)
 class Towers:
-    """own: of each known post, and zeros in the last row for one that training never saw, shape (posts + 1, dimensions);
-    topic: likewise, shape (topics + 1, dimensions)."""
+    """The network's weights, in the formula above: hidden W1, hidden_bias b1, outer W2, direct W3, text W4."""
 
     hidden: Matrix
     hidden_bias: Matrix
@@ -27,7 +28,9 @@ class Towers:
     direct: Matrix
     text: Matrix
     topic: Matrix
+    """Of each topic, and zeros last for one that training never saw, shape (topics + 1, dimensions)."""
     own: Matrix
+    """Of each post, and zeros last likewise, shape (posts + 1, dimensions)."""
 
     @property
     def dimensions(self) -> int:
@@ -56,5 +59,5 @@ class Towers:
 
 
 def user_inputs(profile: Column, liked: Column, theta: Floats) -> Matrix:
-    """Profile in levels (`profile_inputs`), experience, and last what the user leans to. Shape (m, inputs)."""
+    """Profile in levels (`profile_inputs`), experience, and last the preference theta. Shape (m, inputs)."""
     return np.hstack([profile, np.log1p(liked)[:, None] / 4.0, theta]).astype(np.float32)

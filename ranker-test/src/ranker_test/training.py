@@ -15,10 +15,10 @@ import optax
 from chassis.progress import OnProgress
 from ranking.encoder import Matrix
 from ranking.examples import Examples
-from ranking.leaning import Leaning, fit_leaning
+from ranking.preference import PreferencePosterior, fit_preference
 from ranking.profiles import profile_inputs
 from ranking.taste import Floats, taste_space
-from ranking.text_fitting import fit_shares
+from ranking.text_fit import fit_shares
 
 from ranker_test.encoder import TextVectors, TowerEncoder
 from ranker_test.minilm import MiniLM
@@ -29,7 +29,7 @@ Weights = dict[str, jax.Array]
 
 
 @dataclass(frozen=True)
-class Plan:
+class NetworkParameters:
     """What was chosen on tuning worlds; see docs/models.md."""
 
     text_dimensions: int = 64
@@ -47,21 +47,25 @@ class Plan:
 
 
 def train_encoder(
-    examples: Examples, seed: int, on_progress: OnProgress, plan: Plan = Plan(), texts: TextVectors | None = None
+    examples: Examples,
+    seed: int,
+    on_progress: OnProgress,
+    parameters: NetworkParameters = NetworkParameters(),
+    texts: TextVectors | None = None,
 ) -> TowerEncoder:
     """texts: fitted on the posts; None for shares of words."""
     posts = examples.posts
-    texts = texts or fit_shares(posts.texts, plan.text_dimensions, seed)
+    texts = texts or fit_shares(posts.texts, parameters.text_dimensions, seed)
     embedded = texts.vectors(posts.texts)
     text = taste_space(embedded, examples)
     coordinates = text.coordinates(embedded, posts.topic)
-    leaning = fit_leaning(coordinates, examples)
-    inputs, known = _seen(examples, coordinates, leaning)
-    towers = _train_towers(examples, inputs, known, coordinates, seed, on_progress, plan)
+    preference = fit_preference(coordinates, examples)
+    inputs, known = _user_side(examples, coordinates, preference)
+    towers = towers_of(train_network(examples, inputs, known, coordinates, seed, on_progress, parameters))
     learned = towers.posts(coordinates, posts.topic, np.arange(len(posts.ids)))
     shared = taste_space(learned, examples)
-    shared_leaning = fit_leaning(shared.coordinates(learned, posts.topic), examples)
-    return TowerEncoder(texts, text, leaning, towers, shared, shared_leaning, posts.topics, posts.ids)
+    shared_preference = fit_preference(shared.coordinates(learned, posts.topic), examples)
+    return TowerEncoder(texts, text, preference, towers, shared, shared_preference, posts.topics, posts.ids)
 
 
 @dataclass
@@ -77,7 +81,7 @@ class WithMiniLM:
         return train_encoder(examples, seed, on_progress, texts=self._texts)
 
 
-def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Matrix, Floats]:
+def _user_side(examples: Examples, coordinates: Matrix, preference: PreferencePosterior) -> tuple[Matrix, Floats]:
     """The user side's inputs of every row, and the log-odds that the towers add to. In chunks: inputs are wide."""
     inputs: list[Matrix] = []
     known: list[Floats] = []
@@ -85,35 +89,41 @@ def _seen(examples: Examples, coordinates: Matrix, leaning: Leaning) -> tuple[Ma
         part = examples.where(slice(low, low + CHUNK))
         state = part.state(coordinates)
         profile = profile_inputs(state.profile)
-        theta = leaning.of(state, state.liked_sum, profile)
+        theta = preference.posterior(state, state.liked_sum, profile)
         inputs.append(user_inputs(profile, state.liked, theta))
-        known.append(part.post_odds + leaning.to_topics(theta, examples.posts.topic[part.post]))
+        known.append(part.post_odds + preference.topic_log_odds(theta, examples.posts.topic[part.post]))
     return np.vstack(inputs), np.concatenate(known)
 
 
-def _train_towers(
-    examples: Examples, inputs: Matrix, known: Floats, text: Matrix, seed: int, on_progress: OnProgress, plan: Plan
-) -> Towers:
-    """Log loss of a like by Adam with a cosine rate; all rows `plan.epochs` times, in a new order each.
+def train_network(
+    examples: Examples,
+    inputs: Matrix,
+    known: Floats,
+    text: Matrix,
+    seed: int,
+    on_progress: OnProgress,
+    parameters: NetworkParameters,
+) -> Weights:
+    """Log loss of a like by Adam with a cosine rate; all rows `parameters.epochs` times, in a new order each.
 
     known: log-odds that the towers add to, shape (n,).
     """
     rng = np.random.default_rng(seed)
     topics = len(examples.posts.topics)
-    weights = _initial(rng, inputs.shape[1], text, topics, plan)
-    batch = min(plan.batch, len(examples))
+    weights = _initial(rng, inputs.shape[1], text, topics, parameters)
+    batch = min(parameters.batch, len(examples))
     steps = len(examples) // batch
-    optimiser = optax.adam(optax.cosine_decay_schedule(plan.rate, steps * plan.epochs))
+    optimiser = optax.adam(optax.cosine_decay_schedule(parameters.rate, steps * parameters.epochs))
     rows = [jnp.asarray(part) for part in _rows(examples, inputs, known)]
-    step = partial(_step, optimiser, jnp.asarray(text), jnp.asarray(examples.posts.topic), rows, plan)
+    step = partial(_step, optimiser, jnp.asarray(text), jnp.asarray(examples.posts.topic), rows, parameters)
     epoch = jax.jit(lambda carry, order, keys: jax.lax.scan(step, carry, (order, keys)))
     carry = (weights, optimiser.init(weights))
-    for number in range(plan.epochs):
+    for number in range(parameters.epochs):
         order = rng.permutation(len(examples))[: steps * batch].reshape(steps, batch)
-        keys = jax.random.split(jax.random.key(seed * plan.epochs + number), steps)
+        keys = jax.random.split(jax.random.key(seed * parameters.epochs + number), steps)
         carry, _ = epoch(carry, jnp.asarray(order), keys)
-        on_progress(number + 1, plan.epochs)
-    return _towers(carry[0])
+        on_progress(number + 1, parameters.epochs)
+    return carry[0]
 
 
 def _rows(examples: Examples, inputs: Matrix, known: Floats) -> list[npt.NDArray[np.generic]]:
@@ -125,16 +135,18 @@ def _rows(examples: Examples, inputs: Matrix, known: Floats) -> list[npt.NDArray
     ]
 
 
-def _initial(rng: np.random.Generator, inputs: int, text: Matrix, topics: int, plan: Plan) -> Weights:
+def _initial(
+    rng: np.random.Generator, inputs: int, text: Matrix, topics: int, parameters: NetworkParameters
+) -> Weights:
     rank = text.shape[1]
-    size = rank + plan.extra_dimensions
+    size = rank + parameters.extra_dimensions
     drawn: Callable[[float, tuple[int, int]], jax.Array] = lambda spread, shape: jnp.asarray(  # noqa: E731
         rng.normal(0, spread, shape).astype(np.float32)
     )
     return {
-        "hidden": drawn(inputs**-0.5, (inputs, plan.hidden)),
-        "hidden_bias": jnp.zeros(plan.hidden, jnp.float32),
-        "outer": drawn(0.01, (plan.hidden, size)),
+        "hidden": drawn(inputs**-0.5, (inputs, parameters.hidden)),
+        "hidden_bias": jnp.zeros(parameters.hidden, jnp.float32),
+        "outer": drawn(0.01, (parameters.hidden, size)),
         "direct": drawn(0.01, (inputs, size)),
         "text": drawn(0.01, (rank, size)),
         "topic": drawn(0.05, (topics, size)),
@@ -148,13 +160,13 @@ def _step(
     text: jax.Array,
     topic: jax.Array,
     rows: list[jax.Array],
-    plan: Plan,
+    parameters: NetworkParameters,
     carry: tuple[Weights, optax.OptState],
     chosen: tuple[jax.Array, jax.Array],
 ) -> tuple[tuple[Weights, optax.OptState], jax.Array]:
     (weights, memory), (order, key) = carry, chosen
     batch = [part[order] for part in rows]
-    loss, slope = jax.value_and_grad(_loss)(weights, text, topic, batch, key, plan, len(rows[0]))
+    loss, slope = jax.value_and_grad(_loss)(weights, text, topic, batch, key, parameters, len(rows[0]))
     change, memory = optimiser.update(slope, memory)
     return (optax.apply_updates(weights, change), memory), loss
 
@@ -165,26 +177,35 @@ def _loss(
     topic: jax.Array,
     batch: list[jax.Array],
     key: jax.Array,
-    plan: Plan,
+    parameters: NetworkParameters,
     rows: int,
 ) -> jax.Array:
     inputs, post, known, clicked = batch
-    shown = jax.random.bernoulli(key, 1.0 - plan.dropout, (len(post), 1))
-    rank = text.shape[1]
-    z = text[post]
-    user = jax.nn.relu(inputs @ weights["hidden"] + weights["hidden_bias"]) @ weights["outer"]
-    user = (user + inputs @ weights["direct"]).at[:, :rank].add(inputs[:, inputs.shape[1] - rank :])
-    seen = z @ weights["text"] + weights["topic"][topic[post]] + shown * weights["own"][post]
-    seen = seen.at[:, :rank].add(z)
-    score = known + weights["bias"] + (user * seen).sum(axis=1)
+    shown = jax.random.bernoulli(key, 1.0 - parameters.dropout, (len(post), 1))
+    score = known + network(weights, inputs, text[post], topic[post], post, shown)
     loss = optax.sigmoid_binary_cross_entropy(score, clicked).mean()
-    own = (weights["own"] ** 2).sum() / (2 * plan.own_spread**2 * rows)
+    own = (weights["own"] ** 2).sum() / (2 * parameters.own_spread**2 * rows)
     rest = sum((weights[name] ** 2).sum() for name in ("hidden", "outer", "direct", "text", "topic"))
-    total: jax.Array = loss + own + plan.weight_decay * rest
+    total: jax.Array = loss + own + parameters.weight_decay * rest
     return total
 
 
-def _towers(weights: Weights) -> Towers:
+def network(
+    weights: Weights, inputs: jax.Array, text: jax.Array, topic: jax.Array, post: jax.Array, shown: jax.Array
+) -> jax.Array:
+    """What `Towers` computes while serving, and a bias: log-odds that n rows add to those known, shape (n,).
+
+    text: of the rows' posts, shape (n, rank); shown: 1 where the post has its own vector, else 0, shape (n, 1).
+    """
+    rank = text.shape[1]
+    user = jax.nn.relu(inputs @ weights["hidden"] + weights["hidden_bias"]) @ weights["outer"]
+    user = (user + inputs @ weights["direct"]).at[:, :rank].add(inputs[:, inputs.shape[1] - rank :])
+    item = text @ weights["text"] + weights["topic"][topic] + shown * weights["own"][post]
+    item = item.at[:, :rank].add(text)
+    return weights["bias"] + (user * item).sum(axis=1)
+
+
+def towers_of(weights: Weights) -> Towers:
     """With a row of zeros for an unknown topic, and for a post that training never saw."""
     plain = {name: np.asarray(values) for name, values in weights.items() if name != "bias"}
     for name in ("topic", "own"):

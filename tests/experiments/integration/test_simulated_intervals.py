@@ -1,8 +1,8 @@
-"""10,000 simulated experiments: intervals cover what they say, at one look and at all looks at once; nothing is found where
-nothing differs.
+"""10,000 simulated experiments: intervals cover what they say, at one look and at all looks at once; nothing is found
+where nothing differs.
 
-A user has a leaning (beta) that all of the user's views share, so views are not independent. The truth of a metric is known
-by construction: the leaning's mean, since a user's views don't depend on it.
+A user has a like rate (beta) that all of the user's views share, so views are not independent. The truth of a metric is
+known by construction: the rate's mean, since a user's views don't depend on it.
 """
 
 from __future__ import annotations
@@ -278,7 +278,7 @@ def test_a_ramp_is_covered_by_period_and_not_when_pooled() -> None:
 
 
 def keen(rng: np.random.Generator, users: int, better: float, extra: float) -> tuple[Array, Array]:
-    """Views 5 a user; likes by a leaning of mean RATE + extra + better."""
+    """Views 5 a user; likes by a like rate of mean RATE + extra + better."""
     lean = rng.beta(2, 8, (CHUNK, users)) + extra + better
     return rng.binomial(5, np.minimum(lean, 1.0)).astype(float), np.full((CHUNK, users), 5.0)
 
@@ -343,7 +343,8 @@ def test_a_quantiles_difference_is_covered() -> None:
 
 
 def test_a_quantiles_difference_is_covered_at_all_looks_although_a_users_requests_are_alike() -> None:
-    """p90 of latencies that are log-normal around a user's own; looks from day 3 to 7, 60 new users a day and group, 4 requests each."""
+    """p90 of latencies that are log-normal around a user's own; looks from day 3 to 7, 60 new users a day and group, 4
+    requests each."""
     rng = np.random.default_rng(15)
     days, users, requests, width, bins = 7, 60, 4, 5.0, 120
     bounds = tuple((width * np.arange(1, bins)).tolist())

@@ -1,7 +1,7 @@
 """Writes gbstats_figures.json: what GrowthBook's gbstats says of some invented users, for test_gbstats.py.
 
-gbstats 0.8.0 (MIT) asks for numpy and pandas below 2, so it can't be in one environment with the platform; it works with
-later ones all the same. Unpack its wheel anywhere, and with that folder as PYTHONPATH:
+gbstats 0.8.0 (MIT) asks for numpy and pandas below 2, so it can't be in one environment with the platform; it works
+with later ones all the same. Unpack its wheel anywhere, and with that folder as PYTHONPATH:
 
     python tests/experiments/unit/gbstats_figures.py > tests/experiments/unit/gbstats_figures.json
 """
@@ -16,7 +16,11 @@ from gbstats.frequentist.tests import FrequentistConfig, SequentialConfig, Seque
 from gbstats.models.statistics import RatioStatistic, RegressionAdjustedStatistic, SampleMeanStatistic, compute_theta
 
 PLANNED = 1_000
-SIZES = [(300, 350, 0.0), (900, 400, 0.04), (2_000, 2_000, 0.05)]  # control, test, test's better leaning
+SIZES = [
+    (300, 350, 0.0),
+    (900, 400, 0.04),
+    (2_000, 2_000, 0.05),
+]  # control, test, how much higher test's like rates are
 Column = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 

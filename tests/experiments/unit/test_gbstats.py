@@ -1,4 +1,4 @@
-"""Where GrowthBook's gbstats computes the same, it finds the same: its figures were written down by gbstats_figures.py."""
+"""Where GrowthBook's gbstats computes the same, it gives the same; gbstats_figures.py wrote its figures down."""
 
 from __future__ import annotations
 

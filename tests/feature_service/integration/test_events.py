@@ -121,11 +121,11 @@ def test_a_late_event_counts_in_the_catalogue_at_the_next_tick(platform: Feature
     place = list(before.post_id).index(25)
     platform.send(event("a", 200, 25, "view", datetime(2021, 12, 1, tzinfo=UTC)))
     platform.settle()
-    assert platform.catalogue().views[place] == before.views[place]
+    assert platform.catalogue().post_views[place] == before.post_views[place]
     platform.ingest.chores(datetime.now(UTC) + timedelta(hours=1))
     after = platform.catalogue()
     assert after.version > before.version
-    assert after.views[place] == before.views[place] + 1
+    assert after.post_views[place] == before.post_views[place] + 1
     assert after.first_view_at[place] == datetime(2021, 12, 1, tzinfo=UTC).timestamp()
     assert after.counted_until == before.counted_until
 
@@ -159,9 +159,9 @@ def test_an_event_of_the_open_hour_waits_for_the_tick(platform: FeaturePlatform)
     platform.send(event("a", 200, 25, "view"))
     platform.settle()
     platform.ingest.chores(datetime.now(UTC))
-    assert (platform.catalogue().views == before.views).all()
+    assert (platform.catalogue().post_views == before.post_views).all()
     platform.ingest.chores(datetime.now(UTC) + timedelta(hours=1))
-    assert platform.catalogue().views.sum() == before.views.sum() + 1
+    assert platform.catalogue().post_views.sum() == before.post_views.sum() + 1
 
 
 def test_a_poisoned_entry_is_put_aside_with_its_reason_and_the_rest_goes_on(platform: FeaturePlatform) -> None:

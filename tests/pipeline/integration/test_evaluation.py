@@ -13,7 +13,7 @@ import pytest
 from contracts.features import SCHEMA
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS
-from pipeline.dataset.sampling import training_requests, viewed_in
+from pipeline.dataset.samples import training_requests, viewed_in
 from pipeline.errors import LentaError
 from pipeline.evaluation.alarm import ROWS, Alarm, Auc, training_rows
 from pipeline.evaluation.backtest import judge

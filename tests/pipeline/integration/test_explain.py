@@ -19,7 +19,7 @@ from pipeline.dataset import Tables, opened
 from pipeline.explanations.explanation import ExposureExplanation, ReplayedRanking, explained
 from pipeline.explanations.printout import as_json, print_explanation
 from pipeline.explanations.snapshot import Lag
-from pipeline.training.fit import Fitted, fit
+from pipeline.training.fit import FittedModel, fit
 from pipeline.training.models import model_of
 from ranking.artefact import ModelStore
 from rich.console import Console
@@ -36,7 +36,7 @@ USER, STRANGER = 204, 9_999
 class World:
     folder: Path
     rows: list[Row]
-    fitted: dict[Group, Fitted]
+    fitted: dict[Group, FittedModel]
     model_uri: str
 
 

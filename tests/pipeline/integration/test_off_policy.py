@@ -113,7 +113,7 @@ def _oracle(folder: Path) -> tuple[Value, tuple[float, float]]:
     tables, truth = Tables.of_folder(folder), Truth.load(folder)
     with opened(tables, CUT) as feed, opened(tables) as whole:
         catalogue = catalogue_at(feed, CUT)
-        posts = catalogue.post_id[catalogue.views > 0]
+        posts = catalogue.post_id[catalogue.post_views > 0]
         logged = logged_views(whole, CUT, CUT + WINDOW, posts, 0)
     user, post = (grid.ravel() for grid in np.meshgrid(logged.users, posts, indexing="ij"))
     like = truth.like_probability(user, post, CUT + WINDOW / 2).reshape(len(logged.users), -1)

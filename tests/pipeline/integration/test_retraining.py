@@ -18,7 +18,7 @@ from catboost import CatBoost, Pool
 from pipeline.dataset import History, Requests, Tables, opened
 from pipeline.dataset.feed import microseconds
 from pipeline.tables.to_postgres import import_tables
-from pipeline.training.fit import Fitted, fit
+from pipeline.training.fit import FittedModel, fit
 from pipeline.training.models import model_of
 from pipeline.training.scores import matrices
 from ranking.artefact import ModelStore
@@ -38,7 +38,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def good(folder: Path) -> Fitted:
+def good(folder: Path) -> FittedModel:
     """Of the first fourteen days."""
     with opened(Tables.of_folder(folder), CUT) as feed:
         return fit(model_of("control"), feed, datetime(2026, 4, 1, tzinfo=UTC))
@@ -48,7 +48,7 @@ def good(folder: Path) -> Fitted:
 class Place(Commands):
     store: ModelStore
     root: Path
-    good: Fitted
+    good: FittedModel
     folder: Path
     environment: dict[str, str]
 
@@ -80,7 +80,7 @@ class Place(Commands):
 
 
 @pytest.fixture
-def place(folder: Path, good: Fitted, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(folder: Path, good: FittedModel, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     import_tables(folder, postgres_url)
     variables = {
         "LENTA_HOME": str(tmp_path / "home"),

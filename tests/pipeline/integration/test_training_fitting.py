@@ -13,11 +13,11 @@ from contracts.assignment import GROUPS
 from contracts.records import UserRow
 from pipeline.dataset import Feed, History, Requests, Tables, opened
 from pipeline.dataset.feed import MICROSECONDS, microseconds
-from pipeline.dataset.sampling import viewed_in
+from pipeline.dataset.samples import viewed_in
 from pipeline.dataset.snapshots import catalogue_at, rows_at
 from pipeline.errors import LentaError
 from pipeline.evaluation.ladder import baseline_scores, ladder, model_scores
-from pipeline.training.fit import Fitted, fit
+from pipeline.training.fit import FittedModel, fit
 from pipeline.training.models import loader, model_of
 from pipeline.training.scores import post_vectors, scores_of
 from ranking.artefact import MANIFEST
@@ -35,7 +35,7 @@ USERS, POSTS = 60, 40
 class Platform:
     folder: Path
     feed: Feed
-    fitted: dict[str, Fitted]
+    fitted: dict[str, FittedModel]
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from pipeline.dataset.sampling import Viewed
+from pipeline.dataset.samples import Viewed
 from pipeline.errors import LentaError
 from pipeline.evaluation.judgement import HIT_RATE, Judgement
 from pipeline.evaluation.ladder import POPULAR, Ladder, ladder

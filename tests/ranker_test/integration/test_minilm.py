@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from pipeline.dataset.feed import opened
-from pipeline.dataset.sampling import viewed_in
+from pipeline.dataset.samples import viewed_in
 from pipeline.evaluation.ladder import baseline_scores, ladder, model_scores
 from pipeline.tables.folder import Tables
 from pipeline.training.fit import fit

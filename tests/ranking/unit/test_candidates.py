@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from contracts.catalogue import Catalogue
-from contracts.features import BY_POST, SCHEMA, Array, Pairs, derive
+from contracts.features import BY_POST, POST_INPUTS, SCHEMA, Array, Pairs, derive
 from contracts.records import UserRow, pack_row
 from ranking.artefact import Manifest
 from ranking.candidates import Candidates
@@ -38,7 +38,7 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
     """All schema columns, each field once a post, as training lays them out."""
     posts = len(catalogue)
 
-    def one(value: float | None) -> Array:
+    def one(value: float | Array | None) -> Array:
         return np.full(posts, np.nan if value is None else float(value))
 
     def rank(name: str, code: int) -> Array:
@@ -52,7 +52,16 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
         return float(manifest.topics.index(name)) if name in manifest.topics else -1.0
 
     profile, counts, segment = row.profile, row.counts, row.profile.segment_index
+
+    def of_posts(name: str) -> Array:
+        values = np.asarray(getattr(catalogue, name))
+        values = values[:, segment] if values.ndim == 2 else values
+        if name.startswith(("topic_", "segment_topic_")):
+            return by_topic(values)
+        return values.astype(np.float64) if values.ndim else one(values)
+
     pairs = Pairs(
+        **{name: of_posts(name) for name in POST_INPUTS},
         age=one(profile.age),
         gender=one(profile.gender),
         exp_group=one(profile.exp_group),
@@ -68,21 +77,8 @@ def plainly(catalogue: Catalogue, manifest: Manifest, row: UserRow, now: int) ->
         user_topic_likes=by_topic(counts.likes),
         seen=np.array([float(post in counts.recent[:, 1]) for post in catalogue.post_id]),
         topic=np.array([own_topic(str(catalogue.topics[topic])) for topic in catalogue.topic]),
-        topic_views=by_topic(catalogue.topic_views),
-        topic_likes=by_topic(catalogue.topic_likes),
-        topic_posts=by_topic(catalogue.topic_posts),
-        topic_first_views=by_topic(catalogue.topic_first_views),
-        total_views=one(catalogue.views.sum()),
-        total_likes=one(catalogue.likes.sum()),
-        post_views=catalogue.views.astype(np.float64),
-        post_likes=catalogue.likes.astype(np.float64),
-        first_view_at=catalogue.first_view_at.astype(np.float64),
-        segment_topic_views=by_topic(catalogue.segment_topic_views[:, segment]),
-        segment_topic_likes=by_topic(catalogue.segment_topic_likes[:, segment]),
-        segment_post_views=catalogue.segment_views[:, segment].astype(np.float64),
-        segment_post_likes=catalogue.segment_likes[:, segment].astype(np.float64),
-        counted_until=one(catalogue.counted_until),
         now=one(now),
+        spread=None,
     )
     out = np.empty((posts, manifest.schema_length), np.float32, order="F")
     derive(pairs, out)

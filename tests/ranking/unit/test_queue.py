@@ -14,7 +14,7 @@ from chassis.deadline import Deadline
 from chassis.errors import Unavailable
 from contracts.records import UserRow
 from ranking.candidates import Candidates
-from ranking.queue import Queue
+from ranking.queue import ScoringQueue
 from ranking.retrieval import KEPT
 from ranking.scorer import BoundScorer, Scorer, Scores
 
@@ -47,7 +47,7 @@ def held(tmp_path: Path) -> HeldScorer:
 
 def test_more_than_may_wait_are_shed_at_once_and_the_others_are_ranked(held: HeldScorer) -> None:
     async def ask() -> list[bool]:
-        queue = Queue(max_waiting=3)
+        queue = ScoringQueue(max_waiting=3)
         asked = [asyncio.create_task(queue.rank(held, ROW, NOW, 5, Deadline.after(10))) for _ in range(3)]
         await asyncio.sleep(0)
         with pytest.raises(Unavailable, match="too many"):
@@ -63,7 +63,7 @@ def test_more_than_may_wait_are_shed_at_once_and_the_others_are_ranked(held: Hel
 
 def test_whoever_waited_past_his_deadline_is_not_worked_for(held: HeldScorer) -> None:
     async def ask() -> None:
-        queue = Queue(max_waiting=9)
+        queue = ScoringQueue(max_waiting=9)
         first = asyncio.create_task(queue.rank(held, ROW, NOW, 5, Deadline.after(10)))
         second = asyncio.create_task(queue.rank(held, ROW, NOW, 5, Deadline.after(0.05)))
         await asyncio.sleep(0.1)
@@ -82,7 +82,7 @@ def test_whoever_would_wait_past_his_deadline_is_told_at_once_and_an_idle_ranker
     held.seconds = 0.5
 
     async def ask() -> None:
-        queue = Queue(max_waiting=9)
+        queue = ScoringQueue(max_waiting=9)
         for _ in range(3):  # it learns that a ranking takes long
             await queue.rank(held, ROW, NOW, 5, Deadline.after(10))
         first = asyncio.create_task(queue.rank(held, ROW, NOW, 5, Deadline.after(0.12)))

@@ -1,4 +1,4 @@
-"""Ranking one user: what is hidden stays hidden, the first stage costs nothing, the artefact is checked before it serves."""
+"""Ranking one user: liked posts stay hidden, the first stage loses nothing, an artefact is checked before it serves."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranking.artefact import ArtefactError
 from ranking.text import TOKEN, TfidfProjection, WordShares
-from ranking.text_fitting import VOCABULARY, fit_projection, fit_shares
+from ranking.text_fit import VOCABULARY, fit_projection, fit_shares
 from sklearn.decomposition import TruncatedSVD
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 

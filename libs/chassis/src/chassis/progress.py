@@ -1,4 +1,4 @@
-"""How long work reports how far it has come, to whoever watches: a bar in a terminal, a log line, or nobody."""
+"""Progress of long work, reported to whoever watches: a bar in a terminal, a log line, or nobody."""
 
 from __future__ import annotations
 

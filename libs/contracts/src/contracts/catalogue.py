@@ -37,12 +37,15 @@ def next_tick_after(time: float) -> int:
 
 @dataclass(frozen=True)
 class Catalogue:
-    """Arrays of shape (posts,), but `topics` (topics,) and the counts (posts, segments): views and likes before the last hourly tick."""
+    """Arrays of shape (posts,), but `topics` (topics,) and the counts before the last hourly tick (posts, segments)."""
 
     version: int
     """Grows with every snapshot."""
     counted_until: int
-    """Where the hour of the last counted event ends, in seconds since the epoch; 0 before any. A feed at rest stops its posts' clock."""
+    """Where the hour of the last counted event ends, in seconds since the epoch; 0 before any.
+
+    A post's exposure is measured up to here, so that it does not fade while no events come.
+    """
     topics: npt.NDArray[np.str_]
     post_id: npt.NDArray[np.int64]
     topic: npt.NDArray[np.int16]
@@ -90,12 +93,20 @@ class Catalogue:
         return np.where(ordered[place] == ids, self._order[place], -1)
 
     @cached_property
-    def views(self) -> Totals:
+    def total_views(self) -> int:
+        return int(self.post_views.sum())
+
+    @cached_property
+    def total_likes(self) -> int:
+        return int(self.post_likes.sum())
+
+    @cached_property
+    def post_views(self) -> Totals:
         """Of each post by everybody, shape (posts,)."""
         return np.asarray(self.segment_views.sum(axis=1, dtype=np.int64))
 
     @cached_property
-    def likes(self) -> Totals:
+    def post_likes(self) -> Totals:
         return np.asarray(self.segment_likes.sum(axis=1, dtype=np.int64))
 
     @cached_property

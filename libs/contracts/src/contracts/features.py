@@ -10,7 +10,7 @@ The schema is append-only: new names go to the end, and a model names the prefix
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from hashlib import sha256
 from typing import Self
 
@@ -36,12 +36,41 @@ AGE_LIMIT_DAYS = 45.0
 """Beyond these, time makes no difference: serving stays within what training saw."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
-    """Raw inputs, float64, shapes (1,) or (n,); NaN for an unknown profile field; times in epoch seconds, 0 = never.
+@dataclass(frozen=True, kw_only=True)
+class PostInputs:
+    """Counts of posts, topics and one segment of users as of a tick: the half of `Pairs` that depends on no one user.
+
+    Each field is called as in `contracts.catalogue.Catalogue`, by which serving reads it, and as a column of
+    `pipeline.dataset.counters`, by which training does: neither names the fields again. Float64, shape (1,), (topics,)
+    or (n,); `segment_*` are counts of the users of the user's own segment (`contracts.records.SEGMENTS`); times in
+    seconds since the epoch, 0 for never.
+    """
+
+    total_views: Array
+    total_likes: Array
+    topic_views: Array
+    topic_likes: Array
+    topic_posts: Array
+    """How many posts of the topic anybody has seen."""
+    topic_first_views: Array
+    """The sum of the times at which each of them was first seen."""
+    post_views: Array
+    post_likes: Array
+    first_view_at: Array
+    segment_topic_views: Array
+    segment_topic_likes: Array
+    segment_views: Array
+    """Of the post, and so the likes."""
+    segment_likes: Array
+    counted_until: Array
+    """Where the hour of the last counted event ends, whatever its post (`contracts.catalogue`)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pairs(PostInputs):
+    """Raw inputs, float64, shape (1,) or (n,); NaN for an unknown profile field; times as in `PostInputs`.
 
     os, source, country, city are ranks by frequency (`contracts.vocabulary`), NaN if missing.
-    topic is the index in the catalogue's topics, -1 if unknown.
     """
 
     age: Array
@@ -60,27 +89,16 @@ class Pairs:
     seen: Array
     """1 where the post is among the user's last views (`contracts.records.RECENT_VIEWS`), else 0."""
     topic: Array
-    topic_views: Array
-    topic_likes: Array
-    topic_posts: Array
-    """The topic's posts that anybody has seen, and the sum of the times when they first were."""
-    topic_first_views: Array
-    total_views: Array
-    total_likes: Array
-    post_views: Array
-    post_likes: Array
-    first_view_at: Array
-    segment_topic_views: Array
-    """By users of the user's segment (`contracts.records.SEGMENTS`), and so the next three."""
-    segment_topic_likes: Array
-    segment_post_views: Array
-    segment_post_likes: Array
-    counted_until: Array
-    """Where the hour of the last event ends that was counted of any post (`contracts.catalogue`)."""
+    """Index in the model's topics, -1 for one that training never saw."""
     now: Array
     spread: npt.NDArray[np.intp] | None = None
-    """If given, the eight fields of topics hold each topic once, and row i's topic stands at spread[i]: what a user
-    and a topic give is then computed once a topic, not once a post."""
+    """If given, the fields of topics (`topic_*`, `segment_topic_*`, `user_topic_*`) hold each topic once, and row i's
+    topic stands at spread[i]: what a user and a topic give is then computed once a topic, not once a post."""
+
+
+PROFILE = ("age", "gender", "exp_group", "os", "source", "country", "city")
+"""The fields of `Pairs` that a profile gives, in the order of its columns."""
+POST_INPUTS = tuple(field.name for field in fields(PostInputs))
 
 
 def rate(likes: Array, views: Array, prior: Array | float, strength: float) -> Array:
@@ -98,9 +116,9 @@ def _days_since(time: Array, now: Array, limit: float) -> Array:
 
 
 def _exposure(p: Pairs) -> Array:
-    """Logarithm of the post's views by those that the topic's posts had in the mean in as much time since they were first seen.
+    """Log of the post's views over those that posts of its topic have on average after as long since their first view.
 
-    A feed that favours good posts tells them by it; 0 for one that nobody has seen.
+    Where the feed favours good posts it tells them from others; 0 for a post that nobody has seen.
     """
     topic_seconds = np.maximum(p.topic_posts * p.counted_until - p.topic_first_views, 1.0)
     seconds = np.where(p.first_view_at > 0, p.counted_until - p.first_view_at, 0.0)
@@ -110,9 +128,9 @@ def _exposure(p: Pairs) -> Array:
 
 @dataclass(frozen=True, slots=True)
 class PostOdds:
-    """What the counts of posts and topics say by themselves, over all users and in one segment.
+    """Like rates by the counts of posts and topics alone, over all users and in one segment.
 
-    It changes with the catalogue, and differs between users of two segments alone.
+    It changes with the catalogue, and between users only by their segment.
     """
 
     overall: Array
@@ -120,7 +138,7 @@ class PostOdds:
     topic_share: Array
     """The topic's likes per view; shape as the topics' fields."""
     topic: Array
-    """Log-odds of the row's topic, and below of its post; shape (n,)."""
+    """Log-odds of the row's topic, shape (n,); `post`: of its post."""
     post: Array
     segment_topic: Array
     """As the two above, among users of the segment."""
@@ -133,7 +151,7 @@ class PostOdds:
         post = _bounded(rate(p.post_likes, p.post_views, _of_row(p, topic), POST_SMOOTHING))
         here = _bounded(rate(p.segment_topic_likes, p.segment_topic_views, topic, SEGMENT_TOPIC_SMOOTHING))
         expected = _bounded(post * _of_row(p, here / topic))
-        post_here = _bounded(rate(p.segment_post_likes, p.segment_post_views, expected, SEGMENT_POST_SMOOTHING))
+        post_here = _bounded(rate(p.segment_likes, p.segment_views, expected, SEGMENT_POST_SMOOTHING))
         return cls(overall, topic, _of_row(p, logit(topic)), logit(post), _of_row(p, logit(here)), logit(post_here))
 
 
@@ -150,7 +168,7 @@ class _LogOdds:
 
 
 def _of_row(p: Pairs, of_topic: Array) -> Array:
-    """What holds for a topic, at every row of that topic."""
+    """A topic's value, at every row of that topic."""
     return of_topic if p.spread is None else of_topic[p.spread]
 
 
@@ -189,7 +207,7 @@ SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
 
 
 BY_SEGMENT = frozenset({"segment_topic_lift", "segment_post_lift"})
-"""Features that are the same for every user of a segment at every time, for as long as the catalogue stands."""
+"""Features that are the same for all users of a segment at all times, as long as the catalogue does not change."""
 BY_POST = BY_SEGMENT | {"topic", "topic_rate", "post_views", "post_rate", "post_exposure"}
 """These, and those that are the same for every user."""
 
@@ -202,7 +220,8 @@ def schema_id(names: Sequence[str] = SCHEMA) -> str:
 def derive(pairs: Pairs, out: npt.NDArray[np.float32], posts: PostOdds | None = None) -> None:
     """Writes the first `out.shape[1]` features of SCHEMA into `out`, float32, shape (n, features).
 
-    posts: of the same posts and segment, made before; then `out` already holds the columns BY_POST, which are left as they are.
+    posts: odds of the same posts and segment, computed before; then `out` holds the columns BY_POST already, and they
+    are left as they are.
     """
     odds = _LogOdds(pairs, posts or PostOdds.of(pairs))
     for column, name in enumerate(SCHEMA[: out.shape[1]]):

@@ -1,7 +1,7 @@
 """Team-draft interleaving: one list out of two rankers' lists, and whose post stands in which slot.
 
-Radlinski, Kurup and Joachims, "How does clickthrough data reflect retrieval quality?" (CIKM 2008), algorithm 2; in use and
-measured by Chapelle, Joachims, Radlinski and Yue, "Large-scale validation and analysis of interleaved search
+Radlinski, Kurup and Joachims, "How does clickthrough data reflect retrieval quality?" (CIKM 2008), algorithm 2; in use
+and measured by Chapelle, Joachims, Radlinski and Yue, "Large-scale validation and analysis of interleaved search
 evaluation" (TOIS 2012). Whoever knows both lists and the exposure's key finds the same draft again.
 """
 
@@ -22,7 +22,7 @@ class Draft(NamedTuple):
 
 
 def team_draft(control: Sequence[int], test: Sequence[int], limit: int, key: str) -> Draft:
-    """Both rankers pick in turns the best of their posts that is not taken yet; a coin says who of the two begins a turn.
+    """The rankers take turns picking their best post not taken yet; a coin decides which of the two begins each turn.
 
     Ends at `limit` posts, or where the one whose turn it is has none left: no team is ever more than one ahead.
     """
@@ -44,7 +44,7 @@ def team_draft(control: Sequence[int], test: Sequence[int], limit: int, key: str
 
 
 def _coins(key: str) -> Iterator[bool]:
-    """The bits of md5(f"{key}.draft"), the lowest first; from the 129th on those of md5(f"{key}.draft.1"), and so on."""
+    """The bits of md5(f"{key}.draft"), lowest first; from the 129th on those of md5(f"{key}.draft.1"), and so on."""
     name, turn = f"{key}.draft", 0
     while True:
         bits = int.from_bytes(md5(name.encode(), usedforsecurity=False).digest())

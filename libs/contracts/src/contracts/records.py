@@ -1,9 +1,9 @@
 """A user's row as bytes: how Redis stores it, how it travels, how a ranker reads it.
 
-Three records with one writer each: profile (fixed struct), counts and last views (uint32 array), hidden post ids (uint32
-array in order of liking, duplicates allowed, since only `APPEND` writes it). `pack_row` joins them; nothing between
-Redis and the ranker decodes them. Little-endian throughout. Each record starts with the version of
-its layout; fields are only ever appended.
+Three records with one writer each: profile (fixed struct), counts and last views (uint32 array), hidden post ids
+(uint32 array in order of liking, duplicates allowed, since only `APPEND` writes it). `pack_row` joins them; nothing
+between Redis and the ranker decodes them. Little-endian throughout. Each record starts with the version of its layout;
+fields are only ever appended.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNKNOWN_BYTE = 255
 AGE_BANDS = (18, 22, 27, 35, 45)
 """Upper ends (exclusive) of the age bands; the last band is open."""
 SEGMENTS = (*(str(band) for band in range(len(AGE_BANDS) + 1)), "unknown")
-"""Of users: their age band, or that nobody knows it."""
+"""Of users: their age band, or unknown."""
 
 RECENT_VIEWS = 24
 """How many of a user's views are kept by post: with them profile and counts take at most 300 bytes at seven topics."""
@@ -99,7 +99,7 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What a user did so far: views and likes by topic (index in the catalogue's topics), when last, and the last views.
+    """What a user did so far: views and likes by topic (index in the catalogue's topics), when last, the last views.
 
     views, likes: uint32, shape (topics,); topics that came later than the record are not in it.
     recent: time and post of each of the last views, uint32, shape (at most RECENT_VIEWS, 2), as `latest` orders them.

@@ -37,8 +37,8 @@ class Vocabulary(BaseModel):
         if not len(known):
             return np.where(codes == 0, np.nan, 0.0)
         place = np.minimum(np.searchsorted(known, codes), len(known) - 1)
-        found = known[place] == codes
-        return np.where(codes == 0, np.nan, np.where(found, order[place], len(known)).astype(np.float64))
+        is_known = known[place] == codes
+        return np.where(codes == 0, np.nan, np.where(is_known, order[place], len(known)).astype(np.float64))
 
     @cached_property
     def _sorted(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]]:

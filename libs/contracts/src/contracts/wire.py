@@ -37,7 +37,7 @@ Time = Annotated[AwareDatetime, BeforeValidator(_utc_if_naive), AfterValidator(_
 
 
 def _without_nul(value: str) -> str:
-    """Postgres holds no NUL in a text: refused at the door, not found out behind it."""
+    """Postgres stores no NUL in a text: refused here, rather than failing behind it."""
     if "\0" in value:
         raise ValueError("holds a NUL character")
     return value
@@ -128,7 +128,7 @@ class Exposure(Message):
     experiment: str
     mode: Mode = "ab"
     group: Group
-    """To which the user was assigned, whatever the mode; whose posts he got is said by `ranker` and `teams`."""
+    """To which the user was assigned, whatever the mode; `ranker` and `teams` say whose posts were shown."""
     ranker: Group
     """Whose posts stand there; of an interleaved list, the first slot's."""
     model: str
@@ -150,7 +150,7 @@ class Exposure(Message):
     """From arrival to this record."""
     weight_period: int = 0
     likes: list[PostId] = []
-    """Its posts that were liked, where it is read back; nobody records it with them."""
+    """Which of its posts were liked: filled in where an exposure is read back, never where one is recorded."""
 
 
 class Assigned(Message):
@@ -198,7 +198,7 @@ class PopularPosts(Message):
 
 
 class Ranking(Message):
-    """A ranker's answer: post ids in rank order, with scores of this one model (not comparable across models)."""
+    """A ranker's answer: post ids, best first, and their scores."""
 
     model: str
     version: str

@@ -1,4 +1,4 @@
-"""A/A: where nothing differs, p-values must be uniform. If they aren't, no A/B result of the same pipeline can be believed.
+"""A/A: where nothing differs, p-values must be uniform. If not, no A/B result of the same pipeline can be trusted.
 
 Kohavi, Tang & Xu, "Trustworthy Online Controlled Experiments" (2020), chapter 19: split the same users at random many
 times, test each split, and hold the p-values to the uniform distribution by Kolmogorov & Smirnov's test.
@@ -32,7 +32,8 @@ class Uniformity:
 def uniformity(p_values: Sequence[float]) -> Uniformity:
     """Kolmogorov & Smirnov's test, two-sided. Raises NotEnough without p-values; ValueError for what is none.
 
-    Exact up to 100 p-values (Marsaglia, Tsang & Wang 2003), beyond by Kolmogorov's limit (1933), which is a little strict.
+    Exact up to 100 p-values (Marsaglia, Tsang & Wang 2003), beyond by Kolmogorov's limit (1933), which is a little
+    strict.
     """
     if not p_values:
         raise NotEnough("no p-values")
@@ -50,12 +51,12 @@ def resplit(y: Sequence[float], x: Sequence[float], rng: np.random.Generator, ti
     """
     users = RatioSums.of(y, x).users
     columns = np.column_stack([y, x, np.square(y), np.square(x), np.multiply(y, x)]).astype(float)
-    whole, found = columns.sum(0), list[float]()
+    whole, p_values = columns.sum(0), list[float]()
     for start in range(0, times, max(1, _CHUNK // max(users, 1))):
         rows = min(times - start, max(1, _CHUNK // max(users, 1)))
         mask = rng.random((rows, users)) < 0.5
-        found += [_p_value(int(n), users, part, whole) for n, part in zip(mask.sum(1), mask @ columns, strict=True)]
-    return found
+        p_values += [_p_value(int(n), users, part, whole) for n, part in zip(mask.sum(1), mask @ columns, strict=True)]
+    return p_values
 
 
 def _p_value(n: int, users: int, part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
@@ -71,7 +72,7 @@ def _limit(scaled: float) -> float:
 
 
 def _exact(distance: float, n: int) -> float:
-    """P(D > distance): Marsaglia, Tsang & Wang, "Evaluating Kolmogorov's Distribution" (2003), by the power of a matrix."""
+    """P(D > distance) by a matrix power: Marsaglia, Tsang & Wang, "Evaluating Kolmogorov's Distribution" (2003)."""
     if n * distance**2 > 18:  # below 1e-15 either way
         return _limit(sqrt(n) * distance)
     k = ceil(n * distance)

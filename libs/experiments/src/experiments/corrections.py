@@ -1,7 +1,7 @@
 """Several metrics, each with its chance of a false alarm: p-values adjusted for how many were looked at.
 
-The primary metric and the guardrails stand alone; what else a report shows is adjusted. Always-valid p-values stay always
-valid under Holm, whatever depends on what.
+The primary metric and the guardrails stand alone; what else a report shows is adjusted. Always-valid p-values stay
+always valid under Holm, whatever depends on what.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from experiments.effects import proper
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values, in the order given; rejecting those under alpha errs once or more with a chance of alpha at most.
+    """Adjusted p-values, in the order given: rejecting those under alpha keeps the family-wise error rate at alpha.
 
-    Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979): p_(i) times (m - i + 1), made monotone. Holds
-    under any dependence. Raises ValueError for what is no p-value.
+    Holm, "A Simple Sequentially Rejective Multiple Test Procedure" (1979): p_(i) times (m - i + 1), made monotone.
+    Holds under any dependence. Raises ValueError for what is no p-value.
     """
     order = _ordered(p_values)
     scaled = (min(1.0, p_values[index] * (len(order) - rank)) for rank, index in enumerate(order))
@@ -26,9 +26,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values, in the order given; of those under alpha, a share of alpha is expected false, at most.
 
-    Benjamini & Hochberg, "Controlling the False Discovery Rate" (1995), as adjusted p-values: p_(i) m / i, made monotone
-    from the largest down. Holds for independent metrics and those that rise together (Benjamini & Yekutieli 2001, Theorem
-    1.2). Raises ValueError for what is no p-value.
+    Benjamini & Hochberg, "Controlling the False Discovery Rate" (1995), as adjusted p-values: p_(i) m / i, made
+    monotone from the largest down. Holds for independent metrics and those that rise together (Benjamini & Yekutieli
+    2001, Theorem 1.2). Raises ValueError for what is no p-value.
     """
     order = _ordered(p_values)[::-1]
     m = len(order)

@@ -4,13 +4,13 @@ Deng, Xu, Kohavi & Walker, "Improving the Sensitivity of Online Controlled Exper
 (WSDM 2013), section 3, control variates; a ratio of sums: its appendix on other analysis units, and for the
 linearisation Deng, Knoblich & Lu (KDD 2018), section 4.
 
-The covariates of a user: z, the rate of likes strictly before the first assignment; where there is none, z is 0 and m is
-1 (missing = mean plus indicator: the coefficient of m takes up whatever mean one would fill in; Cohen & Cohen, "Applied
-Multiple Regression" 1983, chapter 7).
+The covariates of a user: z, the rate of likes strictly before the first assignment; where there is none, z is 0 and m
+is 1 (missing = mean plus indicator: the coefficient of m takes up whatever mean one would fill in; Cohen & Cohen,
+"Applied Multiple Regression" 1983, chapter 7).
 
-A ratio r = sum y / sum x is to first order a mean of (y - r x) / mean x, so adjusting the numerator by cov(y, c) and the
-denominator by cov(x, c) is adjusting that mean by theta . c, with theta = var(c)^-1 (cov(y, c) - r cov(x, c)) / mean x.
-theta, r and mean x are those of all users of both groups; a group's adjusted rate is
+A ratio r = sum y / sum x is to first order a mean of (y - r x) / mean x, so adjusting the numerator by cov(y, c) and
+the denominator by cov(x, c) is adjusting that mean by theta . c, with theta = var(c)^-1 (cov(y, c) - r cov(x, c)) /
+mean x. theta, r and mean x are those of all users of both groups; a group's adjusted rate is
 
     r_group - theta . (mean c of the group - mean c of both groups)
 
@@ -94,13 +94,13 @@ _values = attrgetter(*(field.name for field in fields(CupedSums)))
 
 @dataclass(frozen=True, slots=True)
 class Adjusted:
-    """An effect, and the share of the plain effect's variance that the covariates removed (0.4: as if 1 / 0.6 the users)."""
+    """An effect, and the share of variance that the covariates removed (0.4: as if there were 1 / 0.6 the users)."""
 
     effect: Effect
     removed: float
 
     def interval(self, confidence: float = 0.95) -> Interval:
-        """At a horizon fixed in advance; for daily looks `sequential.interval` of `effect`. Raises as Effect.interval."""
+        """At a horizon fixed in advance; for daily looks, `sequential.interval` of `effect`. Raises as Effect's."""
         return self.effect.interval(confidence)
 
 
@@ -116,8 +116,9 @@ def effect(control: CupedSums, test: CupedSums) -> Adjusted:
 def relative_effect(control: CupedSums, test: CupedSums) -> Adjusted:
     """test / control - 1, of the adjusted rates. Raises NotEnough, so too where control's adjusted rate is 0.
 
-    Delta method. The mean that both rates are adjusted to is an estimate too and moves them together, which a difference
-    does not feel and a lift does: hence the factors of theta, which are those of the rates where there is no lift.
+    Delta method. The mean that both rates are adjusted to is an estimate too and moves them together, which a
+    difference does not feel and a lift does: hence the factors of theta, which are those of the rates where there is no
+    lift.
     """
     plain = relative(control.ratios.rate, test.ratios.rate)
     both = control + test

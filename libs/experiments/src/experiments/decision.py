@@ -104,7 +104,7 @@ def _unclear(evidence: Evidence) -> tuple[Reason, ...]:
 
 
 def _guardrails(evidence: Evidence, state: State, code: Code) -> tuple[Reason, ...]:
-    return tuple(Reason(code, name) for name, found in evidence.guardrails.items() if found == state)
+    return tuple(Reason(code, name) for name, verdict in evidence.guardrails.items() if verdict == state)
 
 
 def _side(evidence: Evidence) -> Literal["better", "worse", "unclear"]:

@@ -1,8 +1,9 @@
-"""An effect: how far test lies from control, with its variance; every interval and p-value of this package comes from one.
+"""An effect: how far test lies from control, with its variance. Every interval and p-value here comes from one.
 
 Two independent estimates, each near normal for many users, have a difference whose variance is the sum of theirs. Their
-relative difference t / c - 1 has variance var t / c^2 + t^2 var c / c^4, by the delta method: Deng, Knoblich & Lu, "Applying
-the Delta Method in Metric Analytics" (KDD 2018), section 3 (percent changes; independent groups have no covariance).
+relative difference t / c - 1 has variance var t / c^2 + t^2 var c / c^4, by the delta method: Deng, Knoblich & Lu,
+"Applying the Delta Method in Metric Analytics" (KDD 2018), section 3 (percent changes; independent groups have no
+covariance).
 """
 
 from __future__ import annotations
@@ -73,7 +74,7 @@ class Effect:
 
 
 def absolute(control: Rate, test: Rate) -> Effect:
-    """test - control, in the metric's units. Raises NotEnough for a group without variance: it has, say, no like at all."""
+    """test - control, in the metric's units. Raises NotEnough for a group without variance, as one without likes."""
     _refuse_alike(control, test)
     return Effect(test.value - control.value, control.variance + test.variance, control.users + test.users)
 

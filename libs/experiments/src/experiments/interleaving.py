@@ -5,9 +5,9 @@ Transactions on Information Systems 30(1), 2012): a like is credited to the rank
 credits wins; test's share of the wins, ties half to each, less a half, is their Delta_AB. Here the voter
 is the user, not the request, since a user's requests are not independent: one vote a user.
 
-The share's interval is the percentile bootstrap over users (Efron & Tibshirani 1993, section 13.3): drawing users anew is
-drawing the three counts from a multinomial. The test is the sign test, ties dropped (Dixon & Mood 1946; Conover 1999,
-section 3.4).
+The share's interval is the percentile bootstrap over users (Efron & Tibshirani 1993, section 13.3): drawing users anew
+is drawing the three counts from a multinomial. The test is the sign test, ties dropped (Dixon & Mood 1946; Conover
+1999, section 3.4).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from experiments.effects import Effect, Interval, NotEnough, proper
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """Users with more likes on test's posts, with more on control's, and with as many on both. Raises ValueError below 0."""
+    """Users with more likes on test's posts, more on control's, and as many on both. Raises ValueError below 0."""
 
     test: int = 0
     control: int = 0
@@ -57,7 +57,7 @@ class Votes:
 
 
 def p_value(votes: Votes) -> float:
-    """Sign test: two-sided, exact; that a user who prefers one is as likely to prefer either. At one look fixed in advance.
+    """Sign test, two-sided and exact, that either is preferred as often. At one look fixed in advance.
 
     Raises NotEnough where no user prefers one.
     """

@@ -1,13 +1,14 @@
 """How many users, how many days, how small an effect: before the experiment starts.
 
-A rate's estimate from n users has variance v / n, with v the variance per user of the linearised ratio (`RatioSums`); both
-groups are taken to share v. With z = the bound that the estimate over its error must pass, and a share s of users in test,
+A rate's estimate from n users has variance v / n, with v the variance per user of the linearised ratio (`RatioSums`);
+both groups are taken to share v. With z = the bound that the estimate over its error must pass, and a share s of
+users in test,
 
     users = v (z + z_power)^2 / (change^2 s (1 - s))
 
 van Belle, "Statistical Rules of Thumb" (2008), section 2.1, and Kohavi, Tang & Xu, "Trustworthy Online Controlled
-Experiments" (2020), chapter 15 (16 v / change^2 a group at 80 % and 50:50). Who looks each day plans with the sequential
-bound at the plan, which is wider; earlier looks only add to the power.
+Experiments" (2020), chapter 15 (16 v / change^2 a group at 80 % and 50:50). Who looks each day plans with the
+sequential bound at the plan, which is wider; earlier looks only add to the power.
 """
 
 from __future__ import annotations
@@ -101,8 +102,9 @@ def power(
 def days_needed(users: Users, arrivals: float | Sequence[float]) -> int:
     """Whole days until both groups together have their users.
 
-    arrivals: new users a day, as long as it takes; or users so far at the end of day 1, 2, ..., which flatten as the same
-    users come back. Raises NotEnough where the days listed don't suffice, or none arrive; ValueError where users get fewer.
+    arrivals: new users a day, as long as it takes; or users so far at the end of day 1, 2, ..., which flatten as the
+    same users come back. Raises NotEnough where the days listed don't suffice, or none arrive; ValueError where users
+    get fewer.
     """
     if isinstance(arrivals, int | float):
         if arrivals <= 0:

@@ -1,9 +1,9 @@
 """A high quantile, such as latency's p99, and its difference between two groups, from counts in bins that add up.
 
 A quantile's interval runs between the values at two ranks, n q -+ z sqrt(n q (1 - q)): the order-statistic interval,
-Conover, "Practical Nonparametric Statistics" (1999), section 3.2. A user's requests are alike, so the ranks' distance is
-stretched by sqrt(design effect): Deng, Knoblich & Lu (KDD 2018), section 5. Two intervals make one of the difference by
-Zou & Donner, "Construction of confidence limits about effect measures" (Statistics in Medicine 2008), section 2:
+Conover, "Practical Nonparametric Statistics" (1999), section 3.2. A user's requests are alike, so the ranks' distance
+is stretched by sqrt(design effect): Deng, Knoblich & Lu (KDD 2018), section 5. Two intervals make one of the difference
+by Zou & Donner, "Construction of confidence limits about effect measures" (Statistics in Medicine 2008), section 2:
 
     t - c  -sqrt((t - low t)^2 + (high c - c)^2)  to  t - c  +sqrt((high t - t)^2 + (c - low c)^2)
 
@@ -84,8 +84,9 @@ def interval(
 ) -> Interval:
     """Of the quantile q (0.99: p99), in the values' units.
 
-    design: a `design_effect`. bound: in z's place, for daily looks `sequential.bound(users, planned_users, confidence)`.
-    Raises NotEnough where the ranks lie outside the values; ValueError for a q or confidence outside (0, 1), a design below 1.
+    design: a `design_effect`. bound: in z's place, for daily looks `sequential.bound(users, planned_users,
+    confidence)`. Raises NotEnough where the ranks lie outside the values; ValueError for a q or confidence outside (0,
+    1), a design below 1.
     """
     if design < 1:
         raise ValueError(f"a design effect of 1 or more, not {design:g}")

@@ -1,8 +1,8 @@
 """Rates and their difference between two groups, from sums that add up over users, days and machines.
 
-A user's requests are not independent of each other, so likes per view is a ratio of two means over users, and its variance
-comes by the delta method: Deng, Knoblich & Lu, "Applying the Delta Method in Metric Analytics" (KDD 2018), section 4.
-With every denominator 1 and numerators 0 or 1 it is the textbook interval of two proportions, unpooled
+A user's requests are not independent of each other, so likes per view is a ratio of two means over users, and its
+variance comes by the delta method: Deng, Knoblich & Lu, "Applying the Delta Method in Metric Analytics" (KDD 2018),
+section 4. With every denominator 1 and numerators 0 or 1 it is the textbook interval of two proportions, unpooled
 (Agresti & Caffo 2000, equation 1), up to the factor n / (n - 1) of the sample variance.
 
 Hit rate per exposure: y hits, x exposures of a user. Likes per user: y likes, x 1.

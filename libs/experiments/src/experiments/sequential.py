@@ -10,13 +10,13 @@ With N users so far, v the variance of the estimate and rho > 0 fixed before the
     estimate -+ sqrt(v * 2 (k + 1) / k * log(sqrt(k + 1) / alpha))
     evidence = exp(estimate^2 / v * k / (2 (k + 1))) / sqrt(k + 1),    p = min(1, 1 / evidence)
 
-`planned_users` sets rho: the interval is tightest when N is about that, and valid whatever it is. "Asymptotic": the first
-look wants some hundred users in each group, as every interval from the central limit theorem does. The p-value is that of
-this look's data; the least so far, over all looks, is valid too.
+`planned_users` sets rho: the interval is tightest when N is about that, and valid whatever it is. "Asymptotic": the
+first look wants some hundred users in each group, as every interval from the central limit theorem does. The p-value is
+that of this look's data; the least so far, over all looks, is valid too.
 
-The theory adds users one by one. Where the same users come back and their sums grow instead, N stands still while v falls;
-the bound is never below 3.03 (at 95 %), which the normal process passes with a chance of 5 % at most while 1 / v grows up to
-some 60-fold (Siegmund, "Sequential Analysis", 1985). Simulated, too.
+The theory adds users one by one. Where the same users come back and their sums grow instead, N stands still while v
+falls; the bound is never below 3.03 (at 95 %), which the normal process passes with a chance of 5 % at most while 1 / v
+grows up to some 60-fold (Siegmund, "Sequential Analysis", 1985). Simulated, too.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from experiments.effects import Effect, Interval, proper
 def interval(effect: Effect, planned_users: int, confidence: float = 0.95) -> Interval:
     """Holds the truth at every look at once with this confidence.
 
-    planned_users: of both groups together at the planned end; fixed before the first look. Raises NotEnough for an effect
-    without variance; ValueError for a confidence outside (0, 1), for no users, or a plan of none.
+    planned_users: of both groups together at the planned end; fixed before the first look. Raises NotEnough for an
+    effect without variance; ValueError for a confidence outside (0, 1), for no users, or a plan of none.
     """
     half = bound(effect.users, planned_users, confidence) * effect.error
     return Interval(effect.estimate, effect.estimate - half, effect.estimate + half, confidence)
@@ -53,17 +53,17 @@ def log_evidence(effect: Effect, planned_users: int, of: float = 0.0, confidence
 
 
 def evidence(effect: Effect, planned_users: int, of: float = 0.0, confidence: float = 0.95) -> float:
-    """Against "the truth is `of`": a likelihood ratio, which reaches 1 / alpha at some look with a chance of alpha at most.
+    """Against "the truth is `of`": a likelihood ratio, which ever reaches 1 / alpha with a chance of alpha at most.
 
     It reaches 1 / (1 - confidence) at just the looks at which `of` is at or outside the interval of this confidence.
     Raises as `interval`.
     """
-    found = log_evidence(effect, planned_users, of, confidence)
-    return exp(found) if found < 700 else inf
+    log_ratio = log_evidence(effect, planned_users, of, confidence)
+    return exp(log_ratio) if log_ratio < 700 else inf
 
 
 def p_value(effect: Effect, planned_users: int, of: float = 0.0, confidence: float = 0.95) -> float:
-    """Always valid: under alpha at some look with a chance of alpha at most, if the truth is `of`. Raises as `interval`."""
+    """Always valid: ever under alpha with a chance of alpha at most, if the truth is `of`. Raises as `interval`."""
     return exp(min(0.0, -log_evidence(effect, planned_users, of, confidence)))
 
 

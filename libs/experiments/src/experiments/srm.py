@@ -1,16 +1,16 @@
-"""Sample ratio mismatch: did assignment split the users as its weights say? If not, nothing else of the experiment counts.
+"""Sample ratio mismatch: did assignment split the users as its weights say? If not, no other result can be trusted.
 
-Fabijan et al., "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments" (KDD 2019). Counted are the users who
-were assigned, by the weight period of their first assignment, never those who went on to do something.
+Fabijan et al., "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments" (KDD 2019). Counted are the users
+who were assigned, by the weight period of their first assignment, never those who went on to do something.
 
 Sequential, so that one may look each day: Lindon & Malek, "Anytime-Valid Inference for Multinomial Count Data" (NeurIPS
 2022), section 2: the Bayes factor of a Dirichlet(k w) prior on the shares against the weights w,
 
     B = Gamma(k) / Gamma(k + n) * prod_g Gamma(k w_g + n_g) / Gamma(k w_g) / w_g^n_g
 
-is a martingale from 1 if the weights hold, so 1 / B is an always-valid p-value. Two concentrations k, averaged, see both a
-gross fault after some dozens of users and a slight one after many; the average of martingales is one. Periods follow each
-other, so their factors multiply.
+is a martingale from 1 if the weights hold, so 1 / B is an always-valid p-value. Two concentrations k, averaged, see
+both a gross fault after some dozens of users and a slight one after many; the average of martingales is one. Periods
+follow each other, so their factors multiply.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from math import erfc, exp, isfinite, lgamma, log, sqrt
 from experiments.effects import NotEnough
 
 THRESHOLD = 0.01
-"""A split check fails below it: of sound experiments one in a hundred at most, over all looks of each (simulated, with daily
-looks: one in two thousand, since a martingale that is seen once a day rarely reaches its bound)."""
+"""A split check fails below it: of sound experiments one in a hundred at most, over all looks of each (simulated, with
+daily looks: one in two thousand, since a martingale that is seen once a day rarely reaches its bound)."""
 
 CONCENTRATIONS = (10.0, 10_000.0)
 
@@ -100,7 +100,7 @@ def sequential_p_value(periods: Sequence[Period], concentrations: Sequence[float
 
 
 def fixed_p_value(periods: Sequence[Period]) -> float:
-    """Pearson's chi-square at one look fixed in advance: the periods' statistics add up, and so do their degrees of freedom.
+    """Pearson's chi-square at one look fixed in advance: statistics and degrees of freedom add up over the periods.
 
     Raises NotEnough where no period has a user, or none could go to more than one group.
     """

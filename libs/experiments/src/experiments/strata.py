@@ -1,9 +1,9 @@
 """One effect from the periods of a ramp, each compared within itself.
 
 A ramp changes the weights while the users change too: on a day at 90:10 most of control's users come, on a day at 50:50
-most of test's. Pooled over both, a group's rate mixes the days in the group's own proportions, so test can win on each day
-and lose in the sum. That is Simpson's paradox; in experiments: Crook, Frasca, Kohavi & Longbotham, "Seven Pitfalls to Avoid
-when Running Controlled Experiments on the Web" (KDD 2009), the pitfall of varying proportions.
+most of test's. Pooled over both, a group's rate mixes the days in the group's own proportions, so test can win on each
+day and lose in the sum. That is Simpson's paradox; in experiments: Crook, Frasca, Kohavi & Longbotham, "Seven Pitfalls
+to Avoid when Running Controlled Experiments on the Web" (KDD 2009), the pitfall of varying proportions.
 
 Within a period of constant weights the split is random. So: an effect a period, then their weighted mean, as in
 post-stratification (Miratrix, Sekhon & Yu, "Adjusting treatment effect estimates by post-stratification in randomized
@@ -26,8 +26,9 @@ from experiments.ratios import effect as _effect
 from experiments.ratios import relative_effect as _relative_effect
 
 Weighing = Literal["users", "overlap"]
-"""users: the effect on all users, n_p. overlap: where there is most to compare, n_c n_t / (n_c + n_t): Cochran's weights
-(Mantel & Haenszel 1959), far narrower when a period gave one group few users, and the same effect where periods agree."""
+"""users: the effect on all users, n_p. overlap: where there is most to compare, n_c n_t / (n_c + n_t): Cochran's
+weights (Mantel & Haenszel 1959), far narrower when a period gave one group few users, and the same effect where periods
+agree."""
 
 FEWEST = 100
 """A period in which a group has fewer users is left out, with its users; set in advance, so blind to the outcome."""
@@ -64,8 +65,8 @@ def stratified(
 ) -> Effect:
     """One effect of (control, test) a period, by any comparison: of CupedSums too.
 
-    fewest: a period with fewer users in a group is left out. Raises NotEnough where none is left, or where one that is left
-    doesn't say.
+    fewest: a period with fewer users in a group is left out. Raises NotEnough where none is left, or where one that is
+    left doesn't say.
     """
     kept = [(control, test) for control, test in periods if min(control.users, test.users) >= max(fewest, 1)]
     return combine([compare(*pair) for pair in kept], [_weight(*pair, weighing) for pair in kept])

@@ -95,7 +95,7 @@ class ModelStore:
         self._files, self._root = fsspec.core.url_to_fs(uri)
 
     def prepare(self, name: str) -> None:
-        """Makes the place for a model's versions. Raises ArtefactError where that cannot be."""
+        """Creates the folder of a model's versions. Raises ArtefactError where it cannot be created."""
         with self._writing(name):
             self._files.makedirs(f"{self._root}/{name}", exist_ok=True)
 

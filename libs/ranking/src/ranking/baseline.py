@@ -21,7 +21,7 @@ class Baseline:
 
     @classmethod
     def of(cls, weights: Mapping[str, float], columns: Sequence[str]) -> Baseline:
-        """Raises ArtefactError for a column that is none."""
+        """Raises ArtefactError for a column that the matrix does not have."""
         if missing := set(weights) - set(columns):
             raise ArtefactError(f"the model starts from {', '.join(sorted(missing))}, which it has no column for")
         return cls([columns.index(name) for name in weights], np.array(list(weights.values()), np.float64))

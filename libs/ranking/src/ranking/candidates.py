@@ -1,64 +1,26 @@
-"""The candidate matrix: every post of the catalogue as one user would meet it now, one row a post."""
+"""The candidate matrix: every post of the catalogue as it stands to one user now, one row a post."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
-from contracts.features import BY_SEGMENT, SCHEMA, Array, Pairs, PostOdds, derive
+from contracts.features import BY_SEGMENT, POST_INPUTS, PROFILE, SCHEMA, Array, Pairs, PostOdds, derive
 from contracts.records import SEGMENTS, Counts, Profile, UserRow
 from contracts.vocabulary import CATEGORIES
 
 from ranking.artefact import Manifest
 from ranking.encoder import Encoder, Matrix, UserState
+from ranking.examples import topic_places
 
 
-@dataclass(frozen=True)
-class PostInputs:
-    """The posts' half of `Pairs` for one segment of users. Fields of topics are held once a topic."""
-
-    live_topic: npt.NDArray[np.intp]
-    """Index in the catalogue's topics, shape (posts,)."""
-    topic: npt.NDArray[np.int64]
-    """Index in the model's topics, -1 for one that it never saw."""
-    topic_views: Array
-    topic_likes: Array
-    topic_posts: Array
-    topic_first_views: Array
-    total_views: Array
-    total_likes: Array
-    post_views: Array
-    post_likes: Array
-    first_view_at: Array
-    segment_topic_views: Array
-    segment_topic_likes: Array
-    segment_post_views: Array
-    segment_post_likes: Array
-
-    @classmethod
-    def of(cls, catalogue: Catalogue, model_topics: list[str], segment: int) -> PostInputs:
-        known = {topic: place for place, topic in enumerate(model_topics)}
-        to_model = np.array([known.get(str(topic), -1) for topic in catalogue.topics] or [-1], np.int64)
-        live = catalogue.topic.astype(np.intp)
-        return cls(
-            live_topic=live,
-            topic=to_model[live],
-            topic_views=catalogue.topic_views.astype(np.float64),
-            topic_likes=catalogue.topic_likes.astype(np.float64),
-            topic_posts=catalogue.topic_posts.astype(np.float64),
-            topic_first_views=catalogue.topic_first_views.astype(np.float64),
-            total_views=np.array([float(catalogue.views.sum())]),
-            total_likes=np.array([float(catalogue.likes.sum())]),
-            post_views=catalogue.views.astype(np.float64),
-            post_likes=catalogue.likes.astype(np.float64),
-            first_view_at=catalogue.first_view_at.astype(np.float64),
-            segment_topic_views=catalogue.segment_topic_views[:, segment].astype(np.float64),
-            segment_topic_likes=catalogue.segment_topic_likes[:, segment].astype(np.float64),
-            segment_post_views=catalogue.segment_views[:, segment].astype(np.float64),
-            segment_post_likes=catalogue.segment_likes[:, segment].astype(np.float64),
-        )
+def post_inputs(catalogue: Catalogue, segment: int) -> dict[str, Array]:
+    """The fields of `contracts.features.PostInputs` for users of one segment; those of topics are held once a topic."""
+    inputs: dict[str, Array] = {}
+    for name in POST_INPUTS:
+        values = np.atleast_1d(getattr(catalogue, name))
+        inputs[name] = (values if values.ndim == 1 else values[:, segment]).astype(np.float64)
+    return inputs
 
 
 class Candidates:
@@ -68,19 +30,23 @@ class Candidates:
         """vectors: shape (posts, dimensions), in the catalogue's order."""
         self.catalogue, self.vectors = catalogue, np.asfortranarray(vectors)
         self._manifest, self._encoder = manifest, encoder
-        self._own_topics = np.array(
-            [_place(catalogue, topic) for topic in manifest.topics], np.intp
-        )  # where the model's topics stand in the catalogue, -1 for one that is gone
+        self._in_catalogue = np.array([_place(catalogue, topic) for topic in manifest.topics], np.intp)
+        """Where the model's topics stand in the catalogue, -1 for one that is gone."""
+        self._live_topic = catalogue.topic.astype(np.intp)
+        """Of each post in the catalogue's topics, and in the model's below, -1 for one that training never saw."""
+        self._topic = topic_places(manifest.topics, [*catalogue.topics.tolist(), ""])[self._live_topic]
+        self._topic_input = self._topic.astype(np.float64)
         width = manifest.schema_length
         self._template = np.zeros((len(catalogue), width + len(encoder.columns)), np.float32, order="F")
         self._segment_places = [place for place, name in enumerate(SCHEMA[:width]) if name in BY_SEGMENT]
         self._by_segment: list[Matrix] = []
         for segment in range(len(SEGMENTS)):
-            self._posts = PostInputs.of(catalogue, manifest.topics, segment)
+            self._post_inputs = post_inputs(catalogue, segment)
             anybody = self._pairs(self._profile(Profile()), Counts().over(len(catalogue.topics)), 0)
             derive(anybody, self._template[:, :width])
             self._by_segment.append(self._template[:, self._segment_places].copy(order="F"))
-        self._odds = PostOdds.of(anybody)  # of the last segment, whose own odds nobody asks for any more
+        self._odds = PostOdds.of(anybody)
+        """With what is left in `_post_inputs`, of the last segment: what segments differ in stands in `_by_segment`."""
 
     def matrix(self, row: UserRow, now: int) -> Matrix:
         """Shape (posts, schema prefix + encoder columns), float32, Fortran order, as CatBoost likes it best."""
@@ -90,7 +56,7 @@ class Candidates:
             out[:, place] = column
         derive(self._pairs(profile, counts, now), out[:, :width], self._odds)
         state = self._state(profile, counts, row.hidden)
-        self._encoder.write(state, self.vectors, self._posts.topic, out[:, width:])
+        self._encoder.write(state, self.vectors, self._topic, out[:, width:])
         return out
 
     def _counts(self, row: UserRow) -> Counts:
@@ -107,13 +73,13 @@ class Candidates:
         return np.array(plain + ranks)
 
     def _state(self, profile: Array, counts: Counts, hidden: npt.NDArray[np.integer]) -> UserState:
-        """The user as the encoder sees him: one row."""
+        """The user as the encoder sees one: a single row."""
         liked = self.catalogue.index_of(np.unique(hidden).astype(np.int64))
         liked = liked[liked >= 0]
         return UserState(
             profile=profile[None, :],
-            topic_views=_by_topic(counts.views, self._own_topics),
-            topic_likes=_by_topic(counts.likes, self._own_topics),
+            topic_views=_by_topic(counts.views, self._in_catalogue),
+            topic_likes=_by_topic(counts.likes, self._in_catalogue),
             liked_sum=self.vectors[liked].sum(axis=0, dtype=np.float64)[None, :].astype(np.float32),
             liked=np.array([float(len(liked))]),
         )
@@ -125,16 +91,9 @@ class Candidates:
         return seen
 
     def _pairs(self, profile: Array, counts: Counts, now: int) -> Pairs:
-        posts = self._posts
-        age, gender, exp_group, os, source, country, city = profile[:, None]
         return Pairs(
-            age=age,
-            gender=gender,
-            exp_group=exp_group,
-            os=os,
-            source=source,
-            country=country,
-            city=city,
+            **self._post_inputs,
+            **dict(zip(PROFILE, profile[:, None], strict=True)),
             user_views=np.array([float(counts.views.sum())]),
             user_likes=np.array([float(counts.likes.sum())]),
             last_view_at=np.array([float(counts.last_view_at)]),
@@ -142,29 +101,16 @@ class Candidates:
             user_topic_views=counts.views.astype(np.float64),
             user_topic_likes=counts.likes.astype(np.float64),
             seen=self._seen(counts),
-            topic=posts.topic.astype(np.float64),
-            topic_views=posts.topic_views,
-            topic_likes=posts.topic_likes,
-            topic_posts=posts.topic_posts,
-            topic_first_views=posts.topic_first_views,
-            total_views=posts.total_views,
-            total_likes=posts.total_likes,
-            post_views=posts.post_views,
-            post_likes=posts.post_likes,
-            first_view_at=posts.first_view_at,
-            segment_topic_views=posts.segment_topic_views,
-            segment_topic_likes=posts.segment_topic_likes,
-            segment_post_views=posts.segment_post_views,
-            segment_post_likes=posts.segment_post_likes,
-            counted_until=np.array([float(self.catalogue.counted_until)]),
+            topic=self._topic_input,
             now=np.array([float(now)]),
-            spread=posts.live_topic,
+            spread=self._live_topic,
         )
 
 
 def _place(catalogue: Catalogue, topic: str) -> int:
-    found = np.flatnonzero(catalogue.topics == topic)
-    return int(found[0]) if len(found) else -1
+    """Index in the catalogue's topics, -1 for one that is not there."""
+    places = np.flatnonzero(catalogue.topics == topic)
+    return int(places[0]) if len(places) else -1
 
 
 def _by_topic(counts: npt.NDArray[np.integer], places: npt.NDArray[np.intp]) -> Array:

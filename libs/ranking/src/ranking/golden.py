@@ -40,7 +40,7 @@ def save_golden(folder: Path, catalogue: Catalogue) -> None:
 
 
 def replay(scorer: Scorer, folder: Path) -> None:
-    """Raises ArtefactError where a score differs from the one that training saw."""
+    """Raises ArtefactError where a score differs from the one computed in training."""
     try:
         bound = scorer.bind(Catalogue.unpack((folder / FILE).read_bytes()))
     except (OSError, BadRecordError) as error:

@@ -24,7 +24,7 @@ PACE_WEIGHT = 0.1
 """What the latest ranking weighs in the running mean."""
 
 
-class Queue:
+class ScoringQueue:
     """One scoring thread, and a bound on who waits for it: the event loop never computes."""
 
     def __init__(self, max_waiting: int) -> None:

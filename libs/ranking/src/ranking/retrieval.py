@@ -15,10 +15,10 @@ from ranking.encoder import Matrix
 KEPT = 500
 RIDGE = 1e-3
 TOP_SHARE = 0.05
-"""The share of a user's posts at whose end a post weighs half as much as the first."""
+"""How far down a user's list, as a share of it, a post weighs half as much as the first."""
 LEAST_WEIGHT = 0.02
 CONSTANT = 1e-9
-"""A column that differs less than this within users orders nothing."""
+"""A column that varies less than this within users cannot order posts."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,13 @@ class Retrieval:
 def fit_retrieval(
     matrix: Matrix, scores: npt.NDArray[np.float64], user: npt.NDArray[np.integer]
 ) -> tuple[list[float], list[float]]:
-    """Ridge least squares of the model's scores on standardised columns, within each user and mostly at his top.
+    """Ridge least squares of the model's scores on standardised columns, within each user, mostly for the top posts.
 
     What differs only between users orders no user's posts, and it matters little in which order those stand that no
     user will see: so both sides are centred by user, and a post's weight falls with its place among the user's.
 
-    matrix: shape (n, columns); scores, user: shape (n,). Returns a manifest's `retrieval` (weights, intercept) and `fill`.
+    matrix: shape (n, columns); scores, user: shape (n,). Returns a manifest's `retrieval` (weights, intercept) and
+    `fill`.
     """
     values = matrix.astype(np.float64)
     present = ~np.isnan(values)

@@ -1,4 +1,4 @@
-"""A loaded model, and the model bound to a catalogue. The only module that imports CatBoost."""
+"""A loaded model, and the model bound to a catalogue. Of what serves, the only module that imports CatBoost."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ class Scorer:
         return np.asarray(raw, np.float64) + self.baseline.log_odds(matrix)
 
     def contributions(self, matrix: Matrix) -> Scores:
-        """What the trees add to the base, by column (SHAP values), and behind them their mean: shape (n, columns + 1)."""
+        """What the trees add to the base, by column (SHAP values), and last their mean: shape (n, columns + 1)."""
         pool = Pool(np.ascontiguousarray(matrix))
         parts = self._model.get_feature_importance(data=pool, type="ShapValues", thread_count=1)
         return np.asarray(parts, np.float64)
 
     def importance(self) -> dict[str, float]:
-        """By how many per cent each column moves what the trees add to the base (CatBoost's PredictionValuesChange)."""
+        """Each column's share, in per cent, of what the trees add to the base (CatBoost's PredictionValuesChange)."""
         shares = (float(share) for share in self._model.get_feature_importance())
         return dict(zip(self.manifest.columns, shares, strict=True))
 
@@ -86,7 +86,7 @@ class BoundScorer:
         return self.scorer.scores(self.candidates.matrix(row, now))
 
     def rank(self, row: UserRow, now: int, limit: int, kept: int = KEPT) -> tuple[npt.NDArray[np.int64], Scores]:
-        """The best `limit` posts that the user has not liked, best first, with their scores. Ties go to the lower id."""
+        """The best `limit` posts that the user has not liked, best first, and their scores; ties go to the lower id."""
         catalogue = self.catalogue
         matrix = self.candidates.matrix(row, now)
         allowed = np.ones(len(catalogue), bool)

@@ -23,9 +23,9 @@ from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ranking.explaining import Explaining
-from ranking.loading import Loaded, Loading
-from ranking.queue import Queue
+from ranking.explanations import Explainer
+from ranking.model_loader import ModelLoader, ServedModel
+from ranking.queue import ScoringQueue
 from ranking.scorer import BoundScorer, LoadEncoder
 from ranking.settings import RankerSettings
 from ranking.state import State, StateDep, state_of
@@ -38,14 +38,14 @@ EXPLAINED_AT_ONCE = 20
 router = APIRouter()
 
 
-class Wanted(Message):
+class RankQuery(Message):
     """time: for which to rank, seconds since the epoch; now if missing."""
 
     time: Annotated[int, Field(ge=0, le=TIME_MAX)] | None = None
     limit: Annotated[int, Field(ge=1, le=100 + EXPLORED)] = 5
 
 
-class Explained(Wanted):
+class ExplainQuery(RankQuery):
     limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
 
 
@@ -60,12 +60,12 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
             features: httpx.AsyncClient = await stack.enter_async_context(
                 http_client(settings.features_url, timeout=10.0)
             )
-            loaded, queue, explaining = Loaded(name), Queue(settings.max_queue), Explaining()
+            served, queue, explainer = ServedModel(name), ScoringQueue(settings.max_queue), Explainer()
             stack.callback(queue.close)
-            stack.callback(explaining.close)
-            task = asyncio.create_task(Loading(loaded, load_encoder, features, settings).run())
+            stack.callback(explainer.close)
+            task = asyncio.create_task(ModelLoader(served, load_encoder, features, settings).run())
             stack.callback(task.cancel)
-            yield State(loaded=loaded, queue=queue, explaining=explaining)
+            yield State(served=served, queue=queue, explainer=explainer)
 
     return create_service(
         f"Lenta ranker-{name}",
@@ -78,45 +78,45 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
 
 
 async def _ready(request: Request) -> str | None:
-    return state_of(request)["loaded"].reason
+    return state_of(request)["served"].reason
 
 
 async def _stale(request: Request) -> str | None:
-    return state_of(request)["loaded"].stale
+    return state_of(request)["served"].stale
 
 
 async def rank(request: Request) -> Response:
-    """Query: `Wanted`; body: a packed user row. Answers the best posts that the user has not liked, best first.
+    """Query: `RankQuery`; body: a packed user row. Answers the best posts that the user has not liked, best first.
 
     On the way of every recommendation: a bare route.
     """
-    bound, row, wanted = await _asked(request, Wanted)
+    bound, row, query = await _read_request(request, RankQuery)
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
-    ranking = await state_of(request)["queue"].rank(bound, row, _moment(wanted), wanted.limit, deadline)
+    ranking = await state_of(request)["queue"].rank(bound, row, _moment(query), query.limit, deadline)
     return Response(ranking.model_dump_json(), media_type="application/json")
 
 
 async def explain(request: Request) -> Response:
-    """Query: `Explained`; body: a packed user row. Answers why the posts of `rank` stand where they do."""
-    bound, row, wanted = await _asked(request, Explained)
+    """Query: `ExplainQuery`; body: a packed user row. Answers why the posts of `rank` stand where they do."""
+    bound, row, query = await _read_request(request, ExplainQuery)
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
-    explanations = await state_of(request)["explaining"].best(bound, row, _moment(wanted), wanted.limit, deadline)
+    explanations = await state_of(request)["explainer"].explain(bound, row, _moment(query), query.limit, deadline)
     return Response(explanations.model_dump_json(), media_type="application/json")
 
 
-async def _asked(request: Request, kind: type[Wanted]) -> tuple[BoundScorer, UserRow, Wanted]:
+async def _read_request(request: Request, kind: type[RankQuery]) -> tuple[BoundScorer, UserRow, RankQuery]:
     try:
-        wanted = kind.model_validate(dict(request.query_params))
+        query = kind.model_validate(dict(request.query_params))
         row = UserRow.unpack(await request.body())
     except ValidationError as error:
         raise invalid_parameter_from(error, "query") from error
     except BadRecordError as error:
         raise InvalidParameter(f"body: {error}", field="body") from error
-    return _bound(state_of(request)), row, wanted
+    return _bound(state_of(request)), row, query
 
 
-def _moment(wanted: Wanted) -> int:
-    return int(time.time()) if wanted.time is None else wanted.time
+def _moment(query: RankQuery) -> int:
+    return int(time.time()) if query.time is None else query.time
 
 
 router.add_route("/rank", rank, ["POST"])
@@ -131,7 +131,7 @@ async def model(state: StateDep) -> Response:
 
 def _bound(state: State) -> BoundScorer:
     """Raises Unavailable while there is none."""
-    loaded = state["loaded"]
-    if loaded.bound is None:
-        raise Unavailable(loaded.reason or "starting")
-    return loaded.bound
+    served = state["served"]
+    if served.bound is None:
+        raise Unavailable(served.reason or "starting")
+    return served.bound

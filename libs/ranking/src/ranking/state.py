@@ -7,15 +7,15 @@ from typing import Annotated, TypedDict, cast
 from fastapi import Depends
 from starlette.requests import Request
 
-from ranking.explaining import Explaining
-from ranking.loading import Loaded
-from ranking.queue import Queue
+from ranking.explanations import Explainer
+from ranking.model_loader import ServedModel
+from ranking.queue import ScoringQueue
 
 
 class State(TypedDict):
-    loaded: Loaded
-    queue: Queue
-    explaining: Explaining
+    served: ServedModel
+    queue: ScoringQueue
+    explainer: Explainer
 
 
 def state_of(request: Request) -> State:

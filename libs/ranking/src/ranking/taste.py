@@ -1,8 +1,9 @@
 """A user's taste in a space of post vectors, in closed form.
 
-Let a post's coordinates z have, within its topic, mean 0 over what is shown. A user with taste w likes a post with log-odds shifted
-by w . z, so at a like rate p the sum r of z over n likes is about normal with mean n (1 - p) S w and covariance n S, where S is
-the covariance of z. The spaces here have S = 1, or take each direction by itself. (Empirical Bayes; Efron & Morris 1973.)
+Let a post's coordinates z have, within its topic, mean 0 over what is shown. A user with taste w likes a post with
+log-odds shifted by w . z, so at a like rate p the sum r of z over n likes is about normal with mean n (1 - p) S w and
+covariance n S, where S is the covariance of z. The spaces here have S = 1, or take each direction by itself. (Empirical
+Bayes; Efron & Morris 1973.)
 """
 
 from __future__ import annotations
@@ -20,9 +21,9 @@ Floats = npt.NDArray[np.float64]
 RANK = 16
 """The most directions that are kept."""
 EPSILON = 1e-6
-"""Directions whose variance is a smaller share than this of the largest are no directions."""
+"""Directions with a smaller share than this of the largest variance are dropped."""
 LEAST = 1e-6
-"""The least variance of a taste: a user is then taken to have none."""
+"""The least variance of a taste, which amounts to none."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +74,8 @@ def taste_variances(z: Matrix, examples: Examples) -> Floats:
     """How much users differ along each direction by itself, shape (rank,): E[r^2] = n + n^2 v over users."""
     sums, likes = liked_sums(z, examples)
     squares = max(float((likes**2).sum()), 1.0)
-    found: Floats = ((sums**2).sum(axis=0) - likes.sum()) / squares
-    return np.maximum(found, LEAST)
+    moments: Floats = ((sums**2).sum(axis=0) - likes.sum()) / squares
+    return np.maximum(moments, LEAST)
 
 
 def independent_taste(coordinate_sum: Matrix, liked: Column, variance: Floats) -> Matrix:
@@ -84,7 +85,7 @@ def independent_taste(coordinate_sum: Matrix, liked: Column, variance: Floats) -
 
 
 def liked_sums(z: Matrix, examples: Examples) -> tuple[Floats, Floats]:
-    """Sum of z over the likes of each user, and their number, as of the user's last row; shapes (users, rank), (users,)."""
+    """Sum of z over each user's likes, and how many, as of the user's last row; shapes (users, rank), (users,)."""
     last = examples.last_rows()
     sums = examples.all_liked.sums(z, examples.liked_from[last], examples.liked[last])
     return sums.astype(np.float64), examples.liked[last].astype(np.float64)
@@ -111,7 +112,7 @@ def _whitening(covariance: Floats) -> Floats:
 
 
 def _taste_covariance(sums: Floats, likes: Floats) -> tuple[Floats, float]:
-    """V by moments over users, E[r r'] = n 1 + n^2 V, shape (rank, rank), and the largest eigenvalue that chance alone gives."""
+    """V by moments over users, E[r r'] = n 1 + n^2 V, shape (rank, rank), and the largest eigenvalue due to chance."""
     size = sums.shape[1]
     squares = float((likes**2).sum())
     if not squares:

@@ -1,6 +1,6 @@
-"""Text as a short vector: weighted words folded onto their strongest directions (latent semantic analysis), in pure numpy.
+"""Text as a short vector: weighted words projected onto their strongest directions (latent semantic analysis).
 
-Fitted by scikit-learn while training (`ranking.text_fitting`) and equal to it; serving needs no scikit-learn. Nothing here
+Fitted by scikit-learn while training (`ranking.text_fit`) and equal to it; serving needs numpy alone. Nothing here
 is ever posts x vocabulary: a text's few words meet their rows of the projection.
 """
 
@@ -60,7 +60,7 @@ class FoldedWords(ABC):
     @staticmethod
     @abstractmethod
     def weights(counts: Floats, idf: Floats) -> Floats:
-        """Of a text's known words, by how often each stands in it; shapes (words,)."""
+        """Weights of a text's known words, by how often each occurs in it; shapes (words,)."""
 
     def save(self, folder: Path) -> None:
         np.savez(folder / self.file, words=self.words, idf=self.idf, projection=self.projection.astype(np.float32))
@@ -87,9 +87,10 @@ class TfidfProjection(FoldedWords):
 
 
 class WordShares(FoldedWords):
-    """tf-idf as first written down: a word's share of the text times log(posts / posts with the word) (Salton & Buckley 1988).
+    """tf-idf as first published (Salton & Buckley 1988): a word's share of the text, times log(posts / posts with it).
 
-    What a text says of each of its themes is then a straight line in its vector; length 1 bends it by how many different words it has.
+    A text's vector is then linear in how much of it each theme takes up; scaling to length 1 would make it depend on
+    how many different words the text has.
     """
 
     file = "shares.npz"

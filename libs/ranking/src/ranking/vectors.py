@@ -49,7 +49,7 @@ class PostVectors:
         return [int(post) for post in ids[self.find(ids) < 0]]
 
     def with_posts(self, ids: Sequence[int], vectors: Matrix) -> PostVectors:
-        """These and more."""
+        """These vectors, and those of more posts."""
         if not len(ids):
             return self
         return PostVectors.of(np.append(self.post_id, np.array(ids, np.int64)), np.vstack([self.vectors, vectors]))
@@ -57,5 +57,5 @@ class PostVectors:
     def rows(self, ids: npt.NDArray[np.integer]) -> Matrix:
         """Shape (len(ids), dimensions); zeros for a post that is not held."""
         place = self.find(ids)
-        found = self.vectors[place] if len(self.vectors) else np.zeros((len(ids), self.vectors.shape[1]), np.float32)
-        return np.where((place >= 0)[:, None], found, np.float32(0.0)).astype(np.float32)
+        held = self.vectors[place] if len(self.vectors) else np.zeros((len(ids), self.vectors.shape[1]), np.float32)
+        return np.where((place >= 0)[:, None], held, np.float32(0.0)).astype(np.float32)

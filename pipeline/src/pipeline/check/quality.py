@@ -19,7 +19,7 @@ from ranking.artefact import ModelStore
 
 from pipeline.check.served import Served, ask, judge
 from pipeline.dataset.feed import Feed, fetch, microseconds, opened
-from pipeline.dataset.sampling import viewed_in
+from pipeline.dataset.samples import viewed_in
 from pipeline.dataset.snapshots import catalogue_at
 from pipeline.evaluation.backtest import TRUTH, true_scores
 from pipeline.evaluation.ladder import WINDOW, Ladder, baseline_scores, ladder, model_scores
@@ -72,7 +72,7 @@ def served_truth(
     chosen = [int(user) for user in rng.choice(feed.people.ids, min(users, len(feed.people.ids)), replace=False)]
     answers = ask(gateway, chosen, loaded.until.isoformat(), on_progress)
     catalogue = catalogue_at(feed, loaded.until)
-    popularity = (catalogue.likes + 10.0) / (catalogue.views + 100.0)
+    popularity = (catalogue.post_likes + 10.0) / (catalogue.post_views + 100.0)
 
     def likes_of(user: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
         query = f"SELECT post_id FROM likes WHERE user_id = {user} AND instant < {microseconds(loaded.until)}"

@@ -48,7 +48,7 @@ def features(
     from pipeline.dataset import History, Tables, export, opened
     from pipeline.dataset.features import write_features
     from pipeline.dataset.output import check_out
-    from pipeline.dataset.sampling import training_requests
+    from pipeline.dataset.samples import training_requests
 
     moment = parse_time(until, "--until") if until is not None else None
     check_out(out)

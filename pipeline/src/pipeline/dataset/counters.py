@@ -1,8 +1,8 @@
-"""Sums up what lies before each request: the SQL of `pipeline.dataset.history`, one text that DuckDB and Spark both run.
+"""Counts what happened before each request: the SQL of `pipeline.dataset.history`, which DuckDB and Spark both run.
 
-Counters run over every row of the feed, but in groups: each feed row is added to the first moment of its user that comes after it,
-and the moments are then summed up. So the memory grows with the requests and not with the feed. Windows take the place of ASOF
-joins, which Spark lacks.
+Counters run over every row of the feed, but in groups: each feed row is added to the first moment of its user that
+comes after it, and the moments are then summed up. So the memory grows with the requests and not with the feed. Windows
+take the place of ASOF joins, which Spark lacks.
 """
 
 from __future__ import annotations
@@ -27,19 +27,24 @@ def sum_up(engine: Engine, topics: int) -> None:
 
 
 def sums_of(low: int, high: int, topics: int) -> str:
-    """SQL: the requests with rows from `low` to below `high`, in order, each with all that `sum_up` counted for it."""
+    """SQL: the requests with rows from `low` to below `high`, in order, each with all that `sum_up` counted for it.
+
+    Columns are called as the fields of `contracts.features.Pairs` that they give, in their units: times in seconds.
+    """
     by_topic = "".join(f", coalesce(k.{name}, 0) AS {name}" for name in _topic_columns(topics))
     count = "CAST(coalesce({0}, 0) AS DOUBLE) AS {1}".format
+    time = f"CAST(floor(CAST(coalesce({{0}}, 0) AS DOUBLE) / {MICROSECONDS}e0) AS DOUBLE) AS {{1}}".format
     return f"""
-        SELECT a.user_id, a.post_id, a.instant, a.topic, {count("k.last_view", "last_view")},
-            {count("k.last_like", "last_like")}, CAST(coalesce(k.liked, 0) AS BIGINT) AS liked,
-            {count("p.views", "post_views")}, {count("p.likes", "post_likes")}, {count("p.first_view", "first_view")},
-            {count("t.views", "live_topic_views")}, {count("t.likes", "live_topic_likes")},
-            {count("fi.posts", "topic_posts")}, {count("fi.first_views", "topic_first_views")},
-            {count("e.views", "total_views")}, {count("e.likes", "total_likes")}, {count("e.counted_until", "counted_until")},
-            {count("st.views", "segment_topic_views")}, {count("st.likes", "segment_topic_likes")},
+        SELECT a.user_id, a.post_id, a.instant, a.topic, CAST(coalesce(k.liked, 0) AS BIGINT) AS liked,
+            {time("a.instant", "now")}, {time("k.last_view", "last_view_at")}, {time("k.last_like", "last_like_at")},
             CAST(CASE WHEN seen.row IS NULL THEN 0 ELSE 1 END AS DOUBLE) AS seen,
-            {count("sp.views", "segment_post_views")}, {count("sp.likes", "segment_post_likes")}{by_topic}
+            {count("e.views", "total_views")}, {count("e.likes", "total_likes")},
+            {time("e.counted_until", "counted_until")},
+            {count("t.views", "topic_views")}, {count("t.likes", "topic_likes")},
+            {count("fi.posts", "topic_posts")}, {time("fi.first_views", "topic_first_views")},
+            {count("p.views", "post_views")}, {count("p.likes", "post_likes")}, {time("p.first_view", "first_view_at")},
+            {count("st.views", "segment_topic_views")}, {count("st.likes", "segment_topic_likes")},
+            {count("sp.views", "segment_views")}, {count("sp.likes", "segment_likes")}{by_topic}
         FROM (SELECT * FROM request_ticks WHERE row >= {low} AND row < {high}) AS a
         LEFT JOIN known AS k ON k.user_id = a.user_id AND k.instant = a.instant
         LEFT JOIN known_by_post AS p ON p.post_id = a.post_id AND p.tick = a.tick
@@ -157,7 +162,7 @@ def _sum_segments(engine: Engine) -> None:
 
 
 def _find_repeats(engine: Engine) -> None:
-    """`seen(row)`: the requests for a post that is among the user's last views, of which one second's come in the order of posts.
+    """`seen(row)`: the requests for a post among the user's last views; those of one second are in the order of posts.
 
     Few requests are repeats at all: only for them is counted what the user viewed since.
     """
@@ -195,7 +200,7 @@ def _second(instant: str) -> str:
 
 
 def _before_moments(events: str, moments: str, *columns: str, key: str = "user_id", time: str = "instant") -> str:
-    """SQL: the rows of `events` before the last of `moments` of their key, each with `moment`, the first that comes after it.
+    """SQL: the rows of `events` before the last of their key's `moments`, each with `moment`, the first one after it.
 
     It goes back in time, so that both engines pass once over a key's rows; of what happens at once, moments come last.
     """
@@ -213,7 +218,10 @@ def _before_moments(events: str, moments: str, *columns: str, key: str = "user_i
 
 
 def _before_ticks(key: str, ticks: str, **columns: str) -> str:
-    """SQL: for each value of `key` and each tick that is asked for, columns of `ticks` summed, or so, over what lies in earlier ticks."""
+    """SQL: for each value of `key` and each tick asked for, columns of `ticks` over all earlier ticks.
+
+    columns: by name the aggregate function that combines them.
+    """
     names = ", ".join(columns)
     in_tick = ", ".join(f"{how}({name}) AS {name}" for name, how in columns.items())
     so_far = ", ".join(f"{how}({name}) OVER so_far AS {name}" for name, how in columns.items())

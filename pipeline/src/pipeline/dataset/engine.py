@@ -30,7 +30,7 @@ class DuckDB:
     database: duckdb.DuckDBPyConnection
 
     def take(self, *names: str) -> None:
-        """They are here already."""
+        """Nothing to do: the tables are in this database already."""
 
     def keep(self, name: str, query: str) -> None:
         self.database.execute(f"CREATE OR REPLACE TEMP TABLE {name} AS {query}")

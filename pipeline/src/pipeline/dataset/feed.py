@@ -65,8 +65,8 @@ def places(known: npt.NDArray[np.int64], wanted: npt.NDArray[np.integer], missin
 
 @dataclass(frozen=True)
 class Feed:
-    """What happened before `until`. In `database`: `feed(instant, user_id, post_id, topic, is_like, clicked)` of posts that
-    exist, instant in microseconds; `likes(instant, user_id, post_id)`, the first like of each user and post;
+    """What happened before `until`. In `database`: `feed(instant, user_id, post_id, topic, is_like, clicked)` of posts
+    that exist, instant in microseconds; `likes(instant, user_id, post_id)`, the first like of each user and post;
     `segments(user_id, segment)` of users with a profile."""
 
     database: duckdb.DuckDBPyConnection
@@ -81,14 +81,14 @@ class Feed:
     """The cause, where `rows` is 0."""
 
     def rest(self) -> None:
-        """Lets go of memory, to disk: what comes next asks little of the feed and needs much itself."""
+        """Gives memory back by spilling to disk: the steps that follow read little of the feed."""
         self.database.execute(f"SET memory_limit = '{RESTING_MEMORY}'")
 
     def liked(self) -> tuple[Liked, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """All likes by user and time; the users, ascending, and where each one's likes start."""
-        found = fetch(self.database, "SELECT user_id, post_id FROM likes ORDER BY user_id, instant, post_id")
-        posts = np.searchsorted(self.posts.ids, found["post_id"].astype(np.int64))
-        users, start = np.unique(found["user_id"].astype(np.int64), return_index=True)
+        likes = fetch(self.database, "SELECT user_id, post_id FROM likes ORDER BY user_id, instant, post_id")
+        posts = np.searchsorted(self.posts.ids, likes["post_id"].astype(np.int64))
+        users, start = np.unique(likes["user_id"].astype(np.int64), return_index=True)
         return Liked(posts.astype(np.int64)), users, start.astype(np.int64)
 
 
@@ -143,12 +143,12 @@ def _open(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime |
         SELECT min(instant) AS instant, user_id, post_id FROM feed WHERE is_like GROUP BY user_id, post_id
         """
     )
-    found = database.execute(
+    totals = database.execute(
         "SELECT count(*), count(*) FILTER (WHERE NOT is_like), coalesce(min(instant), 0), coalesce(max(instant), -1), "
         "coalesce(sum(hash(instant, user_id, post_id, is_like, clicked)), 0)::VARCHAR FROM feed"
     ).fetchone()
-    assert found is not None
-    rows, views, first, last, content = found
+    assert totals is not None
+    rows, views, first, last, content = totals
     people = _people(database, tables)
     end = until or moment_of(last + 1)
     said = repr((rows, last, content, len(people.ids), len(posts.ids), sha256(repr(posts.texts).encode()).hexdigest()))
@@ -169,13 +169,13 @@ def _before(until: datetime | None) -> str:
 
 def _posts(database: duckdb.DuckDBPyConnection, tables: Tables) -> Posts:
     """Topics in alphabetical order, as a warm-up of the platform lists them."""
-    found = database.execute(f"SELECT id, coalesce(text, ''), topic FROM {tables.posts} ORDER BY id").fetchall()
-    topics = sorted({topic for _, _, topic in found})
+    rows = database.execute(f"SELECT id, coalesce(text, ''), topic FROM {tables.posts} ORDER BY id").fetchall()
+    topics = sorted({topic for _, _, topic in rows})
     place = {topic: number for number, topic in enumerate(topics)}
     posts = Posts(
-        ids=np.array([post for post, _, _ in found], np.int64),
-        texts=[text for _, text, _ in found],
-        topic=np.array([place[topic] for _, _, topic in found], np.int64),
+        ids=np.array([post for post, _, _ in rows], np.int64),
+        texts=[text for _, text, _ in rows],
+        topic=np.array([place[topic] for _, _, topic in rows], np.int64),
         topics=topics,
     )
     load(database, "posts", {"id": posts.ids, "topic": posts.topic})
@@ -188,12 +188,12 @@ def _people(database: duckdb.DuckDBPyConnection, tables: Tables) -> People:
         f"CREATE TEMP TABLE people AS SELECT CAST(user_id AS BIGINT) AS user_id, {plain}, {', '.join(CATEGORIES)} "
         f"FROM {tables.users}"
     )
-    found = fetch(database, f"SELECT user_id, {', '.join(_PLAIN)} FROM people ORDER BY user_id")
-    ids = found["user_id"].astype(np.int64)
-    load(database, "segments", {"user_id": ids, "segment": segments_of(found["age"].astype(np.float64))})
+    people = fetch(database, f"SELECT user_id, {', '.join(_PLAIN)} FROM people ORDER BY user_id")
+    ids = people["user_id"].astype(np.int64)
+    load(database, "segments", {"user_id": ids, "segment": segments_of(people["age"].astype(np.float64))})
     return People(
         ids=ids,
-        plain=np.column_stack([found[name].astype(np.float64) for name in _PLAIN]),
+        plain=np.column_stack([people[name].astype(np.float64) for name in _PLAIN]),
         codes={name: _codes(database, name) for name in CATEGORIES},
     )
 

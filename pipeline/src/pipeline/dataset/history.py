@@ -1,7 +1,7 @@
 """What the platform knew at a moment: the counts behind the features, for requests (user, post, time).
 
-A request sees nothing at or after its own time; counts of posts, topics and segments are those of the last hourly tick, as while
-serving. A user's segment is that of the profile as the tables have it. `pipeline.dataset.counters` counts.
+A request sees nothing at or after its own time; counts of posts, topics and segments are those of the last hourly tick,
+as while serving. A user's segment is that of the profile as the tables have it. `pipeline.dataset.counters` counts.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from contracts.features import SCHEMA, Pairs, derive
+from contracts.features import POST_INPUTS, PROFILE, SCHEMA, Pairs, derive
 from contracts.vocabulary import Vocabulary
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index, Liked
 
 from pipeline.dataset.counters import sum_up, sums_of
 from pipeline.dataset.engine import DuckDB, Engine
-from pipeline.dataset.feed import MICROSECONDS, Columns, Feed, load, places
+from pipeline.dataset.feed import Columns, Feed, load, places
 
 CHUNK = 200_000
 
@@ -77,7 +77,7 @@ class History:
         self._in_feed = np.array([_place(feed.posts.topics, topic) for topic in self.topics], np.intp)
 
     def ask(self, requests: Requests) -> None:
-        """Makes `requests` the ones that `batches` answers."""
+        """Sets the requests that `batches` answers."""
         rows = np.arange(len(requests.user_id), dtype=np.int64)
         columns = {
             "row": rows,
@@ -89,76 +89,59 @@ class History:
         self.prepare()
 
     def prepare(self) -> None:
-        """Sums up what the table `requests(row, user_id, post_id, instant)` asks for; rows count from 0 without a gap."""
+        """Counts for the table `requests(row, user_id, post_id, instant)`, whose rows go from 0 on without a gap."""
         sum_up(self.engine, len(self.feed.posts.topics))
 
     def batches(self, chunk: int = CHUNK) -> Iterator[Batch]:
         """In the order of the requests' rows."""
-        found = self.feed.database.execute("SELECT count(*) FROM requests").fetchone()
-        for low in range(0, found[0] if found else 0, chunk):
+        (requests,) = self.feed.database.execute("SELECT count(*) FROM requests").fetchall()[0]
+        for low in range(0, requests, chunk):
             yield self._batch(self.engine.fetch(sums_of(low, low + chunk, len(self.feed.posts.topics))))
 
-    def _batch(self, found: Columns) -> Batch:
-        users, posts = found["user_id"].astype(np.int64), found["post_id"].astype(np.int64)
-        live = found["topic"].astype(np.intp)
-        views, likes = (self._by_topic(found, kind) for kind in ("v", "l"))
+    def _batch(self, counted: Columns) -> Batch:
+        users, posts = counted["user_id"].astype(np.int64), counted["post_id"].astype(np.int64)
+        live = counted["topic"].astype(np.intp)
+        views, likes = (self._by_topic(counted, kind) for kind in ("v", "l"))
         profile = self._profiles[self.feed.people.places(users)]
         liker = places(self._likers, users, missing=len(self._likers))
         return Batch(
             user_id=users,
             post_id=posts,
-            time=found["instant"].astype(np.int64),
+            time=counted["instant"].astype(np.int64),
             post=places(self.feed.posts.ids, posts, missing=-1).astype(np.int64),
             profile=profile,
             topic_views=views[:, self._in_feed],
             topic_likes=likes[:, self._in_feed],
             liked_from=np.append(self._liked_from, 0)[liker],
-            liked=found["liked"].astype(np.int64),
-            pairs=self._pairs(found, profile, live, views, likes),
+            liked=counted["liked"].astype(np.int64),
+            pairs=self._pairs(counted, profile, live, views, likes),
         )
 
-    def _by_topic(self, found: Columns, kind: str) -> Column:
+    def _by_topic(self, counted: Columns, kind: str) -> Column:
         """Shape (n, topics of the feed + 1); the last column, of no topic, is 0."""
-        columns = [found[f"{kind}{place}"].astype(np.float64) for place in range(len(self.feed.posts.topics))]
-        return np.column_stack([*columns, np.zeros(len(found["user_id"]))])
+        columns = [counted[f"{kind}{place}"].astype(np.float64) for place in range(len(self.feed.posts.topics))]
+        return np.column_stack([*columns, np.zeros(len(counted["user_id"]))])
 
     def _pairs(
-        self, found: Columns, profile: Column, live: npt.NDArray[np.intp], views: Column, likes: Column
+        self, counted: Columns, profile: Column, live: npt.NDArray[np.intp], views: Column, likes: Column
     ) -> Pairs:
         rows = np.arange(len(live))
         return Pairs(
-            **dict(zip(("age", "gender", "exp_group", "os", "source", "country", "city"), profile.T, strict=True)),
+            **{name: counted[name].astype(np.float64) for name in POST_INPUTS},
+            **dict(zip(PROFILE, profile.T, strict=True)),
             user_views=views.sum(axis=1),
             user_likes=likes.sum(axis=1),
-            last_view_at=_seconds(found["last_view"]),
-            last_like_at=_seconds(found["last_like"]),
+            last_view_at=counted["last_view_at"].astype(np.float64),
+            last_like_at=counted["last_like_at"].astype(np.float64),
             user_topic_views=views[rows, live],
             user_topic_likes=likes[rows, live],
-            seen=found["seen"].astype(np.float64),
+            seen=counted["seen"].astype(np.float64),
             topic=self._to_model[live].astype(np.float64),
-            topic_views=found["live_topic_views"].astype(np.float64),
-            topic_likes=found["live_topic_likes"].astype(np.float64),
-            topic_posts=found["topic_posts"].astype(np.float64),
-            topic_first_views=_seconds(found["topic_first_views"]),
-            total_views=found["total_views"].astype(np.float64),
-            total_likes=found["total_likes"].astype(np.float64),
-            post_views=found["post_views"].astype(np.float64),
-            post_likes=found["post_likes"].astype(np.float64),
-            segment_topic_views=found["segment_topic_views"].astype(np.float64),
-            segment_topic_likes=found["segment_topic_likes"].astype(np.float64),
-            segment_post_views=found["segment_post_views"].astype(np.float64),
-            segment_post_likes=found["segment_post_likes"].astype(np.float64),
-            first_view_at=_seconds(found["first_view"]),
-            counted_until=_seconds(found["counted_until"]),
-            now=_seconds(found["instant"]),
+            now=counted["now"].astype(np.float64),
+            spread=None,
         )
 
 
 def _place(topics: Sequence[str], topic: str) -> int:
     """-1, the column of no topic, for one that the feed doesn't have."""
     return topics.index(topic) if topic in topics else -1
-
-
-def _seconds(at: npt.NDArray[np.generic]) -> Column:
-    """Whole seconds, as the records keep them."""
-    return np.floor(at.astype(np.float64) / MICROSECONDS)

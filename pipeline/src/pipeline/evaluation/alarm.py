@@ -10,7 +10,7 @@ from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History, Requests
-from pipeline.dataset.sampling import training_requests
+from pipeline.dataset.samples import training_requests
 from pipeline.measures.accuracy import Floats, area_under_curve, auc_error
 from pipeline.training.scores import scores_of
 

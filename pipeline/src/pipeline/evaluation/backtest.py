@@ -14,7 +14,7 @@ from chassis.progress import OnProgress, silent
 from contracts.assignment import GROUPS
 
 from pipeline.dataset.feed import Feed, opened
-from pipeline.dataset.sampling import Viewed, viewed_in
+from pipeline.dataset.samples import Viewed, viewed_in
 from pipeline.evaluation.alarm import Alarm, Auc, training_auc
 from pipeline.evaluation.baselines import ALS, SEGMENT_POPULAR, als_scores, segment_popular_scores
 from pipeline.evaluation.judgement import Judgement, curves_of, measures_of

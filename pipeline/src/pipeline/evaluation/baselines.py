@@ -9,7 +9,7 @@ from ranking.examples import Index
 from scipy.special import expit
 
 from pipeline.dataset.feed import Feed, fetch, load, places
-from pipeline.dataset.sampling import Viewed
+from pipeline.dataset.samples import Viewed
 from pipeline.measures.accuracy import Floats
 
 FACTORS = 32

@@ -15,7 +15,7 @@ from ranking.examples import Index
 from scipy.special import expit
 
 from pipeline.dataset.feed import MICROSECONDS, Feed, fetch, microseconds
-from pipeline.dataset.sampling import Viewed
+from pipeline.dataset.samples import Viewed
 from pipeline.measures.accuracy import Floats
 from pipeline.world.effects import HOUR, PLACE, freshness
 from pipeline.world.feed import GAP_SECONDS

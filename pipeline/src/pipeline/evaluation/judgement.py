@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from pipeline.dataset.feed import Feed, places
-from pipeline.dataset.sampling import Viewed
+from pipeline.dataset.samples import Viewed
 from pipeline.evaluation.alarm import Alarm
 from pipeline.evaluation.ladder import Ladder, ladder
 from pipeline.evaluation.segments import Segment, ViewCounts

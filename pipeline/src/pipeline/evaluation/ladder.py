@@ -15,7 +15,7 @@ from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import Batch, History, Requests
-from pipeline.dataset.sampling import Viewed
+from pipeline.dataset.samples import Viewed
 from pipeline.errors import LentaError
 from pipeline.measures.accuracy import (
     Estimate,

@@ -71,7 +71,7 @@ def off_policy(
     tables, now, rng = Tables.of_folder(folder), microseconds(cut) // 1_000_000, np.random.default_rng(seed)
     with opened(tables, cut) as feed:
         catalogue = catalogue_at(feed, cut)
-        catalogue = catalogue.only(np.flatnonzero(catalogue.views > 0))
+        catalogue = catalogue.only(np.flatnonzero(catalogue.post_views > 0))
         with opened(tables, cut + WINDOW) as whole:
             logged = logged_views(whole, cut, cut + WINDOW, catalogue.post_id, seed)
         rows = [UserRow.unpack(row) for row in rows_at(feed, logged.users.tolist(), cut)]

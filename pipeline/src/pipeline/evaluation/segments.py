@@ -13,7 +13,7 @@ from contracts.records import AGE_BANDS
 from ranking.examples import Index
 
 from pipeline.dataset.feed import Feed, fetch, load, microseconds, places
-from pipeline.dataset.sampling import LEAST_VIEWS, Viewed
+from pipeline.dataset.samples import LEAST_VIEWS, Viewed
 from pipeline.evaluation.baselines import age_band
 from pipeline.evaluation.ladder import Ladder, ladder
 from pipeline.measures.accuracy import Floats

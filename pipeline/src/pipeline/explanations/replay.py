@@ -15,7 +15,7 @@ from contracts.interleaving import CONTROL, TEST, team_draft
 from contracts.records import UserRow
 from contracts.wire import Exposure, Reason
 from ranking.encoder import Matrix
-from ranking.explaining import explain
+from ranking.explanations import explain
 from ranking.scorer import BoundScorer, Scorer
 
 from pipeline.explanations.snapshot import Lag, Memory

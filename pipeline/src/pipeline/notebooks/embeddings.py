@@ -10,14 +10,14 @@ import pandas as pd
 from ranking.encoder import Matrix
 from ranking.examples import Examples, Index
 from ranking.taste import Floats, Space, standard_space, taste_space, taste_variances
-from ranking.text_fitting import fit_shares
+from ranking.text_fit import fit_shares
 from sklearn.cluster import KMeans
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.manifold import TSNE
 
 from pipeline.dataset.feed import Feed
 from pipeline.dataset.history import History
-from pipeline.dataset.sampling import learn_from, training_requests
+from pipeline.dataset.samples import learn_from, training_requests
 
 DIMENSIONS = 64
 """As ranker-test's texts."""

@@ -17,7 +17,7 @@ from ranking.artefact import Manifest
 from ranking.scorer import Scorer
 
 from pipeline.dataset.feed import Feed, opened
-from pipeline.dataset.sampling import Viewed, viewed_in
+from pipeline.dataset.samples import Viewed, viewed_in
 from pipeline.errors import LentaError
 from pipeline.evaluation.ladder import WINDOW, asked
 from pipeline.measures.accuracy import Estimate, Floats, hit_rate, paired_bootstrap

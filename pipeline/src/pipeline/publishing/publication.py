@@ -13,7 +13,7 @@ from ranking.scorer import Scorer
 from rich.markup import escape
 
 from pipeline.dataset.feed import opened
-from pipeline.dataset.sampling import NothingToLearnError
+from pipeline.dataset.samples import NothingToLearnError
 from pipeline.errors import LentaError
 from pipeline.publishing.comparison import Days, compare, name_of, unseen_days
 from pipeline.tables.folder import Tables, export

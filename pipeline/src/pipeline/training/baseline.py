@@ -1,7 +1,7 @@
-"""How much of what the counts say of a post belongs into the baseline: learned on views, a line before the trees.
+"""How much weight the counts of a post get in the baseline: a logistic regression on views, ahead of the trees.
 
-The encoder's columns are log-odds already, but a post's own rate is worth less where its exposure tells its quality better, and more
-where nothing else does.
+The encoder's columns are log-odds already, but a post's own rate is worth less where its exposure tells its quality
+better, and more where nothing else does.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PRIOR_PRECISION = 10.0
 
 
 def fit_baseline(encoder: Encoder, columns: Sequence[str], matrix: Matrix, clicked: Floats) -> dict[str, float]:
-    """Weights by column: 1 for the encoder's base, and to OF_POSTS and the encoder's columns what logistic regression with a normal
-    prior adds.
+    """Weights by column: 1 for the encoder's base, and to OF_POSTS and the encoder's columns what logistic regression
+    with a normal prior adds.
 
     matrix: shape (n, columns); clicked: shape (n,).
     """
@@ -43,7 +43,7 @@ def fit_baseline(encoder: Encoder, columns: Sequence[str], matrix: Matrix, click
         chance = expit(start + inputs @ more)
         return np.asarray((inputs * (chance * (1 - chance))[:, None]).T @ inputs + np.diag(precision))
 
-    found = minimize(loss, np.zeros(inputs.shape[1]), jac=slope, hess=curvature, method="trust-exact")
-    for name, change in zip(moved, found.x, strict=False):
+    fitted = minimize(loss, np.zeros(inputs.shape[1]), jac=slope, hess=curvature, method="trust-exact")
+    for name, change in zip(moved, fitted.x, strict=False):
         weights[name] = weights.get(name, 0.0) + float(change)
     return weights

@@ -28,7 +28,7 @@ from scipy.special import expit
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History
-from pipeline.dataset.sampling import learn_from, training_requests
+from pipeline.dataset.samples import learn_from, training_requests
 from pipeline.dataset.snapshots import catalogue_at, rows_at
 from pipeline.measures.accuracy import area_under_curve, log_loss
 from pipeline.training.baseline import fit_baseline
@@ -38,8 +38,8 @@ from pipeline.training.trees import Rows, train_trees
 STOP_SHARE = 0.1
 """The latest views, by which the trees stop growing."""
 ENCODER_SHARE = 0.5
-"""The earliest views, which the encoder sees first. Rows that it learned from look better to it than new ones do: the trees learn
-from the others."""
+"""The earliest views, which the encoder sees first. Rows that it learned from look better to it than new ones do: the
+trees learn from the others."""
 CHUNK = 100_000
 ROWS = 600_000
 """Views to learn from, half of them the encoder's first."""
@@ -50,7 +50,7 @@ NOBODY = 2**31 - 1
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FittedModel:
     """A trained model, as a ranker would hold it."""
 
     scorer: Scorer
@@ -70,14 +70,14 @@ class Fitted:
         save_golden(folder, self.golden_catalogue)
 
 
-def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnProgress = silent) -> Fitted:
+def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnProgress = silent) -> FittedModel:
     """now: when it is trained, for its version. Raises LentaError for a feed that nothing can be learned from."""
     history = History(feed)
     requests, clicked = training_requests(feed, seed, ROWS)
     examples, features = learn_from(history, requests, clicked)
     feed.rest()
     on_progress(25, 100)
-    split = Split.of(examples)
+    split = TimeSplit.of(examples)
     encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
     vectors = encode_posts(encoder, examples)
     columns = [*SCHEMA, *encoder.columns]
@@ -108,7 +108,7 @@ def _probability(trees: CatBoost, rows: Rows) -> Floats:
 
 
 @dataclass(frozen=True)
-class Split:
+class TimeSplit:
     """Examples by time: for the encoder, for the trees, and for knowing when to stop."""
 
     encoder: slice
@@ -121,8 +121,8 @@ class Split:
         return self.trees, self.later
 
     @classmethod
-    def of(cls, examples: Examples) -> Split:
-        """Where a part of the rows would be all liked or all not, the trees learn from all, and don't stop early."""
+    def of(cls, examples: Examples) -> TimeSplit:
+        """Where a part would hold only likes or none, the trees learn from all rows and don't stop early."""
         rows = len(examples)
         later = int(rows * (1 - STOP_SHARE))
         middle = int(rows * ENCODER_SHARE)
@@ -161,7 +161,7 @@ def _manifest(
     metrics: dict[str, float],
     now: datetime,
 ) -> Manifest:
-    """Without first stage and golden requests, which need it."""
+    """Without the first stage and the golden requests, which are computed with it."""
     feed = history.feed
     mark = sha256(f"{name} {feed.fingerprint} {microseconds(now)}".encode()).hexdigest()[:6]
     width = len(SCHEMA) + len(encoder.columns)
@@ -187,7 +187,7 @@ def _manifest(
     )
 
 
-def _finish(trees: CatBoost, scorer: Scorer, feed: Feed, seed: int) -> Fitted:
+def _finish(trees: CatBoost, scorer: Scorer, feed: Feed, seed: int) -> FittedModel:
     """Fits the first stage to the model's own scores, and keeps what it answers to a few users."""
     rng = np.random.default_rng(seed)
     catalogue = catalogue_at(feed, feed.until)
@@ -203,13 +203,13 @@ def _finish(trees: CatBoost, scorer: Scorer, feed: Feed, seed: int) -> Fitted:
     small = excerpt(catalogue)
     golden = make_golden(scorer, small, rows[: GOLDEN_USERS + 1], now)
     done = manifest.model_copy(update={"golden": golden})
-    return Fitted(Scorer(trees, scorer.encoder, scorer.vectors, done), trees, small)
+    return FittedModel(Scorer(trees, scorer.encoder, scorer.vectors, done), trees, small)
 
 
 def history_users(feed: Feed) -> npt.NDArray[np.int64]:
-    """Whoever is in the feed, for a platform without profiles."""
-    found = feed.database.execute("SELECT DISTINCT user_id FROM feed ORDER BY 1").fetchnumpy()
-    return np.asarray(found["user_id"], np.int64)
+    """All users of the feed, for a platform without profiles."""
+    users = feed.database.execute("SELECT DISTINCT user_id FROM feed ORDER BY 1").fetchnumpy()
+    return np.asarray(users["user_id"], np.int64)
 
 
 def _candidates(scorer: Scorer, catalogue: Catalogue, rows: list[bytes], now: int) -> Matrix:

@@ -55,7 +55,10 @@ def loader(name: str) -> Callable[[Path], Encoder]:
 
 
 def model_of(name: str, text_encoder: Path | None = None) -> Model:
-    """text_encoder: a folder of MiniLM's weights, of which ranker-test alone makes use. Raises LentaError for a model that does not exist."""
+    """Raises LentaError for a model that does not exist.
+
+    text_encoder: a folder of MiniLM's weights, which only ranker-test uses.
+    """
     check_name(name)
     if name == "control":
         from ranker_control import training as control

@@ -77,8 +77,8 @@ def _load(feed: Feed, pairs: Path, when: datetime) -> int:
     except duckdb.Error as error:
         raise LentaError(f"--pairs {pairs}: {str(error).splitlines()[0]}") from error
     for name in COLUMNS:
-        found = database.execute(f"SELECT min(row) FROM requests WHERE {name} IS NULL").fetchone()
-        if found and found[0] is not None:
-            raise LentaError(f"--pairs {pairs}: {name} of pair {found[0] + 1} is missing or not a whole number")
+        first = database.execute(f"SELECT min(row) FROM requests WHERE {name} IS NULL").fetchone()
+        if first and first[0] is not None:
+            raise LentaError(f"--pairs {pairs}: {name} of pair {first[0] + 1} is missing or not a whole number")
     total = database.execute("SELECT count(*) FROM requests").fetchone()
     return int(total[0]) if total else 0

@@ -41,18 +41,18 @@ def version_to_publish(store: ModelStore, name: str, version: str | None) -> str
 
 def prepare(store: ModelStore, name: str) -> None:
     """Raises LentaError where the store cannot be written: before a training, not after it."""
-    with _told():
+    with _as_lenta_error():
         store.prepare(name)
 
 
 def put(store: ModelStore, folder: Path, manifest: Manifest) -> None:
     """Raises LentaError where the store cannot be written."""
-    with _told():
+    with _as_lenta_error():
         store.put(folder, manifest)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _as_lenta_error() -> Iterator[None]:
     try:
         yield
     except ArtefactError as error:
@@ -62,14 +62,14 @@ def _told() -> Iterator[None]:
 def publish(store: ModelStore, name: str, version: str | None) -> Pointer:
     """Puts `version`, or the latest, into service. Raises LentaError when there is none that can be read."""
     wanted = version_to_publish(store, name, version)
-    with _told():
+    with _as_lenta_error():
         return store.publish(name, wanted)
 
 
 def roll_back(store: ModelStore, name: str) -> Pointer:
     """Raises LentaError when there is no earlier version."""
     check_name(name)
-    with _told():
+    with _as_lenta_error():
         return store.roll_back(name)
 
 

@@ -25,8 +25,9 @@ def train(
 ) -> Manifest:
     """Trains a model on what Postgres holds before `until` and puts it into the store, where it serves nobody yet.
 
-    Nothing reaches the store before the model is whole. Raises LentaError for an unknown model, a Postgres that cannot be
-    read, a feed that nothing can be learned from, a text encoder that ranker-test cannot read by, and a store that cannot be written.
+    Nothing reaches the store before the model is whole. Raises LentaError for an unknown model, a Postgres that cannot
+    be read, a feed that nothing can be learned from, a text encoder that ranker-test cannot read by, and a store that
+    cannot be written.
     """
     from ranking.artefact import ModelStore
 

@@ -12,13 +12,13 @@ from ranking.taste import Floats
 
 THREADS = 2
 MOMENT = ("days_since_view", "days_since_like")
-"""What tells when in a session a view comes, the largest effect on likes: true, and of no use for choosing among posts."""
+"""Where in a session a view comes moves likes the most, and is of no use for choosing among posts: left out."""
 WORTH_THREADS = 50_000
 """With fewer rows threads wait for each other longer than they work."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class TreeParameters:
     """What was chosen on tuning worlds; see docs/models.md."""
 
     trees: int = 300
@@ -42,8 +42,8 @@ class Rows:
         return {"data": self.matrix, "label": self.clicked, "baseline": self.base}
 
 
-class _Watch:
-    """Tells CatBoost's progress."""
+class _ReportProgress:
+    """Reports CatBoost's progress."""
 
     def __init__(self, on_progress: OnProgress, trees: int) -> None:
         self._on_progress, self._trees = on_progress, trees
@@ -59,28 +59,28 @@ def train_trees(
     later: Rows | None,
     seed: int,
     on_progress: OnProgress,
-    plan: Plan = Plan(),
+    parameters: TreeParameters = TreeParameters(),
 ) -> CatBoost:
     """later: rows after those of `train`, to stop by; None: grow all trees."""
     model = CatBoost(
         {
             "loss_function": "Logloss",
-            "iterations": plan.trees,
-            "depth": plan.depth,
-            "learning_rate": plan.rate,
-            "l2_leaf_reg": plan.leaf_penalty,
-            "border_count": plan.bins,
+            "iterations": parameters.trees,
+            "depth": parameters.depth,
+            "learning_rate": parameters.rate,
+            "l2_leaf_reg": parameters.leaf_penalty,
+            "border_count": parameters.bins,
             "ignored_features": [columns.index(name) for name in MOMENT],
             "random_seed": seed,
             "thread_count": THREADS if len(train.clicked) >= WORTH_THREADS else 1,
             "allow_writing_files": False,
             "logging_level": "Silent",
-            "early_stopping_rounds": plan.patience if later else None,
+            "early_stopping_rounds": parameters.patience if later else None,
             "use_best_model": later is not None,
         }
     )
     pool = Pool(**train.pool, feature_names=columns)
     evaluated = Pool(**later.pool, feature_names=columns) if later else None
-    model.fit(pool, eval_set=evaluated, callbacks=[_Watch(on_progress, plan.trees)])
-    on_progress(plan.trees, plan.trees)
+    model.fit(pool, eval_set=evaluated, callbacks=[_ReportProgress(on_progress, parameters.trees)])
+    on_progress(parameters.trees, parameters.trees)
     return model

@@ -14,7 +14,7 @@ from ranking.text import TOKEN, Floats, FoldedWords, TfidfProjection, WordShares
 Words = TypeVar("Words", bound=FoldedWords)
 VOCABULARY = 20_000
 COMMON = 0.5
-"""A word that more than this share of the posts has says nothing."""
+"""A word in more than this share of the posts is left out: it tells none from another."""
 TFIDF: Final[dict[str, Any]] = {"sublinear_tf": True}
 SHARES: Final[dict[str, Any]] = {"norm": "l1", "use_idf": False}
 

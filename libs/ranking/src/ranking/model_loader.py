@@ -1,4 +1,4 @@
-"""Keeps a ranker on the published model and on the live catalogue, swapping between two requests."""
+"""Keeps a ranker on the published model and the live catalogue, and swaps them between two requests."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ TEXTS_AT_ONCE = 500
 
 
 @dataclass
-class Loaded:
-    """What is in service. Only `Loading` changes it, and replaces `bound` at once."""
+class ServedModel:
+    """What is in service. Only `ModelLoader` changes it, and replaces `bound` at once."""
 
     name: str
     bound: BoundScorer | None = None
     """The model and the catalogue that requests see: always a pair that fits."""
     faults: dict[str, str] = field(default_factory=dict)
-    """Why the model or the catalogue is not the newest, by which of them."""
+    """Why the model or the catalogue is not the newest: keys `model`, `catalogue`."""
 
     @property
     def reason(self) -> str | None:
@@ -58,11 +58,11 @@ class Loaded:
         return None if self.bound is None else "; ".join(self.faults.values()) or None
 
 
-class Loading:
+class ModelLoader:
     def __init__(
-        self, loaded: Loaded, load_encoder: LoadEncoder, features: httpx.AsyncClient, settings: RankerSettings
+        self, served: ServedModel, load_encoder: LoadEncoder, features: httpx.AsyncClient, settings: RankerSettings
     ) -> None:
-        self._loaded, self._load_encoder, self._features, self._settings = loaded, load_encoder, features, settings
+        self._served, self._load_encoder, self._features, self._settings = served, load_encoder, features, settings
         self._store = ModelStore(settings.model_uri)
         self._scorer: Scorer | None = None
         """The newest model that loaded; in service once it is bound to the catalogue."""
@@ -74,7 +74,7 @@ class Loading:
         self._binding = asyncio.Lock()
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Polls for new models and catalogues until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(self._settings.poll_seconds, "model", self.look_for_model))
             group.create_task(self._every(self._settings.catalogue_poll_seconds, "catalogue", self.look_for_catalogue))
@@ -83,15 +83,15 @@ class Loading:
         while True:
             try:
                 await look()
-                self._loaded.faults.pop(what, None)
+                self._served.faults.pop(what, None)
             except (ArtefactError, BadRecordError, httpx.HTTPError, OSError) as error:
                 reason = self._reason(error)
-                if self._loaded.faults.get(what) != reason:
+                if self._served.faults.get(what) != reason:
                     log.warning("ranker_not_renewed", what=what, reason=reason)
-                self._loaded.faults[what] = reason
+                self._served.faults[what] = reason
             except Exception:  # a bug must be loud, and must not end the renewal for good
                 log.exception("ranker_renewal_bug", what=what)
-                self._loaded.faults[what] = f"{what} cannot be renewed; the log has the reason"
+                self._served.faults[what] = f"{what} cannot be renewed; the log has the reason"
             await asyncio.sleep(seconds)
 
     def _reason(self, error: Exception) -> str:
@@ -105,7 +105,7 @@ class Loading:
 
     async def look_for_model(self) -> None:
         """Raises ArtefactError when the published version cannot serve."""
-        name = self._loaded.name
+        name = self._served.name
         pointer = await anyio.to_thread.run_sync(self._store.current, name)
         if pointer is None:
             raise ArtefactError(f'no model {name} is published: run "lenta train {name}" and "lenta publish {name}"')
@@ -128,16 +128,16 @@ class Loading:
         return scorer
 
     def _load(self, version: str) -> Scorer:
-        """Only what has answered its golden requests comes back. Raises ArtefactError for whatever else a file may hold."""
+        """Returns only a model that has answered its golden requests. Raises ArtefactError whatever the files hold."""
         with tempfile.TemporaryDirectory(prefix="lenta-model-", dir=self._settings.cache_dir) as folder:
-            self._store.fetch(self._loaded.name, version, Path(folder))
+            self._store.fetch(self._served.name, version, Path(folder))
             try:
                 scorer = Scorer.open(Path(folder), self._load_encoder)
                 replay(scorer, Path(folder))
             except ArtefactError:
                 raise
             except Exception as error:  # a file may hold anything, and no library says all that it raises
-                raise ArtefactError(f"{self._loaded.name}@{version} does not fit this build: {error}") from error
+                raise ArtefactError(f"{self._served.name}@{version} does not fit this build: {error}") from error
         return scorer
 
     async def look_for_catalogue(self) -> None:
@@ -156,20 +156,20 @@ class Loading:
         Called at every look, so that what failed half-way (the texts of new posts) is made good at the next.
         """
         async with self._binding:
-            scorer, catalogue, before = self._scorer, self._catalogue, self._loaded.bound
+            scorer, catalogue, before = self._scorer, self._catalogue, self._served.bound
             if scorer is None or catalogue is None:
                 return
             if before is not None and before.scorer is scorer and before.catalogue is catalogue:
                 return
             known = self._vectors or scorer.vectors
             self._vectors = await self._with_new_posts(scorer, known, known.missing(catalogue.post_id))
-            self._loaded.bound = await anyio.to_thread.run_sync(scorer.bind, catalogue, self._vectors)
+            self._served.bound = await anyio.to_thread.run_sync(scorer.bind, catalogue, self._vectors)
         CATALOGUE.set(catalogue.version)
         if before is None or before.scorer is not scorer:
-            self._say_swapped(scorer)
+            self._log_swap(scorer)
 
-    def _say_swapped(self, scorer: Scorer) -> None:
-        name, version = self._loaded.name, scorer.manifest.version
+    def _log_swap(self, scorer: Scorer) -> None:
+        name, version = self._served.name, scorer.manifest.version
         SWAPS.inc()
         MODEL_INFO.clear()
         MODEL_INFO.labels(name, version).set(1)

@@ -1,4 +1,4 @@
-"""What a user leans to: the posterior by hand, what is recovered from users drawn by the model, and odd profiles."""
+"""A user's preference: the posterior by hand, what is recovered from users drawn by the model, and odd profiles."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ranking.encoder import UserState
 from ranking.examples import Examples, Liked, Posts
-from ranking.leaning import Leaning, fit_leaning
+from ranking.preference import PreferencePosterior, fit_preference
 from ranking.profiles import profile_inputs
 from ranking.taste import standard_space, taste_space, taste_variances
 
@@ -65,22 +65,22 @@ def test_a_users_taste_is_recovered_from_likes_and_shrunk_by_how_few_they_are() 
     examples, vectors, taste = _drawn(np.random.default_rng(3), 0.6)
     space = taste_space(vectors, examples, 1)
     z = space.coordinates(vectors, examples.posts.topic)
-    leaning = fit_leaning(z, examples)
+    preference = fit_preference(z, examples)
     last = examples.where(examples.last_rows()).state(z)
-    theta = leaning.of(last, last.liked_sum, profile_inputs(last.profile))
+    theta = preference.posterior(last, last.liked_sum, profile_inputs(last.profile))
     sign = np.sign(space.turn[0, 0])
-    assert np.corrcoef(sign * leaning.tastes(theta)[:, 0], taste)[0, 1] > 0.75
+    assert np.corrcoef(sign * preference.tastes(theta)[:, 0], taste)[0, 1] > 0.75
     nobody = UserState(
         np.full((1, 7), np.nan), np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 1), np.float32), np.zeros(1)
     )
-    assert np.abs(leaning.of(nobody, nobody.liked_sum, profile_inputs(nobody.profile))).max() < 0.2
+    assert np.abs(preference.posterior(nobody, nobody.liked_sum, profile_inputs(nobody.profile))).max() < 0.2
 
 
 def test_the_posterior_is_that_of_the_formula_for_one_and_for_many_users() -> None:
     rng = np.random.default_rng(4)
     size = 2 + 1
     root = rng.normal(size=(size, size))
-    leaning = Leaning(
+    preference = PreferencePosterior(
         np.array([0.1, 0.2, 0.15]),
         root @ root.T + np.eye(size),
         np.zeros((profile_inputs(np.full((1, 7), np.nan)).shape[1], size)),
@@ -88,31 +88,35 @@ def test_the_posterior_is_that_of_the_formula_for_one_and_for_many_users() -> No
     views, likes = rng.integers(10, 60, (5, 2)).astype(float), rng.integers(0, 9, (5, 2)).astype(float)
     sums, liked = rng.normal(size=(5, 1)).astype(np.float32), rng.integers(0, 9, 5).astype(float)
     user = UserState(np.full((5, 7), np.nan), views, likes, sums, liked)
-    found = leaning.of(user, sums, profile_inputs(user.profile))
+    theta = preference.posterior(user, sums, profile_inputs(user.profile))
     for row in range(5):
         h = np.diag([views[row, 0] * 0.09, views[row, 1] * 0.16, liked[row] * 0.85**2])
         s = np.array([likes[row, 0] - 0.1 * views[row, 0], likes[row, 1] - 0.2 * views[row, 1], 0.85 * sums[row, 0]])
-        np.testing.assert_allclose(found[row], np.linalg.solve(h + leaning.precision, s), rtol=1e-6)
+        np.testing.assert_allclose(theta[row], np.linalg.solve(h + preference.precision, s), rtol=1e-6)
 
 
 def test_rows_that_share_what_is_known_share_the_posterior() -> None:
     examples, vectors, _ = _drawn(np.random.default_rng(5), 0.6)
     space = taste_space(vectors, examples, 1)
     z = space.coordinates(vectors, examples.posts.topic)
-    leaning = fit_leaning(z, examples)
+    preference = fit_preference(z, examples)
     rows = np.array([7, 7, 7, 300, 300, 8])
     state = examples.where(rows).state(z)
     one_by_one = [
-        leaning.of(examples.where(rows[[at]]).state(z), state.liked_sum[[at]], profile_inputs(state.profile[[at]]))[0]
+        preference.posterior(
+            examples.where(rows[[at]]).state(z), state.liked_sum[[at]], profile_inputs(state.profile[[at]])
+        )[0]
         for at in range(len(rows))
     ]
-    np.testing.assert_allclose(leaning.of(state, state.liked_sum, profile_inputs(state.profile)), one_by_one, rtol=1e-9)
+    np.testing.assert_allclose(
+        preference.posterior(state, state.liked_sum, profile_inputs(state.profile)), one_by_one, rtol=1e-9
+    )
 
 
 def test_an_unknown_topic_takes_the_mean_of_the_known_ones() -> None:
-    leaning = Leaning(np.array([0.1, 0.2, 0.15]), np.eye(3), np.zeros((1, 3)))
+    preference = PreferencePosterior(np.array([0.1, 0.2, 0.15]), np.eye(3), np.zeros((1, 3)))
     theta = np.array([[1.0, 3.0, 9.0]])
-    np.testing.assert_allclose(leaning.to_topics(theta, np.array([0, 1, -1])), [1.0, 3.0, 2.0])
+    np.testing.assert_allclose(preference.topic_log_odds(theta, np.array([0, 1, -1])), [1.0, 3.0, 2.0])
 
 
 def test_a_profile_with_holes_has_no_inputs_for_them() -> None:

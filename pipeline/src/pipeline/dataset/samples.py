@@ -1,4 +1,4 @@
-"""Which rows a model learns from, and which it is judged by."""
+"""Samples of the feed: the views that a model learns from, and those that it is evaluated on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.errors import LentaError
 
 MILLION = 1_000_000
 LEAST_VIEWS = 6
-"""A user with fewer views in the test window is not judged."""
+"""A user with fewer views in the test window is left out."""
 
 
 class NothingToLearnError(LentaError):
@@ -26,22 +26,22 @@ def training_requests(feed: Feed, seed: int, rows: int) -> tuple[Requests, npt.N
     """About `rows` views, drawn by a hash of (user, post, time), in order of time, and whether a like followed each.
 
     Like rows are no examples: they are counted as likes, never as views that nobody liked.
-    Raises NothingToLearnError for a feed without views, LentaError where so few rows were asked for that none was drawn.
+    Raises NothingToLearnError for a feed without views, LentaError where `rows` is so small that none was drawn.
     """
     if feed.rows == 0:
         raise NothingToLearnError(f"{feed.why_empty}: nothing to learn from")
     if feed.views == 0:
         raise NothingToLearnError("feed_data has likes but no views: a model learns from views that were liked or not")
     share = max(1, int(MILLION * min(1.0, rows / feed.views)))
-    found = fetch(
+    drawn = fetch(
         feed.database,
         f"SELECT instant, user_id, post_id, clicked FROM feed WHERE NOT is_like "
         f"AND hash(user_id, post_id, instant, {seed}) % {MILLION} < {share} ORDER BY instant, user_id, post_id",
     )
-    clicked = found["clicked"].astype(np.float64)
+    clicked = drawn["clicked"].astype(np.float64)
     if not len(clicked):
         raise LentaError(f"{rows} of {feed.views:,} views are so few that none was drawn; ask for more rows")
-    users, posts, times = (found[name].astype(np.int64) for name in ("user_id", "post_id", "instant"))
+    users, posts, times = (drawn[name].astype(np.int64) for name in ("user_id", "post_id", "instant"))
     return Requests(users, posts, times), clicked
 
 
@@ -101,7 +101,7 @@ def _examples(
 
 @dataclass(frozen=True)
 class Viewed:
-    """The distinct posts that each judged user viewed in a test window; shape (n,), by user, then post."""
+    """The distinct posts that each evaluated user viewed in a test window; shape (n,), by user, then post."""
 
     user_id: Index
     post_id: Index
@@ -111,13 +111,15 @@ class Viewed:
 def viewed_in(feed: Feed, start: datetime, end: datetime) -> Viewed:
     """Of users with at least LEAST_VIEWS views in [start, end). liked: by a like row there, or a view with target 1."""
     low, high = microseconds(start), microseconds(end)
-    found = fetch(
+    viewed = fetch(
         feed.database,
         f"""
         WITH shown AS (SELECT * FROM feed WHERE instant >= {low} AND instant < {high}),
-        judged AS (SELECT user_id FROM shown WHERE NOT is_like GROUP BY 1 HAVING count(*) >= {LEAST_VIEWS})
-        SELECT user_id, post_id, bool_or(is_like OR clicked) AS liked FROM shown JOIN judged USING (user_id)
+        evaluated AS (SELECT user_id FROM shown WHERE NOT is_like GROUP BY 1 HAVING count(*) >= {LEAST_VIEWS})
+        SELECT user_id, post_id, bool_or(is_like OR clicked) AS liked FROM shown JOIN evaluated USING (user_id)
         GROUP BY 1, 2 HAVING bool_or(NOT is_like) ORDER BY 1, 2
         """,
     )
-    return Viewed(found["user_id"].astype(np.int64), found["post_id"].astype(np.int64), found["liked"].astype(np.bool_))
+    return Viewed(
+        viewed["user_id"].astype(np.int64), viewed["post_id"].astype(np.int64), viewed["liked"].astype(np.bool_)
+    )

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from pipeline.dataset import History, Tables, opened
 from pipeline.dataset.feed import microseconds, moment_of
-from pipeline.dataset.sampling import learn_from, training_requests, viewed_in
+from pipeline.dataset.samples import learn_from, training_requests, viewed_in
 from pipeline.errors import LentaError
 
 from tests.support.data.small_feed import START, Row, lively, write_tables

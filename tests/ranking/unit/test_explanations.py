@@ -9,7 +9,7 @@ import pytest
 from catboost import CatBoost
 from contracts.features import SCHEMA
 from contracts.records import UserRow, pack_row
-from ranking.explaining import explain
+from ranking.explanations import explain
 from ranking.scorer import MODEL, BoundScorer, Scorer
 
 from tests.support.data.toy_model import NOW, LengthEncoder, toy_artefact, toy_catalogue, toy_row

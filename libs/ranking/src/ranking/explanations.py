@@ -1,8 +1,8 @@
 """Why a model put a post where it stands: what each of its columns moves the post's score by.
 
 The score is the base (a sum of columns, log-odds already) and what the trees add to it. The trees' part comes from
-CatBoost's SHAP values (Lundberg et al., "From local explanations to global understanding with explainable AI for trees",
-2020), the base's from those of a sum: a column's value less its mean over the catalogue (Lundberg and Lee 2017,
+CatBoost's SHAP values (Lundberg et al., "From local explanations to global understanding with explainable AI for
+trees", 2020), the base's from those of a sum: a column's value less its mean over the catalogue (Lundberg and Lee 2017,
 corollary 1). So a reason tells this post from the user's other candidates, and all of them and the bias make the score.
 """
 
@@ -73,27 +73,27 @@ def _finite(value: np.float32) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-class Explaining:
+class Explainer:
     """One explanation at a time, on a thread that gives way to ranking."""
 
     def __init__(self) -> None:
         self._waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="explain", initializer=_give_way)
 
-    async def best(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
+    async def explain(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
         """Of the posts that `rank` would answer. Raises Unavailable when others wait, or the caller's time is up."""
         if self._waiting >= WAITING:
             raise Unavailable("too many explanations are asked for")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._best, bound, row, now, limit, deadline
+                self._thread, self._explain, bound, row, now, limit, deadline
             )
         finally:
             self._waiting -= 1
 
     @staticmethod
-    def _best(bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
+    def _explain(bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
         if deadline.remaining() <= 0:
             raise Unavailable("the deadline passed before explaining began")
         ids, _ = bound.rank(row, now, limit)
