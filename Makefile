@@ -61,11 +61,13 @@ full: ## the offline side at full size: 76 million rows, 10 GB of disk; prints a
 	@$(setup) development
 	@.venv/bin/python -m tests.benchmarks.full
 
-lint: ## style, formatting, the arrows between packages and rooms, the locks' freshness
+lint: ## style, formatting, arrows between packages and rooms, declared dependencies, the locks' freshness
 	@$(setup) development
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check
 	.venv/bin/lint-imports
+	.venv/bin/python infra/architecture/rooms.py --check
+	requirements/declared
 	requirements/fresh
 
 types: ## mypy, strict

@@ -1,11 +1,11 @@
 """Counts and draws the rooms of every package: the folders and modules right below it, and who imports whom.
 
     .venv/bin/python infra/architecture/rooms.py           draws docs/images/rooms-<package>.svg anew, prints the counts
-    .venv/bin/python infra/architecture/rooms.py --check   for CI: fails on a circle and on a drawing that is no longer true
+    .venv/bin/python infra/architecture/rooms.py --check   for CI: fails on a circle and on an outdated drawing
 
 An arrow goes from one room to another when any file of the one imports any file of the other. Rooms in a circle of
-arrows are red. A floor is one above the highest room that it stands on. Arrows that follow from others (there is a longer
-way) are faint.
+arrows are red. A floor is one above the highest room that it stands on. Arrows that follow from others (there is a
+longer way) are faint.
 """
 
 from __future__ import annotations

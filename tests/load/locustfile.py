@@ -1,5 +1,6 @@
-"""Users of the feed: they ask for five posts, view them, like some, and must never see a liked post again. Fewer than five
-are right only where the answer says so.
+"""Users of the feed: they ask for five posts, view them, like some, and must never see a liked post again.
+
+Fewer than five posts are right only where the answer says so.
 
 Every answer is checked; a wrong one counts as a failure. Run it by `make load`, or by hand:
 
@@ -26,7 +27,7 @@ if not os.environ.get("LENTA_API_KEY"):
 
 
 class FeedUser(FastHttpUser):
-    """One place in front of a screen: somebody asks, views, likes some, asks again; after a while the next one comes."""
+    """One place in front of a screen: a user asks, views, likes some, asks again; after a while the next one comes."""
 
     wait_time = between(0.1, 0.5)
 

@@ -149,7 +149,7 @@ def test_what_was_known_of_experiments_stays_when_feature_service_fails(stage: S
 
 
 def test_a_gateway_that_does_not_know_the_experiments_is_not_ready_and_exposes_nobody() -> None:
-    """A guessed split would show a user a ranker that is not his."""
+    """A guessed split would show a user a ranker that is not theirs."""
     features = Features(running_status=503)
     with gateway_stage(features, wait=False) as stage:
         until(lambda: "experiments" in stage.http.get("/readyz").json()["reasons"])

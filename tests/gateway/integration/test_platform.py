@@ -1,4 +1,4 @@
-"""Gateways over the real feature-service: an edit is live within two seconds everywhere, and what happened is in Postgres."""
+"""Gateways over the real feature-service: an edit is live within two seconds, and what happened is in Postgres."""
 
 from __future__ import annotations
 

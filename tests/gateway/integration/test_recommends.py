@@ -1,4 +1,4 @@
-"""The gateway before upstreams that answer, dawdle, fail and die: five posts come all the same, and the answer says why."""
+"""The gateway over upstreams that answer, dawdle, fail and die: five posts come regardless, and the answer says why."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from tests.support.data.small_feed import START, Row, lively, write_tables
 
 USERS, POSTS, STEPS = 6, 8, 60
 
-# pyspark starts its JVM by a fork, which JAX warns of where another test has imported it; the child becomes Java at once.
+# pyspark starts its JVM by a fork, which JAX, once imported by another test, warns of; the child becomes Java at once.
 pytestmark = pytest.mark.filterwarnings(r"ignore:os\.fork\(\) was called:RuntimeWarning")
 
 

@@ -1,4 +1,4 @@
-"""`lenta experiment` through a real gateway and a real feature-service: from the plan to the archive, and what is refused."""
+"""`lenta experiment` through a real gateway and a real feature-service: from plan to archive, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Both models, trained on a small platform: right in what they see, the same after loading, finite for whatever comes."""
+"""Both models, trained on a small platform: right in what they see, the same once loaded, finite for any input."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Odd platforms, from files through Postgres and Redis to the five posts that a model answers: served, or refused with the cause."""
+"""Odd platforms, from files through Postgres and Redis to a model's five posts: served, or refused with the cause."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Platform:
         train(name, self.postgres_url, str(self.root / "models"), now=NOW)
 
     def answers(self, users: list[int]) -> dict[str, dict[int, list[int]]]:
-        """Both models' five posts for each user and for somebody whom nobody knows, from rows and a catalogue as the service gives them.
+        """Both models' five posts for each user and an unknown one, from rows and catalogue as the service gives them.
 
         Checks of each answer: finite scores, posts that exist, none twice, none that the user has liked.
         """
@@ -113,7 +113,7 @@ def test_a_user_with_50_000_events_is_served_beside_those_with_few(platform: Pla
 def test_posts_without_text_or_in_any_script_are_served_to_users_who_lack_any_column_of_their_profile(
     platform: Platform,
 ) -> None:
-    """User 200 + n lacks column n, the last one all. User 200 has liked all other posts: nothing but odd ones is left to answer."""
+    """User 200 + n lacks column n, the last one all. User 200 has liked all other posts: only odd ones are left."""
     fan, odd = 200, len(TEXTS)
 
     def blank(users: pa.Table) -> pa.Table:

@@ -1,4 +1,4 @@
-"""A report on the terminal: the verdict first and in words, every number in its place, nothing where nothing is known."""
+"""A report on the terminal: the verdict first, in words; every number in its place; nothing where nothing is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Experiments with states and periods; exposures as a report reads them; assignments, likes by exposure, analysis runs."""
+"""Experiments with states and periods; exposures as reports read them; assignments, likes by exposure, reports."""
 
 from __future__ import annotations
 
