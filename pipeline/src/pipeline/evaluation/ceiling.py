@@ -16,7 +16,8 @@ from ranking.examples import Index
 from pipeline.dataset.feed import MICROSECONDS, Feed, fetch, microseconds
 from pipeline.dataset.sampling import Viewed
 from pipeline.measures.accuracy import Floats
-from pipeline.world.effects import HOUR, PLACE, freshness
+from pipeline.world.appeal import freshness
+from pipeline.world.effects import HOUR, PLACE
 from pipeline.world.feed import GAP_SECONDS
 from pipeline.world.people import BIG_CITIES
 from pipeline.world.spec import FIRST_POST, FIRST_USER
@@ -43,18 +44,20 @@ class Views:
 def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Floats:
     """Log-odds at `at` by each user's posterior mean of (level, taste for each topic, sub-theme tastes). Shape (n,).
 
-    Given are the true vectors, qualities, freshness, effects of hour and place in the session, and the priors; unknown is only
-    what is the user's own. Laplace's approximation of the posterior under the logistic likelihood of the user's views before the
-    feed's end (MacKay 1992); the noise of a view is left out.
+    Given are the true vectors, qualities, freshness, effects of hour and place in the session, and the priors. Unknown
+    is only what is the user's own, of what differs between users at all. The world must be still (`WorldSpec.is_still`).
+    Laplace's approximation of the posterior under the logistic likelihood of the user's views before the feed's end
+    (MacKay 1992); the noise of a view is left out.
     """
     truth = Truth.load(folder)
-    own = np.concatenate([truth.level[:, None], truth.topic_taste, truth.theme_taste], axis=1)
+    own = np.concatenate([truth.tastes.level[:, None], truth.tastes.topic, truth.tastes.theme], axis=1)
     spec = truth.spec
     sd = np.repeat([spec.level_sd, spec.topic_own_sd, spec.theme_own_sd], [1, *_widths(truth)])
+    varies = sd > 0
+    own, sd, inputs = own[:, varies], sd[varies], _inputs(truth)[:, varies]
     mean = profile_means(profile_cells(feed), own[feed.people.ids - FIRST_USER], sd)
     judged = np.unique(viewed.user_id)
     prior = mean[feed.people.places(judged)]
-    inputs = _inputs(truth)
     tastes = np.vstack(
         [
             _tastes(judged[block], _views(feed, truth, judged[block]), inputs, prior[block], sd)
@@ -63,7 +66,7 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
     )
     post = viewed.post_id - FIRST_POST
     day = (at - truth.start).total_seconds() / 86_400
-    known = truth.quality[post] + freshness(day - truth.birth[post], spec)
+    known = truth.posts.quality[post] + freshness(day - truth.posts.birth[post], spec)
     return np.asarray(known + np.einsum("nd,nd->n", tastes[np.searchsorted(judged, viewed.user_id)], inputs[post]))
 
 
@@ -125,11 +128,11 @@ def profile_means(cells: Floats, tastes: Floats, sd: Floats) -> Floats:
 def _inputs(truth: Truth) -> Floats:
     """What meets (level, topic tastes, sub-theme tastes) of a user in each post. Shape (posts, 1 + topics + dimensions)."""
     topics, _ = _widths(truth)
-    return np.hstack([np.ones((len(truth.topic), 1)), np.eye(topics)[truth.topic], truth.vector])
+    return np.hstack([np.ones((len(truth.posts.topic), 1)), np.eye(topics)[truth.posts.topic], truth.posts.vector])
 
 
 def _widths(truth: Truth) -> tuple[int, int]:
-    return truth.topic_taste.shape[1], truth.theme_taste.shape[1]
+    return truth.tastes.topic.shape[1], truth.tastes.theme.shape[1]
 
 
 def _views(feed: Feed, truth: Truth, users: Index) -> Views:
@@ -156,8 +159,8 @@ def _views(feed: Feed, truth: Truth, users: Index) -> Views:
     hour = since % DAY // (DAY // 24)
     offset = (
         truth.bias
-        + truth.quality[post]
-        + freshness(since / DAY - truth.birth[post], truth.spec)
+        + truth.posts.quality[post]
+        + freshness(since / DAY - truth.posts.birth[post], truth.spec)
         + HOUR[hour]
         + PLACE[np.minimum(place, len(PLACE) - 1)]
     )
