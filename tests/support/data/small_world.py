@@ -68,7 +68,9 @@ class SmallWorld:
         people, self.posts = make_people(users, rng), make_posts(self.spec, rng)
         self.tastes = make_tastes(people, self.spec, rng)
         self.user_ids: list[int] = [int(user) for user in people.user_id]
-        pilot = draw_views(np.arange(users), Shown(self.posts), self.spec, np.random.default_rng([seed, 1]))
+        pilot = draw_views(
+            np.arange(users), Shown(self.posts, self.spec), self.posts, self.spec, np.random.default_rng([seed, 1])
+        )
         self._bias = fit_bias(log_odds(pilot, self.posts, self.tastes, self.spec), self.spec)
         assert self.user_ids[0] == FIRST_USER
 

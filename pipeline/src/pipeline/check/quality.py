@@ -58,7 +58,7 @@ def offline_viewed(feed: Feed, loaded: Loaded, store: ModelStore, rng: np.random
         with scorer_of(store, name) as scorer:
             scores[name] = model_scores(feed, viewed, loaded.until, scorer)
     if loaded.is_simulated:
-        scores["oracle"] = true_scores(loaded.folder, viewed, loaded.until)
+        scores["oracle"] = true_scores(loaded.folder, feed, viewed, loaded.until)
     return ladder(viewed, scores)
 
 

@@ -13,7 +13,13 @@ from pipeline.errors import LentaError
 from pipeline.terminal import Steps
 
 EARLIEST = 1971
-World = Annotated[str, typer.Option(help="tiny, demo, reference, hard or full.")]
+World = Annotated[
+    str,
+    typer.Option(
+        help="A size: tiny, demo, reference, full. Or a kind of feed: hard, communities, momentum, trends, cohorts, "
+        "drift, news, creators, positions, reposts."
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Seeds up to 7 are for tuning, 8 and up for reporting.")]
 Out = Annotated[Path, typer.Option(help="The folder to write.")]
 End = Annotated[str | None, typer.Option(help="The day on which the world ends, at 00:00 UTC; today if not given.")]

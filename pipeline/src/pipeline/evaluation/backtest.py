@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 from chassis.progress import OnProgress, silent
 from contracts.assignment import GROUPS
 
-from pipeline.dataset.feed import Feed, opened
+from pipeline.dataset.feed import Feed, fetch, opened
 from pipeline.dataset.samples import Viewed, viewed_in
 from pipeline.evaluation.alarm import Alarm, Auc, training_auc
 from pipeline.evaluation.baselines import ALS, SEGMENT_POPULAR, als_scores, segment_popular_scores
@@ -34,6 +35,8 @@ from pipeline.tables.folder import Tables
 if TYPE_CHECKING:
     from ranking.artefact import ModelStore
     from ranking.scorer import Scorer
+
+    from pipeline.world.truth import Truth
 
 TRUTH = "truth"
 """The part of a simulated world's folder that only the oracle reads."""
@@ -89,9 +92,11 @@ def all_scores(
         scores |= network_and_model_scores(feed, viewed, cut, name, scorer)
     if (folder / TRUTH).exists():
         from pipeline.evaluation.ceiling import ceiling_scores
+        from pipeline.world.truth import Truth
 
-        scores[CEILING] = ceiling_scores(folder, feed, viewed, cut + WINDOW / 2)
-        scores[ORACLE] = true_scores(folder, viewed, cut)
+        if Truth.load(folder).spec.is_still:
+            scores[CEILING] = ceiling_scores(folder, feed, viewed, cut + WINDOW / 2)
+        scores[ORACLE] = true_scores(folder, feed, viewed, cut)
     return scores
 
 
@@ -117,9 +122,21 @@ def judge_fresh(
         return judge(folder, cut, {model: model_fit.scorer for model, model_fit in fitted.items()}, seed)
 
 
-def true_scores(folder: Path, viewed: Viewed, cut: datetime) -> Floats:
-    """Like probabilities by the world's truth in the middle of the window, user by user."""
+def true_scores(folder: Path, feed: Feed, viewed: Viewed, cut: datetime) -> Floats:
+    """Like probabilities by the world's truth in the middle of the window, user by user. feed: until the cut."""
     from pipeline.world.truth import Truth
 
     truth = Truth.load(folder)
-    return np.asarray(truth.like_probability(viewed.user_id, viewed.post_id, cut + WINDOW / 2), np.float64)
+    scores = np.asarray(truth.like_probability(viewed.user_id, viewed.post_id, cut + WINDOW / 2), np.float64)
+    if truth.spec.repost_share:
+        scores[_shows_what_was_liked(truth, feed, viewed)] = 0.0
+    return scores
+
+
+def _shows_what_was_liked(truth: Truth, feed: Feed, viewed: Viewed) -> npt.NDArray[np.bool_]:
+    """Whether the user liked before the feed's end what the post shows. Shape (n,)."""
+    likes = fetch(feed.database, "SELECT user_id, post_id FROM likes")
+    contents = np.stack([likes["user_id"].astype(np.int64), truth.contents(likes["post_id"].astype(np.int64))])
+    shown = np.stack([viewed.user_id, truth.contents(viewed.post_id)])
+    base = 1 + max(int(contents[1].max(initial=0)), int(shown[1].max(initial=0)))
+    return np.isin(shown[0] * base + shown[1], contents[0] * base + contents[1])

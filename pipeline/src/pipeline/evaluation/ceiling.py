@@ -17,7 +17,8 @@ from scipy.special import expit
 from pipeline.dataset.feed import MICROSECONDS, Feed, fetch, microseconds
 from pipeline.dataset.samples import Viewed
 from pipeline.measures.accuracy import Floats
-from pipeline.world.effects import HOUR, PLACE, freshness
+from pipeline.world.appeal import freshness
+from pipeline.world.effects import HOUR, PLACE
 from pipeline.world.feed import GAP_SECONDS
 from pipeline.world.people import BIG_CITIES
 from pipeline.world.spec import FIRST_POST, FIRST_USER
@@ -45,17 +46,19 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
     """Log-odds at `at` by each user's posterior mean of (level, taste for each topic, sub-theme tastes). Shape (n,).
 
     The true vectors, qualities, freshness, effects of hour and place in the session, and the priors are given; only
-    what is the user's own is unknown. Laplace's approximation of the posterior under the logistic likelihood of the
-    user's views before the feed's end (MacKay 1992); the noise of a view is left out.
+    what is the user's own is unknown, of what differs between users at all. The world must be still
+    (`WorldSpec.is_still`). Laplace's approximation of the posterior under the logistic likelihood of the user's views
+    before the feed's end (MacKay 1992); the noise of a view is left out.
     """
     truth = Truth.load(folder)
-    own = np.concatenate([truth.level[:, None], truth.topic_taste, truth.theme_taste], axis=1)
+    own = np.concatenate([truth.tastes.level[:, None], truth.tastes.topic, truth.tastes.theme], axis=1)
     spec = truth.spec
     sd = np.repeat([spec.level_sd, spec.topic_own_sd, spec.theme_own_sd], [1, *_widths(truth)])
+    varies = sd > 0
+    own, sd, inputs = own[:, varies], sd[varies], _inputs(truth)[:, varies]
     mean = profile_means(profile_cells(feed), own[feed.people.ids - FIRST_USER], sd)
     judged = np.unique(viewed.user_id)
     prior = mean[feed.people.places(judged)]
-    inputs = _inputs(truth)
     tastes = np.vstack(
         [
             _tastes(judged[block], _views(feed, truth, judged[block]), inputs, prior[block], sd)
@@ -64,7 +67,7 @@ def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Fl
     )
     post = viewed.post_id - FIRST_POST
     day = (at - truth.start).total_seconds() / 86_400
-    known = truth.quality[post] + freshness(day - truth.birth[post], spec)
+    known = truth.posts.quality[post] + freshness(day - truth.posts.birth[post], spec)
     return np.asarray(known + np.einsum("nd,nd->n", tastes[np.searchsorted(judged, viewed.user_id)], inputs[post]))
 
 
@@ -133,11 +136,11 @@ def _inputs(truth: Truth) -> Floats:
     Shape (posts, 1 + topics + dimensions).
     """
     topics, _ = _widths(truth)
-    return np.hstack([np.ones((len(truth.topic), 1)), np.eye(topics)[truth.topic], truth.vector])
+    return np.hstack([np.ones((len(truth.posts.topic), 1)), np.eye(topics)[truth.posts.topic], truth.posts.vector])
 
 
 def _widths(truth: Truth) -> tuple[int, int]:
-    return truth.topic_taste.shape[1], truth.theme_taste.shape[1]
+    return truth.tastes.topic.shape[1], truth.tastes.theme.shape[1]
 
 
 def _views(feed: Feed, truth: Truth, users: Index) -> ObservedViews:
@@ -167,8 +170,8 @@ def _views(feed: Feed, truth: Truth, users: Index) -> ObservedViews:
     hour = since % DAY // (DAY // 24)
     offset = (
         truth.bias
-        + truth.quality[post]
-        + freshness(since / DAY - truth.birth[post], truth.spec)
+        + truth.posts.quality[post]
+        + freshness(since / DAY - truth.posts.birth[post], truth.spec)
         + HOUR[hour]
         + PLACE[np.minimum(place, len(PLACE) - 1)]
     )

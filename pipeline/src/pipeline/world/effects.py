@@ -1,11 +1,9 @@
-"""What moves a like besides taste: place in the session, hour of the day, and how fresh the post is."""
+"""What moves a like besides taste: place in the session and hour of the day."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-
-from pipeline.world.spec import WorldSpec
 
 Floats = npt.NDArray[np.float64]
 MEAN_RATE = 0.114
@@ -26,8 +24,3 @@ def _log_odds(rates: npt.ArrayLike) -> Floats:
 
 PLACE = _log_odds(_PLACE_RATES)
 HOUR = _log_odds(_HOUR_RATES)
-
-
-def freshness(age_days: Floats, spec: WorldSpec) -> Floats:
-    """Of a post; 0 before its birth cannot occur."""
-    return np.asarray(spec.freshness * np.exp(-np.maximum(age_days, 0.0) / spec.freshness_days))

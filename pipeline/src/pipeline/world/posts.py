@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.world.appeal import Traits
 from pipeline.world.spec import DAYS, FIRST_POST, WorldSpec
+from pipeline.world.tastes import COHORTS
 from pipeline.world.vocabulary import COMMON, OPENINGS, SENTENCES, TOPICS
 
 Floats = npt.NDArray[np.float64]
@@ -18,19 +20,17 @@ MIXING = 0.35
 OLD_DAYS = 60.0
 TOPIC_SHARE = 0.20
 WORDS = (30, 110)
+COMMUNITY_SPREAD = 0.4
+"""Of a post's vector about its community's, in those of the communities about each other."""
 _SLOT = re.compile(r"\{(\w)\}")
 
 
 @dataclass(frozen=True)
-class Posts:
-    """Shape (posts,) each, but vector (posts, dimensions). birth: days from the world's start, negative for earlier."""
+class Posts(Traits):
+    """Shape (posts,) each."""
 
     post_id: npt.NDArray[np.int64]
-    topic: npt.NDArray[np.int64]
     text: list[str]
-    vector: Floats
-    quality: Floats
-    birth: Floats
     weight: Floats
     """How often it is shown, among the posts that exist."""
 
@@ -51,18 +51,67 @@ def make_posts(spec: WorldSpec, rng: np.random.Generator) -> Posts:
     exposure = np.array([kind.exposure for kind in TOPICS.values()])[topic]
     quality = rng.normal(0, spec.quality_sd, spec.posts)
     shown = rng.random(spec.posts) >= spec.never_shown_share
-    return Posts(
+    grouping, trending, cohorts, creating, copying = rng.spawn(5)
+    text = [_text(int(kind), weights, spec, rng) for kind, weights in zip(topic, mixture, strict=True)]
+    vector = _vectors(topic, mixture, spec, rng)
+    born = rng.random(spec.posts) < spec.born_share
+    birth = np.where(born, rng.uniform(0, DAYS, spec.posts), -rng.uniform(0, OLD_DAYS, spec.posts))
+    trends = trending.random(spec.posts) < spec.trend_share
+    trend = np.where(trends, np.abs(trending.normal(0, spec.trend_sd, spec.posts)), 0.0)
+    creator = _creators(spec, creating)
+    posts = Posts(
         post_id=np.arange(FIRST_POST, FIRST_POST + spec.posts),
         topic=topic,
-        text=[_text(int(kind), weights, spec, rng) for kind, weights in zip(topic, mixture, strict=True)],
-        vector=_vectors(topic, mixture, spec, rng),
+        text=[_signed(line, place) for line, place in zip(text, creator, strict=True)] if spec.creators else text,
+        vector=_communities(spec, grouping) if spec.communities else vector,
         quality=quality,
-        birth=np.where(
-            rng.random(spec.posts) < spec.born_share,
-            rng.uniform(0, DAYS, spec.posts),
-            -rng.uniform(0, OLD_DAYS, spec.posts),
-        ),
+        birth=birth,
         weight=exposure * shown * np.exp(spec.exposure_by_quality * quality / spec.quality_sd),
+        trend=trend,
+        trend_day=trending.uniform(np.maximum(birth, 0), DAYS),
+        creator=creator,
+        original=np.arange(spec.posts),
+        by_cohort=cohorts.normal(0, spec.cohort_quality_sd, (COHORTS if spec.cohort_quality_sd else 0, spec.posts)),
+    )
+    return _with_reposts(posts, spec, copying) if spec.repost_share else posts
+
+
+def _communities(spec: WorldSpec, rng: np.random.Generator) -> Floats:
+    """Vectors as `_vectors` scales them, close to those of the post's community."""
+    centres = rng.normal(size=(spec.communities, spec.dimensions))
+    size = rng.dirichlet(np.full(spec.communities, 2.0))
+    vector = centres[rng.choice(spec.communities, spec.posts, p=size)]
+    vector = vector + COMMUNITY_SPREAD * rng.normal(size=vector.shape)
+    vector = vector - vector.mean(axis=0)
+    return np.asarray(vector / (np.sqrt((vector**2).mean()) * np.sqrt(spec.dimensions)))
+
+
+def _creators(spec: WorldSpec, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """Who made each post, by index; some make many."""
+    if not spec.creators:
+        return np.zeros(spec.posts, np.int64)
+    share = rng.dirichlet(np.full(spec.creators, 1.0))
+    return rng.choice(spec.creators, spec.posts, p=share).astype(np.int64)
+
+
+def _signed(text: str, creator: int) -> str:
+    return f"{text} @{COMMON[creator % len(COMMON)]}_{creator // len(COMMON)}"
+
+
+def _with_reposts(posts: Posts, spec: WorldSpec, rng: np.random.Generator) -> Posts:
+    """Some posts repeat an earlier one: its text, topic, vector and quality."""
+    by_birth = np.argsort(posts.birth, kind="stable")
+    original = posts.original.copy()
+    for place in np.flatnonzero(rng.random(len(posts)) < spec.repost_share):
+        if place:
+            original[by_birth[place]] = original[by_birth[int(rng.integers(place))]]
+    return replace(
+        posts,
+        original=original,
+        text=[posts.text[post] for post in original],
+        topic=posts.topic[original],
+        vector=posts.vector[original],
+        quality=posts.quality[original],
     )
 
 

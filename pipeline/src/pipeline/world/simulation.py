@@ -60,8 +60,8 @@ def simulate(spec: WorldSpec, seed: int, end: date, out: Path, on_progress: OnPr
     rng = np.random.default_rng(seed)
     people, posts = make_people(spec.users, rng), make_posts(spec, rng)
     tastes = make_tastes(people, spec, rng)
-    shown = Shown(posts)
-    pilot = draw_views(np.arange(min(PILOT_USERS, spec.users)), shown, spec, np.random.default_rng([seed, 1]))
+    shown = Shown(posts, spec)
+    pilot = draw_views(np.arange(min(PILOT_USERS, spec.users)), shown, posts, spec, np.random.default_rng([seed, 1]))
     bias = fit_bias(log_odds(pilot, posts, tastes, spec), spec)
     out.mkdir(parents=True, exist_ok=True)
     _write_users(people, out)
@@ -72,8 +72,8 @@ def simulate(spec: WorldSpec, seed: int, end: date, out: Path, on_progress: OnPr
     with pq.ParquetWriter(out / FEED_FILE, FEED, compression="zstd") as writer:
         for low in range(0, spec.users, CHUNK_USERS):
             users = np.arange(low, min(low + CHUNK_USERS, spec.users))
-            chunk = draw_views(users, shown, spec, rng)
-            liked = draw_likes(log_odds(chunk, posts, tastes, spec) + bias, spec, rng)
+            chunk = draw_views(users, shown, posts, spec, rng)
+            liked = draw_likes(log_odds(chunk, posts, tastes, spec) + bias, chunk, posts, spec, rng)
             writer.write_table(_rows(chunk, liked, posts, start, rng))
             views, likes = views + len(liked), likes + int(liked.sum())
             on_progress(int(users[-1]) + 1, spec.users)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.errors import LentaError
 
 DAYS = 90
+DRIFT_DAYS = 15.0
+"""Between two moments at which drifting tastes are drawn."""
 FIRST_USER, FIRST_POST = 200, 1
 
 
@@ -39,6 +41,32 @@ class WorldSpec:
     topic_word_share: float = 0.25
     exposure_by_quality: float = 0.0
     """How much a standard deviation of quality adds to the logarithm of a post's exposure."""
+    exposure_days: float = 0.0
+    """Mean age of a post that is shown, where a feed shows fresh ones; 0: all that exist are shown alike."""
+    best_first: float = 0.0
+    """Correlation of a post's quality with how early it stands in a session; 0: any order."""
+    communities: int = 0
+    """Of posts with like vectors, of which texts and topics tell nothing; 0: vectors come from the texts' sub-themes."""
+    momentum: float = 0.0
+    """What a like adds to the mood for alike posts during the session."""
+    drift: float = 0.0
+    """Share of a taste's variance that is drawn anew within DRIFT_DAYS."""
+    trend_share: float = 0.0
+    """Of posts that are popular for some days."""
+    trend_sd: float = 1.5
+    trend_days: float = 2.0
+    cohort_quality_sd: float = 0.0
+    """How differently the cohorts (age and gender) find the same post."""
+    creators: int = 0
+    follow_effect: float = 1.5
+    repost_share: float = 0.0
+    """Of posts that repeat an earlier one; nobody likes the same twice."""
+
+    @property
+    def is_still(self) -> bool:
+        """Whether a like depends on the user's fixed tastes and on the post alone, place, hour and freshness aside."""
+        more = self.momentum, self.drift, self.trend_share, self.cohort_quality_sd, self.creators, self.repost_share
+        return not any(more)
 
     @property
     def rows(self) -> int:
@@ -51,25 +79,44 @@ class WorldSpec:
         return self.rows * 180 + self.posts * 8_000 + 300 * 2**20
 
 
-SPECS = {
-    spec.name: spec
-    for spec in (
-        WorldSpec("tiny", 300, 200),
-        WorldSpec("demo", 2_000, 1_000),
-        WorldSpec("reference", 12_000, 7_023),
-        WorldSpec("full", 163_205, 7_023),
-        WorldSpec(
-            "hard",
-            12_000,
-            7_023,
-            dimensions=8,
-            theme_own_sd=0.42,
-            theme_word_share=0.30,
-            quality_sd=0.19,
-            exposure_by_quality=0.5,
-        ),
-    )
-}
+_KIND = WorldSpec("kind", 6_000, 2_000)
+"""Large enough to learn from, small enough to be made, trained on and judged within two minutes."""
+_WORLDS = (
+    WorldSpec("tiny", 300, 200),
+    WorldSpec("demo", 2_000, 1_000),
+    WorldSpec("reference", 12_000, 7_023),
+    WorldSpec("full", 163_205, 7_023),
+    WorldSpec(
+        "hard",
+        12_000,
+        7_023,
+        dimensions=8,
+        theme_own_sd=0.42,
+        theme_word_share=0.30,
+        quality_sd=0.19,
+        exposure_by_quality=0.5,
+    ),
+    replace(
+        _KIND,
+        name="communities",
+        users=9_000,
+        communities=60,
+        dimensions=12,
+        topic_profile_sd=0.0,
+        topic_own_sd=0.0,
+        theme_profile_sd=0.0,
+        theme_own_sd=1.1,
+    ),
+    replace(_KIND, name="momentum", momentum=1.5, theme_own_sd=0.3),
+    replace(_KIND, name="trends", trend_share=0.4),
+    replace(_KIND, name="cohorts", cohort_quality_sd=0.5),
+    replace(_KIND, name="drift", drift=0.6, theme_own_sd=0.7),
+    replace(_KIND, name="news", posts=6_000, born_share=1.0, freshness=1.5, freshness_days=0.4, exposure_days=0.7),
+    replace(_KIND, name="creators", creators=200),
+    replace(_KIND, name="positions", best_first=0.5, quality_sd=0.2, exposure_by_quality=0.5),
+    replace(_KIND, name="reposts", repost_share=0.5),
+)
+SPECS = {spec.name: spec for spec in _WORLDS}
 
 
 def spec_of(name: str) -> WorldSpec:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.world.appeal import Tastes
 from pipeline.world.people import Profiles
-from pipeline.world.spec import WorldSpec
+from pipeline.world.spec import DAYS, DRIFT_DAYS, WorldSpec
 from pipeline.world.vocabulary import TOPICS
 
 Floats = npt.NDArray[np.float64]
@@ -19,13 +18,10 @@ LEAN_SHARE = 0.7
 """The share of the profile's part of topic taste that the platform's known leanings by age make up."""
 
 
-@dataclass(frozen=True)
-class Tastes:
-    """topic: (users, topics); theme: (users, dimensions); level: (users,). In log-odds."""
-
-    topic: Floats
-    theme: Floats
-    level: Floats
+COHORT_AGES = (19, 24, 33)
+COHORTS = 2 * (len(COHORT_AGES) + 1)
+FOLLOWED = 8
+"""Creators whom a user follows, in the mean."""
 
 
 def make_tastes(people: Profiles, spec: WorldSpec, rng: np.random.Generator) -> Tastes:
@@ -33,11 +29,34 @@ def make_tastes(people: Profiles, spec: WorldSpec, rng: np.random.Generator) -> 
     lean = np.outer(_unit(people.age.astype(float)), [topic.age_lean for topic in TOPICS.values()])
     topic = _unit(LEAN_SHARE * _unit(lean) + (1 - LEAN_SHARE) * by_profile[:, : len(TOPICS)]) * spec.topic_profile_sd
     theme = by_profile[:, len(TOPICS) :] * spec.theme_profile_sd
+    drifting, following = rng.spawn(2)
+    topic = topic + rng.normal(0, spec.topic_own_sd, topic.shape)
+    own = rng.normal(0, spec.theme_own_sd, theme.shape)
     return Tastes(
-        topic=topic + rng.normal(0, spec.topic_own_sd, topic.shape),
-        theme=theme + rng.normal(0, spec.theme_own_sd, theme.shape),
+        topic=topic,
+        theme=theme + own,
         level=_level(people, spec, rng),
+        drift=theme[:, None, :] + _drift(own, spec, drifting),
+        cohort=np.searchsorted(COHORT_AGES, people.age, side="right") * 2 + people.gender,
+        follows=_follows(len(people), spec, following),
     )
+
+
+def _drift(own: Floats, spec: WorldSpec, rng: np.random.Generator) -> Floats:
+    """A walk that keeps the spread of tastes, from `own` on; shape (users, times, dimensions)."""
+    if not spec.drift:
+        return np.zeros((len(own), 0, own.shape[1]))
+    walk = [own]
+    for _ in range(int(np.ceil(DAYS / DRIFT_DAYS))):
+        new = rng.normal(0, spec.theme_own_sd, own.shape)
+        walk.append(np.sqrt(1 - spec.drift) * walk[-1] + np.sqrt(spec.drift) * new)
+    return np.stack(walk, axis=1)
+
+
+def _follows(users: int, spec: WorldSpec, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A few creators have many followers, as everywhere."""
+    fame = 1.0 / np.arange(1, spec.creators + 1) ** 0.7
+    return np.asarray(rng.random((users, spec.creators)) < np.minimum(FOLLOWED * fame / max(fame.sum(), 1.0), 0.5))
 
 
 def _profile_part(people: Profiles, columns: int, rng: np.random.Generator) -> Floats:

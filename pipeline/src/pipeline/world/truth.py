@@ -5,20 +5,21 @@ For oracles and simulated users, never for what trains or serves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LentaError
-from pipeline.world.effects import HOUR, PLACE, freshness
+from pipeline.world.appeal import Tastes, Traits, appeal
+from pipeline.world.effects import HOUR, PLACE
 from pipeline.world.feed import DAY_SECONDS, sigmoid
-from pipeline.world.posts import Posts
 from pipeline.world.spec import DAYS, FIRST_POST, FIRST_USER, WorldSpec, spec_of
-from pipeline.world.tastes import Tastes
 
+Kind = TypeVar("Kind", Traits, Tastes)
 Floats = npt.NDArray[np.float64]
 FOLDER, FILE = "truth", "truth.npz"
 PLACES = 29
@@ -31,13 +32,8 @@ class Truth:
     spec: WorldSpec
     start: datetime
     bias: float
-    topic: npt.NDArray[np.int64]
-    vector: Floats
-    quality: Floats
-    birth: Floats
-    topic_taste: Floats
-    theme_taste: Floats
-    level: Floats
+    posts: Traits
+    tastes: Tastes
 
     @classmethod
     def load(cls, folder: Path) -> Truth:
@@ -49,22 +45,19 @@ class Truth:
             raise LentaError(f"{folder} is no simulated world: it has no {FOLDER}/{FILE}") from error
         start = datetime.fromtimestamp(int(held.pop("start")), UTC)
         spec, bias = spec_of(str(held.pop("world"))), float(held.pop("bias"))
-        return cls(spec, start, bias, **held)
+        return cls(spec, start, bias, _held(Traits, "post", held), _held(Tastes, "user", held))
 
     def log_odds(self, user_ids: npt.NDArray[np.integer], post_ids: npt.NDArray[np.integer], time: datetime) -> Floats:
-        """Of a like at `time`, without place in the session and noise; shapes (1,) and (n,), or (n,) both."""
-        user, post = user_ids - FIRST_USER, post_ids - FIRST_POST
+        """Of a like at `time`, without place in the session, mood and noise; shapes (1,) and (n,), or (n,) both."""
+        user, post = np.broadcast_arrays(user_ids - FIRST_USER, post_ids - FIRST_POST)
         second = (time - self.start).total_seconds()
         day = np.minimum(np.array([second / DAY_SECONDS]), float(DAYS))
-        return np.asarray(
-            self.bias
-            + self.topic_taste[user, self.topic[post]]
-            + (self.theme_taste[user] * self.vector[post]).sum(axis=1)
-            + self.quality[post]
-            + freshness(day - self.birth[post], self.spec)
-            + self.level[user]
-            + HOUR[int(second % DAY_SECONDS // 3600)]
-        )
+        odds = appeal(self.posts, self.tastes, self.spec, user, post, day)
+        return np.asarray(self.bias + odds + HOUR[int(second % DAY_SECONDS // 3600)])
+
+    def contents(self, post_ids: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
+        """What each post shows: the id of the post that it repeats, or its own. Shape (n,)."""
+        return np.asarray(self.posts.original[post_ids - FIRST_POST] + FIRST_POST)
 
     def like_probability(
         self, user_ids: npt.NDArray[np.integer], post_ids: npt.NDArray[np.integer], time: datetime
@@ -79,7 +72,7 @@ class Truth:
         return mean
 
 
-def save_truth(folder: Path, spec: WorldSpec, end: date, bias: float, posts: Posts, tastes: Tastes) -> None:
+def save_truth(folder: Path, spec: WorldSpec, end: date, bias: float, posts: Traits, tastes: Tastes) -> None:
     start = datetime(end.year, end.month, end.day, tzinfo=UTC) - timedelta(days=DAYS)
     (folder / FOLDER).mkdir(parents=True, exist_ok=True)
     np.savez(
@@ -87,11 +80,10 @@ def save_truth(folder: Path, spec: WorldSpec, end: date, bias: float, posts: Pos
         world=np.array(spec.name),
         start=np.array(int(start.timestamp())),
         bias=np.array(bias),
-        topic=posts.topic,
-        vector=posts.vector,
-        quality=posts.quality,
-        birth=posts.birth,
-        topic_taste=tastes.topic,
-        theme_taste=tastes.theme,
-        level=tastes.level,
+        **{f"post_{field.name}": getattr(posts, field.name) for field in fields(Traits)},
+        **{f"user_{field.name}": getattr(tastes, field.name) for field in fields(Tastes)},
     )
+
+
+def _held(kind: type[Kind], prefix: str, held: dict[str, npt.NDArray[Any]]) -> Kind:
+    return kind(**{field.name: held[f"{prefix}_{field.name}"] for field in fields(kind)})
