@@ -35,7 +35,7 @@ class Minds:
         return np.arange(FIRST_USER, FIRST_USER + len(self._truth.tastes.level))
 
     def chances(self, user: int, posts: Sequence[int], at: datetime, place: int) -> Floats:
-        """Of a like of each, averaged over the noise; 0 for what the world lacks or what shows a post that they liked."""
+        """Of a like of each, averaged over the noise; 0 for what the world lacks or what shows what they liked."""
         odds = self._odds(user, posts, at, place)
         noise = _NODES[:, None] * self._truth.spec.noise_sd
         return np.asarray((_WEIGHTS / _WEIGHTS.sum()) @ sigmoid(odds + noise))

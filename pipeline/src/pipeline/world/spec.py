@@ -46,7 +46,7 @@ class WorldSpec:
     best_first: float = 0.0
     """Correlation of a post's quality with how early it stands in a session; 0: any order."""
     communities: int = 0
-    """Of posts with like vectors, of which texts and topics tell nothing; 0: vectors come from the texts' sub-themes."""
+    """Of posts with like vectors, of which texts and topics tell nothing; 0: vectors come from texts' sub-themes."""
     momentum: float = 0.0
     """What a like adds to the mood for alike posts during the session."""
     drift: float = 0.0
