@@ -38,8 +38,11 @@ class TextEncoder:
     def dimensions(self) -> int:
         return self.space.rank
 
-    def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
-        return self.space.coordinates(self.projection.vectors(texts), topic_places(self.topics, topics))
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        return self.projection.vectors(texts)
+
+    def vectors(self, ids: npt.NDArray[np.integer], embedded: Matrix, topics: Sequence[str]) -> Matrix:
+        return self.space.coordinates(embedded, topic_places(self.topics, topics))
 
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         out[:, 0] = dots(independent_taste(user.liked_sum, user.liked, self.variance), vectors)

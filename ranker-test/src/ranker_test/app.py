@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from ranking.hybrid import HybridEncoder
 from ranking.server import create_ranker
 from ranking.settings import RankerSettings
 
@@ -10,4 +11,4 @@ from ranker_test.encoder import TowerEncoder
 
 
 def create(settings: RankerSettings | None = None) -> FastAPI:
-    return create_ranker("test", TowerEncoder.load, settings)
+    return create_ranker("test", HybridEncoder.loader(TowerEncoder.load), settings)

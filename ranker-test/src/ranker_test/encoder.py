@@ -69,9 +69,12 @@ class TowerEncoder:
     def dimensions(self) -> int:
         return self.text.rank + self.towers.dimensions + self.shared.rank
 
-    def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
+    def embed(self, texts: Sequence[str]) -> Matrix:
+        return self.texts.vectors(texts)
+
+    def vectors(self, ids: npt.NDArray[np.integer], embedded: Matrix, topics: Sequence[str]) -> Matrix:
         topic = topic_places(self.topics, topics)
-        text = self.text.coordinates(self.texts.vectors(texts), topic)
+        text = self.text.coordinates(embedded, topic)
         tower = self.towers.posts(text, topic, self._places(ids))
         return np.hstack([text, tower, self.shared.coordinates(tower, topic)])
 

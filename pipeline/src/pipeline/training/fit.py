@@ -19,7 +19,9 @@ from ranking.baseline import Baseline
 from ranking.candidates import Candidates
 from ranking.encoder import Encoder, Matrix
 from ranking.examples import Examples
+from ranking.factors_fit import fit_factors
 from ranking.golden import excerpt, make_golden, save_golden
+from ranking.hybrid import HybridEncoder
 from ranking.retrieval import fit_retrieval
 from ranking.scorer import MODEL, Scorer
 from ranking.taste import Floats
@@ -28,6 +30,7 @@ from scipy.special import expit
 
 from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import History
+from pipeline.dataset.residuals import residuals_before
 from pipeline.dataset.samples import learn_from, training_requests
 from pipeline.dataset.snapshots import catalogue_at, rows_at
 from pipeline.measures.accuracy import area_under_curve, log_loss
@@ -78,7 +81,10 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
     feed.rest()
     on_progress(25, 100)
     split = TimeSplit.of(examples)
-    encoder = model.train_encoder(examples.where(split.encoder), seed, share_of(on_progress, 25, 45))
+    before = examples.time[split.trees.start] if split.stops else microseconds(feed.until)
+    encoder = _train_encoder(
+        model, feed, examples.where(split.encoder), int(before), seed, share_of(on_progress, 25, 45)
+    )
     vectors = encode_posts(encoder, examples)
     columns = [*SCHEMA, *encoder.columns]
     matrices = [matrix_of(features, encoder, vectors, examples, rows) for rows in split.both]
@@ -95,12 +101,33 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
         for name, measure in (("log_loss", log_loss), ("auc", area_under_curve))
     }
     if split.stops:  # the trees know what the encoder's columns are worth on new rows; now it may learn from all
-        encoder = model.train_encoder(examples, seed, share_of(on_progress, 75, 95))
+        until = microseconds(feed.until)
+        encoder = _train_encoder(model, feed, examples, until, seed, share_of(on_progress, 75, 95))
         vectors = encode_posts(encoder, examples)
     manifest = _manifest(model.name, history, encoder, base, len(clicked), seed, metrics, now)
     fitted = _finish(trees, Scorer(trees, encoder, PostVectors.of(feed.posts.ids, vectors), manifest), feed, seed)
     on_progress(100, 100)
     return fitted
+
+
+def _train_encoder(
+    model: Model, feed: Feed, examples: Examples, before: int, seed: int, on_progress: OnProgress
+) -> HybridEncoder:
+    """Content by the examples, factors by all views before a moment, in microseconds: no row from then on is known."""
+    content = model.train_content(examples, seed, share_of(on_progress, 0, 60))
+    posts = examples.posts
+    residuals = residuals_before(feed, before, seed)
+    on_progress(70, 100)
+    factors = fit_factors(
+        residuals,
+        posts.ids,
+        content.embed(posts.texts),
+        posts.topic,
+        len(posts.topics),
+        seed,
+        share_of(on_progress, 70, 100),
+    )
+    return HybridEncoder(content, factors)
 
 
 def _probability(trees: CatBoost, rows: Rows) -> Floats:

@@ -11,17 +11,18 @@ from contracts.assignment import GROUPS
 from ranking.artefact import ArtefactError
 from ranking.encoder import Encoder
 from ranking.examples import Examples
+from ranking.hybrid import ContentEncoder, HybridEncoder
 
 from pipeline.errors import LentaError
 
-TrainEncoder = Callable[[Examples, int, OnProgress], Encoder]
+TrainContent = Callable[[Examples, int, OnProgress], ContentEncoder]
 
 
 @dataclass(frozen=True)
 class Model:
     name: str
-    train_encoder: TrainEncoder
-    load_encoder: Callable[[Path], Encoder]
+    train_content: TrainContent
+    load_encoder: Callable[[Path], HybridEncoder]
 
 
 def check_name(name: str) -> None:
@@ -42,16 +43,16 @@ def check_text_encoder(name: str, folder: Path | None) -> None:
         raise LentaError(f"the text encoder cannot be used: {error}") from error
 
 
-def loader(name: str) -> Callable[[Path], Encoder]:
+def loader(name: str) -> Callable[[Path], HybridEncoder]:
     """What opens a model's encoder; it needs no training library."""
     check_name(name)
     if name == "control":
         from ranker_control.encoder import TextEncoder
 
-        return TextEncoder.load
+        return HybridEncoder.loader(TextEncoder.load)
     from ranker_test.encoder import TowerEncoder
 
-    return TowerEncoder.load
+    return HybridEncoder.loader(TowerEncoder.load)
 
 
 def model_of(name: str, text_encoder: Path | None = None) -> Model:
@@ -75,5 +76,6 @@ def text_encoder_of(encoder: Encoder) -> Path | None:
     from ranker_test.encoder import TowerEncoder
     from ranker_test.minilm import MiniLM
 
-    texts = encoder.texts if isinstance(encoder, TowerEncoder) else None
+    content = encoder.content if isinstance(encoder, HybridEncoder) else None
+    texts = content.texts if isinstance(content, TowerEncoder) else None
     return texts.transformer.folder if isinstance(texts, MiniLM) else None
