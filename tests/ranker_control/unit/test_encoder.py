@@ -48,7 +48,7 @@ def encoder() -> TextEncoder:
 
 
 def vectors_of(encoder: TextEncoder) -> Matrix:
-    return encoder.vectors(np.arange(POSTS), TEXTS, NAMES)
+    return encoder.vectors(np.arange(POSTS), encoder.embed(TEXTS), NAMES)
 
 
 def text_taste(encoder: TextEncoder, liked: Index) -> Column:
@@ -74,9 +74,9 @@ def test_a_user_without_likes_has_no_taste(encoder: TextEncoder) -> None:
 
 
 def test_a_post_that_training_never_saw_is_seen_by_its_text_and_topic(encoder: TextEncoder) -> None:
-    new = encoder.vectors(np.array([999]), [TEXTS[5]], [NAMES[5]])
+    new = encoder.vectors(np.array([999]), encoder.embed([TEXTS[5]]), [NAMES[5]])
     np.testing.assert_allclose(new[0], vectors_of(encoder)[5], atol=1e-6)
-    assert np.isfinite(encoder.vectors(np.array([999]), ["words nobody knows"], ["no topic"])).all()
+    assert np.isfinite(encoder.vectors(np.array([999]), encoder.embed(["words nobody knows"]), ["no topic"])).all()
 
 
 def test_an_encoder_comes_back_from_its_files_as_it_was(encoder: TextEncoder, tmp_path: Path) -> None:

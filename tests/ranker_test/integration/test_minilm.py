@@ -18,6 +18,7 @@ from ranker_test.encoder import TowerEncoder
 from ranker_test.minilm import MiniLM, Transformer
 from ranking.artefact import ArtefactError, ModelStore
 from ranking.golden import replay
+from ranking.hybrid import HybridEncoder
 from ranking.scorer import Scorer
 
 from tests.support.data.small_feed import START, lively, text_of, write_tables
@@ -66,7 +67,8 @@ def test_a_model_over_minilm_is_saved_replayed_and_sees_new_posts(minilm_weights
     replay(scorer, tmp_path / "served")
     assert text_encoder_of(scorer.encoder) == tmp_path / "served"
     new, known = scorer.encoder.vectors(np.array([999, 1]), [text_of(1), text_of(1)], ["sport", "sport"])
-    assert isinstance(scorer.encoder, TowerEncoder)
+    assert isinstance(scorer.encoder, HybridEncoder)
+    assert isinstance(scorer.encoder.content, TowerEncoder)
     rank = scorer.encoder.text.rank
     np.testing.assert_allclose(new[:rank], known[:rank], atol=1e-5)
 

@@ -69,6 +69,7 @@ WORDS = {
     "shared_topic_taste": "what readers of like taste chose within the topic",
     "shared_taste": "what readers of like taste chose",
     "taste": "the user’s taste as a whole",
+    "collaborative_taste": "liked by people who liked the same posts",
 }
 
 
