@@ -45,7 +45,7 @@ class Factors:
 
     def coordinates(self, ids: npt.NDArray[np.integer], texts: Matrix, topic: npt.NDArray[np.integer]) -> Matrix:
         """Shape (n, k). texts: vectors, shape (n, dimensions); topic: among those of training, -1 for another."""
-        z = (self.constant + texts @ self.by_text + self.by_topic[topic]).astype(np.float32)
+        z: Matrix = (self.constant + texts @ self.by_text + self.by_topic[topic]).astype(np.float32)
         if len(self.known):
             place = np.minimum(np.searchsorted(self.known, ids), len(self.known) - 1)
             known = self.known[place] == ids
