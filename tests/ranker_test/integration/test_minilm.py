@@ -69,7 +69,7 @@ def test_a_model_over_minilm_is_saved_replayed_and_sees_new_posts(minilm_weights
     new, known = scorer.encoder.vectors(np.array([999, 1]), [text_of(1), text_of(1)], ["sport", "sport"])
     assert isinstance(scorer.encoder, HybridEncoder)
     assert isinstance(scorer.encoder.content, TowerEncoder)
-    rank = scorer.encoder.text.rank
+    rank = scorer.encoder.content.text.rank
     np.testing.assert_allclose(new[:rank], known[:rank], atol=1e-5)
 
 
