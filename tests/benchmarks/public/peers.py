@@ -1,0 +1,103 @@
+"""Peers that need what Lenta's development environment has: EASE, SVD, and ALS and item-kNN of the library `implicit`.
+
+Users are folded in: a model's own parameters are of before the cut, its input is what is known of the user until theirs.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from pipeline.measures.accuracy import Floats
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import svds
+
+from tests.benchmarks.public.split import Peer, Side, Split
+
+
+def at(split: Split, of_users: csr_matrix, of_posts: Any) -> Floats:
+    """of_users @ of_posts at the judged rows. Shapes (users, k), (k, posts); of_posts: an array or a sparse matrix."""
+    users, place = np.unique(split.judged.user, return_inverse=True)
+    dense = of_users[users] @ of_posts
+    dense = dense.toarray() if hasattr(dense, "toarray") else np.asarray(dense)
+    return np.asarray(dense[place, split.judged.post], np.float64)
+
+
+def ease_weights(liked: csr_matrix, l2: float) -> Floats:
+    """Item to item, with a diagonal of zeros (Steck 2019). Shape (posts, posts)."""
+    gram = (liked.T @ liked).toarray()
+    gram[np.diag_indices_from(gram)] += l2
+    inverse = np.linalg.inv(gram)
+    weights = -inverse / np.diag(inverse)
+    np.fill_diagonal(weights, 0.0)
+    return np.asarray(weights)
+
+
+def ease(split: Split, side: Side, l2: float, missed: float) -> Floats:
+    weights = ease_weights(split.matrix(split.train, missed), l2)
+    return at(split, split.matrix(split.known, missed), weights)
+
+
+def residual(split: Split, of: csr_matrix, rates: Floats) -> csr_matrix:
+    """Likes beyond what the post's rate has expected, of a matrix of 1 (liked) and -1 (only viewed)."""
+    cells = of.tocoo()
+    values = (cells.data > 0) - rates[cells.col]
+    return csr_matrix((values, (cells.row, cells.col)), shape=cells.shape)
+
+
+def svd(split: Split, side: Side, factors: int, ridge: float) -> Floats:
+    """The post's rate, and what the user's likes beyond expectation say by the directions in which all users' differ."""
+    rates = split.rates()
+    learned = residual(split, split.matrix(split.train, 1.0), rates)
+    _, strength, directions = svds(learned, k=factors, rng=np.random.default_rng(0))
+    known = residual(split, split.matrix(split.known, 1.0), rates)
+    seen = split.matrix(split.known, 1.0)
+    taste = np.zeros((split.users, factors))
+    axes = (strength[:, None] * directions / np.sqrt(max(learned.shape[0], 1))).T
+    for user in np.unique(split.judged.user):
+        posts = seen.indices[seen.indptr[user] : seen.indptr[user + 1]]
+        own = axes[posts]
+        pull = own.T @ (known[user].toarray().ravel()[posts])
+        taste[user] = np.linalg.solve(own.T @ own + ridge * np.eye(factors), pull)
+    return at(split, csr_matrix(taste), axes.T) + rates[split.judged.post]
+
+
+def als(split: Split, side: Side, factors: int, alpha: float) -> Floats:
+    from implicit.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(factors=factors, alpha=alpha, regularization=0.05, random_state=0, num_threads=1)
+        model.fit(split.matrix(split.train).astype(np.float32), show_progress=False)
+        users = np.unique(split.judged.user)
+        taste = np.zeros((split.users, factors), np.float32)
+        taste[users] = model.recalculate_user(users, split.matrix(split.known).astype(np.float32)[users])
+    return at(split, csr_matrix(taste), model.item_factors.T)
+
+
+def item_knn(split: Split, side: Side, weights: str, neighbours: int) -> Floats:
+    from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+    from implicit.utils import ParameterWarning
+
+    kind = {"cosine": CosineRecommender, "tf-idf": TFIDFRecommender, "bm25": BM25Recommender}[weights]
+    model = kind(K=neighbours, num_threads=1)
+    with warnings.catch_warnings(category=ParameterWarning, action="ignore"):  # of what it makes of the matrix itself
+        model.fit(split.matrix(split.train), show_progress=False)
+    return at(split, split.matrix(split.known), model.similarity)
+
+
+PEERS = (
+    Peer("EASE", ease, [{"l2": l2, "missed": missed} for l2 in (300.0, 1000.0, 3000.0) for missed in (0.0, 0.5)]),
+    Peer(
+        "SVD of residuals",
+        svd,
+        [{"factors": factors, "ridge": ridge} for factors in (8, 24, 64) for ridge in (0.05, 0.5)],
+    ),
+    Peer("ALS (implicit)", als, [{"factors": n, "alpha": alpha} for n in (8, 32, 96) for alpha in (1.0, 10.0)]),
+    Peer(
+        "item-kNN (implicit)",
+        item_knn,
+        [{"weights": name, "neighbours": n} for name in ("cosine", "tf-idf", "bm25") for n in (50, 300)],
+    ),
+)
