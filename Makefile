@@ -5,7 +5,7 @@
 # PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit test benchmark full lint types docs docs-serve lock release clean
+.PHONY: help up down status logs check load unit test benchmark full public lint types docs docs-serve lock release clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -61,7 +61,12 @@ full: ## the offline side at full size: 76 million rows, 10 GB of disk; prints a
 	@$(setup) development
 	@.venv/bin/python -m tests.benchmarks.full
 
-lint: ## style, formatting, arrows between packages and rooms, declared dependencies, the locks' freshness
+public: ## Lenta's models beside strong peers on public sets, in one table; installs peers of their own in .lenta/peers
+	@$(setup) development
+	@infra/local/peers $(PYTHON)
+	@.venv/bin/python -m tests.benchmarks.public
+
+lint: ## style, formatting, the arrows between packages and rooms, the locks' freshness
 	@$(setup) development
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check

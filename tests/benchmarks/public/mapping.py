@@ -39,6 +39,7 @@ from typing import Any
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 from pipeline.errors import LentaError
 from pipeline.tables.formats import quoted
 
@@ -115,7 +116,7 @@ def _open(database: duckdb.DuckDBPyConnection, mapping: Mapping, part: str, fold
         _check(database, f"{part}_joined", [joined["by"], *joined["columns"]], joined["file"])
         more = ", ".join(f'j."{name}"' for name in joined["columns"])
         database.execute(
-            f'CREATE OR REPLACE VIEW {part}_all AS SELECT f.*, {more} FROM {part}_file AS f '
+            f"CREATE OR REPLACE VIEW {part}_all AS SELECT f.*, {more} FROM {part}_file AS f "
             f'JOIN {part}_joined AS j USING ("{joined["by"]}")'
         )
     else:
@@ -174,7 +175,9 @@ def _feed(database: duckdb.DuckDBPyConnection, mapping: Mapping) -> None:
     """`feed(timestamp, user_key, user_id, post_id, liked)`."""
     user, post, time = (mapping.column("feed", name) for name in ("user_id", "post_id", "timestamp"))
     kinds = {str(row[0]): str(row[1]) for row in database.execute("DESCRIBE feed_all").fetchall()}
-    at = f'"{time}"::TIMESTAMP' if kinds[time].startswith("TIMESTAMP") else f'to_timestamp(try_cast("{time}" AS DOUBLE))'
+    at = (
+        f'"{time}"::TIMESTAMP' if kinds[time].startswith("TIMESTAMP") else f'to_timestamp(try_cast("{time}" AS DOUBLE))'
+    )
     file = mapping.says["feed"]["file"]
     if not kinds[time].startswith("TIMESTAMP"):
         _check_numbers(database, time, file)
@@ -222,7 +225,9 @@ def _check_numbers(database: duckdb.DuckDBPyConnection, name: str, file: str) ->
         f'SELECT "{name}"::VARCHAR FROM feed_all WHERE try_cast("{name}" AS DOUBLE) IS NULL LIMIT 1'
     ).fetchall()
     if bad:
-        raise LentaError(f"{file}, column {name}: {'a missing value' if bad[0][0] is None else bad[0][0]} is not a number")
+        raise LentaError(
+            f"{file}, column {name}: {'a missing value' if bad[0][0] is None else bad[0][0]} is not a number"
+        )
 
 
 def _draw(database: duckdb.DuckDBPyConnection, views: int, seed: int) -> None:
@@ -247,8 +252,6 @@ def _draw(database: duckdb.DuckDBPyConnection, views: int, seed: int) -> None:
     kept = ~had & (np.cumsum(~had, axis=1) <= views)
     row, _ = np.nonzero(kept)
     columns = {"instant": at[row], "user_id": user[row], "post_id": drawn[kept]}
-    import pyarrow as pa
-
     database.register("arrays", pa.table(columns))
     database.execute(
         """
@@ -265,7 +268,11 @@ def _users(database: duckdb.DuckDBPyConnection, mapping: Mapping) -> None:
     says = mapping.says.get("users", {"columns": {}})
     columns = says["columns"]
     genders = " ".join(f"WHEN {quoted(word)} THEN {int(number)}" for word, number in says.get("gender", {}).items())
-    age = f"""try_cast(regexp_extract("{columns['age']}"::VARCHAR, '[0-9]+') AS SMALLINT)""" if "age" in columns else "NULL"
+    age = (
+        f"""try_cast(regexp_extract("{columns["age"]}"::VARCHAR, '[0-9]+') AS SMALLINT)"""
+        if "age" in columns
+        else "NULL"
+    )
     gender = f'CASE "{columns["gender"]}"::VARCHAR {genders} END' if "gender" in columns and genders else "NULL"
     rest = [f'{_text(columns, name)} AS "{name}"' for name in CATEGORIES]
     source = "user_keys"

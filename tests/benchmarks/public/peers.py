@@ -6,22 +6,17 @@ Users are folded in: a model's own parameters are of before the cut, its input i
 from __future__ import annotations
 
 import warnings
-from typing import Any
 
 import numpy as np
+from implicit.als import AlternatingLeastSquares
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+from implicit.utils import ParameterWarning
 from pipeline.measures.accuracy import Floats
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
+from threadpoolctl import threadpool_limits
 
-from tests.benchmarks.public.split import Peer, Side, Split
-
-
-def at(split: Split, of_users: csr_matrix, of_posts: Any) -> Floats:
-    """of_users @ of_posts at the judged rows. Shapes (users, k), (k, posts); of_posts: an array or a sparse matrix."""
-    users, place = np.unique(split.judged.user, return_inverse=True)
-    dense = of_users[users] @ of_posts
-    dense = dense.toarray() if hasattr(dense, "toarray") else np.asarray(dense)
-    return np.asarray(dense[place, split.judged.post], np.float64)
+from tests.benchmarks.public.split import Peer, Side, Split, at
 
 
 def ease_weights(liked: csr_matrix, l2: float) -> Floats:
@@ -64,11 +59,10 @@ def svd(split: Split, side: Side, factors: int, ridge: float) -> Floats:
 
 
 def als(split: Split, side: Side, factors: int, alpha: float) -> Floats:
-    from implicit.als import AlternatingLeastSquares
-    from threadpoolctl import threadpool_limits
-
     with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=factors, alpha=alpha, regularization=0.05, random_state=0, num_threads=1)
+        model = AlternatingLeastSquares(
+            factors=factors, alpha=alpha, regularization=0.05, random_state=0, num_threads=1
+        )
         model.fit(split.matrix(split.train).astype(np.float32), show_progress=False)
         users = np.unique(split.judged.user)
         taste = np.zeros((split.users, factors), np.float32)
@@ -77,9 +71,6 @@ def als(split: Split, side: Side, factors: int, alpha: float) -> Floats:
 
 
 def item_knn(split: Split, side: Side, weights: str, neighbours: int) -> Floats:
-    from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
-    from implicit.utils import ParameterWarning
-
     kind = {"cosine": CosineRecommender, "tf-idf": TFIDFRecommender, "bm25": BM25Recommender}[weights]
     model = kind(K=neighbours, num_threads=1)
     with warnings.catch_warnings(category=ParameterWarning, action="ignore"):  # of what it makes of the matrix itself

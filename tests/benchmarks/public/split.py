@@ -142,6 +142,14 @@ class Public:
             return cls(views, side, *(int(number) for number in found["numbers"]))
 
 
+def at(split: Split, of_users: csr_matrix, of_posts: Any) -> Floats:
+    """of_users @ of_posts at the judged rows. Shapes (users, k), (k, posts); of_posts: an array or a sparse matrix."""
+    users, place = np.unique(split.judged.user, return_inverse=True)
+    dense = of_users[users] @ of_posts
+    dense = dense.toarray() if hasattr(dense, "toarray") else np.asarray(dense)
+    return np.asarray(dense[place, split.judged.post], np.float64)
+
+
 Score = Callable[..., Floats]
 
 
