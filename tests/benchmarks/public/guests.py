@@ -50,9 +50,10 @@ class Rows:
     def num(self, field: str) -> int:
         return self.counts[field]
 
-    def inter_matrix(self, form: str) -> Any:
+    def inter_matrix(self, form: str) -> coo_matrix:
         assert self.liked is not None
-        return self.liked.asformat(form)
+        assert form == "coo"
+        return self.liked.tocoo()
 
 
 # ----------------------------------------------------------------------------- LightFM
@@ -63,7 +64,7 @@ def features(count: int, row: Index, word: Index, own: bool) -> csr_matrix:
     words = coo_matrix(
         (np.ones(len(row), np.float32), (row, word)), shape=(count, int(word.max(initial=0)) + 1)
     ).tocsr()
-    common = np.flatnonzero(np.asarray((words > 0).sum(axis=0)).ravel() >= LEAST_POSTS)
+    common = np.flatnonzero(words.getnnz(axis=0) >= LEAST_POSTS)
     parts = [identity(count, format="csr", dtype=np.float32)] if own else []
     return csr_matrix(hstack([*parts, words[:, common]], format="csr", dtype=np.float32))
 
@@ -79,9 +80,7 @@ def lightfm(split: Split, side: Side, components: int, epochs: int, words: bool)
     model.fit(views, user_features=of_users, item_features=of_posts, epochs=epochs, num_threads=1)
     bias, vectors = model.get_item_representations(of_posts)
     bias, vectors = bias.astype(np.float64), np.column_stack([vectors, np.ones(split.posts)])
-    shared = csr_matrix(
-        (split.users, split.users), dtype=np.float32
-    )  # without what was learned of each user by themselves
+    shared = of_users[:, : split.users] * 0.0  # without what was learned of each user by themselves
     profiles = csr_matrix(hstack([shared, of_users[:, split.users :]], format="csr"))
     user_bias, prior = model.get_user_representations(profiles)
     start = np.column_stack([prior, user_bias]).astype(np.float64)
@@ -91,7 +90,7 @@ def lightfm(split: Split, side: Side, components: int, epochs: int, words: bool)
         place = slice(known.indptr[user], known.indptr[user + 1])
         posts = known.indices[place]
         taste[user] = posterior_mode(vectors[posts], bias[posts], known.data[place] > 0, start[user])
-    return at(split, csr_matrix(taste), vectors.T) + bias[split.judged.post]
+    return np.asarray(at(split, csr_matrix(taste), vectors.T) + bias[split.judged.post])
 
 
 def posterior_mode(vectors: Floats, offset: Floats, liked: np.ndarray, prior: Floats, precision: float = 1.0) -> Floats:

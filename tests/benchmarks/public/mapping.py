@@ -233,10 +233,9 @@ def _check_numbers(database: duckdb.DuckDBPyConnection, name: str, file: str) ->
 def _draw(database: duckdb.DuckDBPyConnection, views: int, seed: int) -> None:
     """First rows of users and posts, and views that came to nothing beside them, out of the NEARBY rows before."""
     first = database.execute(
-        "SELECT min(timestamp) AS at, user_id, post_id FROM feed GROUP BY 2, 3 ORDER BY 1, 2, 3"
+        "SELECT epoch_us(min(timestamp)) AS at, user_id, post_id FROM feed GROUP BY 2, 3 ORDER BY 1, 2, 3"
     ).fetchnumpy()
-    user, post = first["user_id"].astype(np.int64), first["post_id"].astype(np.int64)
-    at = first["at"].astype("datetime64[us]").astype(np.int64)
+    user, post, at = (np.asarray(first[name], np.int64) for name in ("user_id", "post_id", "at"))
     rows = len(at)
     rng = np.random.default_rng(seed)
     low = np.maximum(np.arange(rows) - NEARBY, 0)

@@ -51,7 +51,8 @@ def films(
 
 
 def rows(folder: Path, table: str, columns: str) -> list[tuple[object, ...]]:
-    return duckdb.sql(f"SELECT {columns} FROM '{folder / table}.parquet' ORDER BY ALL").fetchall()
+    with duckdb.connect() as database:
+        return database.execute(f"SELECT {columns} FROM '{folder / table}.parquet' ORDER BY ALL").fetchall()
 
 
 def test_a_mapping_makes_the_three_tables_of_ratings(tmp_path: Path) -> None:
