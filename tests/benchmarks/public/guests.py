@@ -28,7 +28,7 @@ LEAST_POSTS = 5
 """A word of fewer posts is no feature."""
 LONGEST = 30
 """Likes that SASRec reads."""
-STEPS, BATCH = 80, 16_384
+STEPS, BATCH = 150, 4_096
 """Of LightGCN."""
 FIELDS = {
     "USER_ID_FIELD": "user",
