@@ -66,7 +66,7 @@ public: ## Lenta's models beside strong peers on public sets, in one table; inst
 	@infra/local/peers $(PYTHON)
 	@.venv/bin/python -m tests.benchmarks.public
 
-lint: ## style, formatting, the arrows between packages and rooms, the locks' freshness
+lint: ## style, formatting, arrows between packages and rooms, declared dependencies, the locks' freshness
 	@$(setup) development
 	.venv/bin/ruff check
 	.venv/bin/ruff format --check

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 from lightfm import LightFM
-from pipeline.measures.accuracy import Floats, sigmoid
+from pipeline.measures.accuracy import Floats
 from recbole.model.general_recommender.lightgcn import LightGCN
 from recbole.model.sequential_recommender.sasrec import SASRec
 from scipy.sparse import coo_matrix, csr_matrix, diags, hstack, identity
+from scipy.special import expit
 
 from tests.benchmarks.public.split import Index, Peer, Public, Side, Split, Views, at, tuned
 
@@ -97,7 +98,7 @@ def posterior_mode(vectors: Floats, offset: Floats, liked: np.ndarray, prior: Fl
     """Of a logistic regression by Newton's steps. Shapes (n, d), (n,), (n,), (d,)."""
     found = prior.copy()
     for _ in range(8):
-        chance = sigmoid(vectors @ found + offset)
+        chance = expit(vectors @ found + offset)
         slope = vectors.T @ (liked - chance) - precision * (found - prior)
         curve = (vectors.T * (chance * (1 - chance))) @ vectors + precision * np.eye(len(prior))
         found = found + np.linalg.solve(curve, slope)
