@@ -1,7 +1,7 @@
 """Lenta's models and strong peers over public sets, in one table: `make public`.
 
-Sets and some of the peers are packages of .lenta/peers (requirements/peers.txt). Writes .lenta/public.json and prints the table, for
-docs/models.md. `--sets ml-100k` takes one set alone.
+Sets and some of the peers are packages of .lenta/peers (requirements/peers.txt). Writes .lenta/public.json and prints
+the table, for docs/models.md. `--sets ml-100k` takes one set alone.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def pairs_of(words: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lenta_scores(tables: Tables, split: Split, cut: int) -> dict[str, Floats]:
-    """Of most popular and both models on the judged rows. Features are as of each user's own cut, models of the common one."""
+    """Of most popular and both models on the judged rows: models of before `cut`, features as of each user's own cut."""
     moment = moment_of(cut)
     with opened(tables, moment, MEMORY) as feed:
         fitted = {name: fit(model_of(name), feed, moment).scorer for name in GROUPS}

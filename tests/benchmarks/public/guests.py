@@ -71,8 +71,10 @@ def features(count: int, row: Index, word: Index, own: bool) -> csr_matrix:
 
 
 def lightfm(split: Split, side: Side, components: int, epochs: int, words: bool) -> Floats:
-    """Likes against views without one, logistic. A user is folded in: their vector by logistic regression on the posts' held vectors,
-    from the profile's vector as prior."""
+    """Likes against views without one, logistic.
+
+    A user is folded in: their vector by logistic regression on the posts' held vectors, from the profile's as prior.
+    """
     none = np.zeros(0, np.int64)
     of_posts = features(split.posts, side.post if words else none, side.post_word if words else none, own=True)
     of_users = features(split.users, side.user if words else none, side.user_word if words else none, own=True)

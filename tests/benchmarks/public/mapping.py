@@ -5,7 +5,7 @@
 
     [feed]
     file = "ml-100k.inter"                        # Parquet by its ending, otherwise text
-    separator = "\\t"                              # of text, a comma unless it says otherwise; the first line names columns
+    separator = "\\t"                              # of text; a comma if missing; the first line names columns
     columns = { user_id = "user_id:token", post_id = "item_id:token", timestamp = "timestamp:float" }
     liked = { column = "rating:float", at_least = 4 }
 
@@ -21,13 +21,15 @@
     columns = { user_id = "user_id:token", age = "age:token", gender = "gender:token", source = "occupation:token" }
     gender = { M = 1, F = 0 }
 
-Ids may be any text: they become numbers, in their alphabetical order. A time is seconds since 1970, or a Parquet timestamp. Every row
-of the feed is a view, and one whose `liked` column reaches `at_least` a like too; `liked` without `at_least` asks for a column of 0
-and 1. Rows of posts that `posts` doesn't have stay out. Of an age like "45-54" the first number counts.
+Ids may be any text: they become numbers, in their alphabetical order. A time is seconds since 1970, or a Parquet
+timestamp. Every row of the feed is a view, and one whose `liked` column reaches `at_least` a like too; `liked` without
+`at_least` asks for a column of 0 and 1. Rows of posts that `posts` doesn't have stay out. Of an age like "45-54" the
+first number counts.
 
-Logs of purchases or plays have no views that came to nothing. `[feed.drawn]` makes some: only the first row of each user and post
-stays, as a like, and beside each are `views` others of what was popular just then and the user has not had until then.
-`[feed.joined]` brings `columns` of a second file into the feed by `by`, where the feed knows its posts by another key only.
+Logs of purchases or plays have no views that came to nothing. `[feed.drawn]` makes some: only the first row of each
+user and post stays, as a like, and beside each are `views` others of what was popular just then and the user has not
+had until then. `[feed.joined]` brings `columns` of a second file into the feed by `by`, where the feed knows its posts
+by another key only.
 """
 
 from __future__ import annotations
@@ -78,7 +80,7 @@ class Mapping:
 
 
 def convert(mapping: Mapping, root: Path, out: Path, seed: int = 0) -> None:
-    """Writes user_data, post_text_df and feed_data as Parquet. root: what `folder` lies beneath; seed: of what is drawn.
+    """Writes user_data, post_text_df, feed_data as Parquet. root: what `folder` lies beneath; seed: of what is drawn.
 
     Raises LentaError naming the file, and the column where there is one.
     """

@@ -1,6 +1,6 @@
 """Peers that need what Lenta's development environment has: EASE, SVD, and ALS and item-kNN of the library `implicit`.
 
-Users are folded in: a model's own parameters are of before the cut, its input is what is known of the user until theirs.
+Users are folded in: a model's parameters are of before the cut, its input is what is known of the user until theirs.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def residual(split: Split, of: csr_matrix, rates: Floats) -> csr_matrix:
 
 
 def svd(split: Split, side: Side, factors: int, ridge: float) -> Floats:
-    """The post's rate, and what the user's likes beyond expectation say by the directions in which all users' differ."""
+    """The post's rate, and what the user's likes beyond expectation say by the directions in which users differ."""
     rates = split.rates()
     learned = residual(split, split.matrix(split.train, 1.0), rates)
     _, strength, directions = svds(learned, k=factors, rng=np.random.default_rng(0))

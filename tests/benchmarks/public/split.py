@@ -1,8 +1,9 @@
 """What is learned from, what is known of a user, and what is judged; needs numpy and scipy only.
 
-Models learn from rows before the cut, as a model trained last night does. A user is known until a cut of their own, as the platform
-knows them when they ask: the first half of what they viewed after the cut is known of them, the second half is judged. Nobody is
-scored by anything that happened at or after their own cut, and no model learns from anything after the common one.
+Models learn from rows before the cut, as a model trained last night does. A user is known until a cut of their own, as
+the platform knows them when they ask: the first half of what they viewed after the cut is known of them, the second
+half is judged. Nobody is scored by anything that happened at or after their own cut, and no model learns from anything
+after the common one.
 """
 
 from __future__ import annotations
@@ -170,7 +171,7 @@ class Tuned:
 
 
 def tuned(peer: Peer, public: Public) -> Tuned:
-    """The scores of the test rows by the settings that are best on the validation rows, learned anew from all before the cut."""
+    """The test rows' scores by the settings that are best on the validation rows, fitted anew on all before the cut."""
     valid = public.valid
     reached = [
         float(ndcg(peer.score(valid, public.side, **each), valid.judged.user, valid.judged.liked).mean())

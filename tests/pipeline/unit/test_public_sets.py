@@ -1,4 +1,4 @@
-"""The mapping from public files to the platform's tables, the split, and the peers that need no environment of their own."""
+"""The mapping from public files to the platform's tables, the split, and the peers that need nothing installed."""
 
 from __future__ import annotations
 
