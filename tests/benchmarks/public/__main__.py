@@ -80,7 +80,7 @@ def pairs_of(words: Sequence[Sequence[str]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lenta_scores(tables: Tables, split: Split, cut: int) -> dict[str, Floats]:
-    """Of most popular and both models on the judged rows: models of before `cut`, features as of each user's own cut."""
+    """Of most popular and both models on the judged rows: models of before `cut`, features as of each own cut."""
     moment = moment_of(cut)
     with opened(tables, moment, MEMORY) as feed:
         fitted = {name: fit(model_of(name), feed, moment).scorer for name in GROUPS}
