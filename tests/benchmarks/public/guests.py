@@ -111,18 +111,41 @@ def posterior_mode(vectors: Floats, offset: Floats, liked: np.ndarray, prior: Fl
 
 
 class Graph(LightGCN):  # type: ignore[misc]
-    """Its own adjacency asks for what scipy no longer has."""
+    """Its links by scipy: RecBole asks for what scipy no longer has, and torch multiplies them slowly on a CPU."""
 
     def get_norm_adj_mat(self) -> torch.Tensor:
         liked = self.interaction_matrix.tocsr()
         user, post = (diags(1 / np.sqrt(np.maximum(np.asarray(liked.sum(axis=way)).ravel(), 1))) for way in (1, 0))
-        links = (user @ liked @ post).tocoo()
-        row = np.concatenate([links.row, links.col + self.n_users])
-        column = np.concatenate([links.col + self.n_users, links.row])
+        part = (user @ liked @ post).tocoo()
+        row = np.concatenate([part.row, part.col + self.n_users])
+        column = np.concatenate([part.col + self.n_users, part.row])
+        values = np.tile(part.data, 2).astype(np.float32)
         size = self.n_users + self.n_items
-        values = torch.from_numpy(np.tile(links.data, 2).astype(np.float32))
-        places = torch.from_numpy(np.stack([row, column]).astype(np.int64))
-        return torch.sparse_coo_tensor(places, values, (size, size), check_invariants=True).coalesce()
+        self.links = csr_matrix((values, (row, column)), shape=(size, size))
+        return torch.empty(0)
+
+    def layers(self) -> list[torch.Tensor]:
+        every = [self.get_ego_embeddings()]
+        for _ in range(self.n_layers):
+            every.append(Step.apply(every[-1], self.links))
+        return every
+
+    def forward(self) -> tuple[torch.Tensor, torch.Tensor]:
+        users, posts = torch.split(torch.stack(self.layers()).mean(dim=0), [self.n_users, self.n_items])
+        return users, posts
+
+
+class Step(torch.autograd.Function):  # type: ignore[misc]
+    """A product with a symmetric sparse matrix."""
+
+    @staticmethod
+    def forward(context: Any, values: torch.Tensor, links: csr_matrix) -> torch.Tensor:
+        context.links = links
+        return torch.from_numpy(links @ values.detach().numpy())
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return torch.from_numpy(context.links @ gradient.contiguous().numpy()), None
 
 
 def lightgcn(split: Split, side: Side, layers: int, reg: float) -> Floats:
@@ -145,10 +168,7 @@ def lightgcn(split: Split, side: Side, layers: int, reg: float) -> Floats:
         model.calculate_loss(batch).backward()
         optimizer.step()
     with torch.no_grad():
-        every = [model.get_ego_embeddings()]
-        for _ in range(layers):
-            every.append(torch.sparse.mm(model.norm_adj_matrix, every[-1]))
-        posts = [part[split.users :].numpy().astype(np.float64) for part in every]
+        posts = [part[split.users :].numpy().astype(np.float64) for part in model.layers()]
     known = split.matrix(split.known)
     weight = diags(1 / np.sqrt(np.maximum(np.asarray(known.sum(axis=1)).ravel(), 1)))
     fame = diags(1 / np.sqrt(np.maximum(np.asarray(liked.sum(axis=0)).ravel(), 1)))
