@@ -64,7 +64,7 @@ full: ## the offline side at full size: 76 million rows, 10 GB of disk; prints a
 public: ## Lenta's models beside strong peers on public sets, in one table; installs peers of their own in .lenta/peers
 	@$(setup) development
 	@infra/local/peers $(PYTHON)
-	@.venv/bin/python -m tests.benchmarks.public
+	@OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.public
 
 lint: ## style, formatting, arrows between packages and rooms, declared dependencies, the locks' freshness
 	@$(setup) development

@@ -1,7 +1,7 @@
 """Lenta's models and strong peers over public sets, in one table: `make public`.
 
 Sets and some of the peers are packages of .lenta/peers (requirements/peers.txt). Writes .lenta/public.json and prints
-the table, for docs/models.md. `--sets ml-100k` takes one set alone.
+the table, for docs/models.md; two sets at a time. `--sets ml-100k` takes one set alone.
 """
 
 from __future__ import annotations
@@ -13,7 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from itertools import repeat
+from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -132,7 +135,12 @@ def judge(mapping: Mapping, peers: Path) -> dict[str, Any]:
             began = time.monotonic()
             result = tuned(peer, public)
             scores[peer.name] = result.scores
-            said = {"peer": peer.name, "chosen": dict(result.chosen), "valid_ndcg": result.valid_ndcg}
+            said = {
+                "set": mapping.name,
+                "peer": peer.name,
+                "chosen": dict(result.chosen),
+                "valid_ndcg": result.valid_ndcg,
+            }
             print(json.dumps({**said, "seconds": time.monotonic() - began}), flush=True)
         scores |= guest_scores(peers / "bin" / "python", public, folder)
     users, liked = split.judged.user, split.judged.liked
@@ -195,12 +203,13 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=home / "public.json")
     arguments = parser.parse_args()
     found = {}
-    for name in arguments.sets:
-        began = time.monotonic()
-        found[name] = judge(Mapping.load(HERE / "sets" / f"{name}.toml"), arguments.peers)
-        print(f"{name}: {time.monotonic() - began:.0f} s\n\n{printed(name, found[name])}\n", flush=True)
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text(json.dumps(found, indent=1))
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
+    mappings = [Mapping.load(HERE / "sets" / f"{name}.toml") for name in arguments.sets]
+    with ProcessPoolExecutor(2, get_context("spawn")) as pool:
+        for mapping, judged in zip(mappings, pool.map(judge, mappings, repeat(arguments.peers)), strict=True):
+            found[mapping.name] = judged
+            print(f"\n{printed(mapping.name, judged)}\n", flush=True)
+            arguments.out.write_text(json.dumps(found, indent=1))
     print(f"written to {arguments.out}", file=sys.stderr)
 
 
