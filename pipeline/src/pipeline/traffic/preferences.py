@@ -52,23 +52,27 @@ class Minds:
         return liked
 
     def likes_already(self, user: int, posts: Sequence[int]) -> int:
-        known = self._known(posts)
-        return sum(content in self._liked[user] for content in self._truth.contents(known).tolist())
+        return int((self._exist(posts) & self._shows_liked(user, posts)).sum())
 
     def _odds(self, user: int, posts: Sequence[int], at: datetime, place: int) -> Floats:
         known = self._known(posts)
-        contents = self._truth.contents(known).tolist()
-        alive = (known == np.array(posts, np.int64)) & [content not in self._liked[user] for content in contents]
+        alive = self._exist(posts) & ~self._shows_liked(user, posts)
         odds = self._truth.log_odds(np.array([user]), known, at) + PLACE[place : place + len(posts)]
         if self._truth.spec.momentum:
             odds = odds + self._vectors(known) @ self._mood_at(user, place)
         return np.where(alive, odds, -np.inf)
 
+    def _exist(self, posts: Sequence[int]) -> npt.NDArray[np.bool_]:
+        ids = np.array(posts, np.int64)
+        return np.asarray((ids >= FIRST_POST) & (ids < FIRST_POST + len(self._truth.posts.topic)))
+
     def _known(self, posts: Sequence[int]) -> npt.NDArray[np.int64]:
         """The first post in place of one that the world does not have."""
-        ids = np.array(posts, np.int64)
-        last = FIRST_POST + len(self._truth.posts.topic)
-        return np.where((ids >= FIRST_POST) & (ids < last), ids, FIRST_POST)
+        return np.where(self._exist(posts), np.array(posts, np.int64), FIRST_POST)
+
+    def _shows_liked(self, user: int, posts: Sequence[int]) -> npt.NDArray[np.bool_]:
+        contents = self._truth.contents(self._known(posts)).tolist()
+        return np.array([content in self._liked[user] for content in contents], bool)
 
     def _mood_at(self, user: int, place: int) -> Floats:
         """A session begins without one. A page is one moment: what is liked on it moves the next one."""
