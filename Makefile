@@ -5,7 +5,7 @@
 # PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit test benchmark full public lint types docs docs-serve lock release clean
+.PHONY: help up down status logs check load unit coverage test benchmark full public lint types docs docs-serve lock release clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -48,6 +48,10 @@ load: ## users who ask, view and like, against the running platform; writes .len
 unit: ## the unit tests alone, on all cores; PACKAGE=gateway: those of one package
 	@$(setup) development
 	@.venv/bin/pytest -q -n logical tests/$(or $(PACKAGE),*)/unit
+
+coverage: ## the unit tests, and how much of the code they run: never less than pyproject.toml says
+	@$(setup) development
+	@.venv/bin/pytest -q -n logical --cov --cov-report=term:skip-covered tests/*/unit
 
 test: ## unit, contract, integration, chaos and end-to-end tests, on real servers; PACKAGE=gateway: those of one package
 	@$(setup) development

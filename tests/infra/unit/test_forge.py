@@ -22,7 +22,7 @@ def test_the_workflow_runs_the_quick_checks_on_each_push_and_everything_each_nig
     workflow = read(".github/workflows/ci.yml")
     assert {"push", "pull_request", "schedule", "workflow_dispatch"} == set(workflow["on"])
     quick, whole = (_commands(workflow["jobs"][name]) for name in ("quick", "whole"))
-    assert quick == ["make lint", "make types", "make unit"]
+    assert quick == ["make lint", "make types", "make coverage"]
     assert [command.split()[-1] for command in whole] == [".ci/run"]
     assert workflow["permissions"] == {"contents": "read"}
 
