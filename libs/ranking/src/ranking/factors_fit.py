@@ -126,11 +126,11 @@ def _directions(residuals: Residuals, side: Side, rng: np.random.Generator) -> F
     chance = csr_matrix((scaled.data * signs, scaled.indices, scaled.indptr), scaled.shape)
     told = orth(side.inputs * np.sqrt(residuals.post_weight)[:, None])
     seeds = [int(seed) for seed in rng.integers(2**31, size=2)]
-    found = [
+    overall_and_within_texts = [
         _beyond(*_svd(scaled, most, seeds[0]), float(_svd(chance, 1, seeds[1])[0][0])),
         _beyond(*_svd_within(scaled, told), float(_svd_within(chance, told)[0][0])) if told.size else None,
     ]
-    kept = [directions for directions in found if directions is not None]
+    kept = [directions for directions in overall_and_within_texts if directions is not None]
     if not kept:
         return None
     _, size, direction = np.linalg.svd(np.vstack(kept), full_matrices=False)
