@@ -12,6 +12,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 LENTA_HOME ?= $(CURDIR)/.lenta
 export LENTA_HOME
+# A machine that writes no bytecode compiles what a process imports at each of its starts: twice the time, often.
+unexport PYTHONDONTWRITEBYTECODE
 # Only what is set: a service refuses an empty port.
 optional := DATA UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_TEST_PORT INGEST_PORT CONSOLE_PORT
 $(foreach name,$(optional),$(if $($(name)),$(eval export $(name))))
