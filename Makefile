@@ -5,7 +5,7 @@
 # PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test benchmark full public lint types docs docs-serve lock release clean
+.PHONY: help up down status logs check load unit coverage test benchmark full public weeks lint types docs docs-serve lock release clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -71,6 +71,10 @@ public: ## Lenta's models beside strong peers on public sets, in one table; inst
 	@$(setup) development
 	@infra/local/peers $(PYTHON)
 	@OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.public
+
+weeks: ## what four weeks of serving and nightly training come to, with and without exploration, on a simulated world
+	@$(setup) development
+	@OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.weeks
 
 lint: ## style, formatting, arrows between packages and rooms, declared dependencies, the locks' freshness
 	@$(setup) development

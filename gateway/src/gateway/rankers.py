@@ -33,13 +33,13 @@ class RankedSlate:
     propensities: list[float] | None = None
 
 
-async def rank(request: RecommendationRequest, row: Row, ranker: Upstream, limit: int) -> Ranking:
-    """One ranker's own answer. Raises UpstreamError."""
+async def rank(request: RecommendationRequest, row: Row, ranker: Upstream, limit: int, explored: int = 0) -> Ranking:
+    """One ranker's own answer, and behind it the posts that are worth exploring. Raises UpstreamError."""
     return await ranker.ask(
         "POST",
         "/rank",
         into=Ranking.model_validate_json,
-        params={"limit": limit, "time": int(request.time.timestamp())},
+        params={"limit": limit, "time": int(request.time.timestamp()), "explored": explored},
         content=row.packed,
         deadline=request.deadline,
         headers={REQUEST_ID: request.key},
@@ -54,17 +54,18 @@ async def ranked_slate(
     if plan is not None and plan.mode == "interleave":
         return await _interleaved(request, row, plan, rankers)
     exploration = plan.exploration if plan is not None else 0.0
-    limit = request.limit + EXPLORED if exploration else request.limit
-    ranking = await _answer(request, row, rankers[ranker], limit)
+    ranking = await _answer(request, row, rankers[ranker], EXPLORED if exploration else 0)
     if isinstance(ranking, UpstreamError):
         return None, (reason("ranker", ranking.word),)
     return _explored(request, ranking, exploration) if exploration else _of_one(ranker, ranking), ()
 
 
-async def _answer(request: RecommendationRequest, row: Row, ranker: Upstream, limit: int) -> Ranking | UpstreamError:
+async def _answer(
+    request: RecommendationRequest, row: Row, ranker: Upstream, explored: int = 0
+) -> Ranking | UpstreamError:
     """A ranker's failure is an answer too: there is another ranker, and a fallback."""
     try:
-        return await rank(request, row, ranker, limit)
+        return await rank(request, row, ranker, request.limit, explored)
     except UpstreamError as error:
         return error
 
@@ -75,8 +76,8 @@ async def _interleaved(
     """A draft of both lists. Where one ranker failed, the other's list alone, without teams: no vote."""
     of_control, of_test = (plan.rankers.get("control", "control"), plan.rankers.get("test", "test"))
     control, test = await asyncio.gather(
-        _answer(request, row, rankers[of_control], request.limit),
-        _answer(request, row, rankers[of_test], request.limit),
+        _answer(request, row, rankers[of_control]),
+        _answer(request, row, rankers[of_test]),
     )
     if isinstance(control, UpstreamError):
         if isinstance(test, UpstreamError):

@@ -180,7 +180,7 @@ def test_a_share_of_answers_ends_with_a_random_one_of_the_next_posts_and_says_ho
 
 def test_without_exploration_no_more_is_asked_of_a_ranker_and_no_propensity_said(stage: Stage) -> None:
     stage.recommend(200)
-    assert set(stage.control.limits + stage.test.limits) == {5}
+    assert set(stage.control.asked + stage.test.asked) == {(5, 0)}
     assert stage.features.exposures[-1].propensities is None
 
 

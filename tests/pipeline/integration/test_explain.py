@@ -66,10 +66,10 @@ class Serving:
     experiment: Experiment = field(default_factory=lambda: Experiment.started("models", Plan(), START))
 
     def ranked(
-        self, name: Group, user: int, limit: int, catalogue: Catalogue | None = None
+        self, name: Group, user: int, limit: int, catalogue: Catalogue | None = None, explored: int = 0
     ) -> tuple[list[int], list[float]]:
         bound = self.world.fitted[name].scorer.bind(catalogue or self.live.catalogue())
-        posts, scores = bound.rank(self.live.row(user), int(MOMENT.timestamp()), limit)
+        posts, scores = bound.rank(self.live.row(user), int(MOMENT.timestamp()), limit, explored=explored)
         return posts.tolist(), scores.tolist()
 
     def serve(self, user: int = USER, catalogue: Catalogue | None = None, **changes: object) -> Exposure:
@@ -205,7 +205,7 @@ def _draws_otherwise(lists: list[tuple[list[int], list[float]]], key: str, teams
 
 def test_an_explored_slot_is_drawn_again(serving: Serving) -> None:
     serving.experiment = Experiment.started("models", Plan(exploration=0.5), START)
-    posts, scores = serving.ranked(serving.experiment.assign(USER, MOMENT).group, USER, 5 + EXPLORED)
+    posts, scores = serving.ranked(serving.experiment.assign(USER, MOMENT).group, USER, 5, explored=EXPLORED)
     key = next(key for key in map(str, range(99)) if explore(len(posts), 5, 0.5, key).places[-1] > 4)
     places, propensities = explore(len(posts), 5, 0.5, key)
     exposure = serving.serve(

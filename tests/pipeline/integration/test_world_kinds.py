@@ -18,7 +18,7 @@ from pipeline.world.truth import Truth
 
 END = date(2026, 11, 9)
 START = datetime(END.year, END.month, END.day, tzinfo=UTC) - timedelta(days=DAYS)
-KINDS = ("communities", "momentum", "trends", "cohorts", "drift", "news", "creators", "positions", "reposts")
+KINDS = ("communities", "momentum", "trends", "cohorts", "drift", "news", "fresh", "creators", "positions", "reposts")
 SEED = 3
 
 

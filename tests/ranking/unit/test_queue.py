@@ -31,11 +31,13 @@ class HeldScorer(BoundScorer):
         super().__init__(scorer, candidates)
         self.let, self.seconds, self.ranked = threading.Event(), seconds, 0
 
-    def rank(self, row: UserRow, now: int, limit: int, kept: int = KEPT) -> tuple[npt.NDArray[np.int64], Scores]:
+    def rank(
+        self, row: UserRow, now: int, limit: int, kept: int = KEPT, explored: int = 0
+    ) -> tuple[npt.NDArray[np.int64], Scores]:
         self.let.wait(10)
         time.sleep(self.seconds)
         self.ranked += 1
-        return super().rank(row, now, limit, kept)
+        return super().rank(row, now, limit, kept, explored)
 
 
 @pytest.fixture

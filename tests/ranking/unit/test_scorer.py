@@ -16,7 +16,7 @@ from fsspec.implementations.local import LocalFileSystem
 from ranking.artefact import ArtefactError, Manifest, ModelStore
 from ranking.golden import replay
 from ranking.retrieval import Retrieval, fit_retrieval
-from ranking.scorer import BoundScorer, Scorer
+from ranking.scorer import BOUND, BoundScorer, Scorer
 
 from tests.support.data.toy_model import NOW, LengthEncoder, publish_toy, toy_artefact, toy_catalogue, toy_row
 
@@ -56,6 +56,31 @@ def test_two_stages_rank_as_one_where_all_posts_pass_the_first(bound: BoundScore
     order = np.lexsort((bound.catalogue.post_id[allowed], -full[allowed]))[:5]
     assert ids.tolist() == bound.catalogue.post_id[allowed][order].tolist()
     assert scores == pytest.approx(full[allowed][order])
+
+
+@pytest.mark.parametrize("kept", [100, 900])
+def test_behind_the_best_posts_stand_those_that_may_be_better_than_they_look(bound: BoundScorer, kept: int) -> None:
+    row = UserRow.unpack(toy_row(3, bound.catalogue, likes=40))
+    best, _ = bound.rank(row, NOW, 5, kept)
+    ids, scores = bound.rank(row, NOW, 5, kept, explored=20)
+    assert ids[:5].tolist() == best.tolist()
+    assert len(set(ids.tolist())) == 25
+    assert not set(ids.tolist()) & set(row.hidden.tolist())
+    bounds = scores + BOUND * bound.candidates.uncertainty[bound.catalogue.index_of(ids)]
+    assert (np.diff(bounds[5:]) <= 0).all()
+    others = ~np.isin(bound.catalogue.post_id, [*row.hidden.tolist(), *ids.tolist()])
+    highest = (bound.score_all(row, NOW) + BOUND * bound.candidates.uncertainty)[others].max()
+    assert kept < 900 or highest <= bounds[-1]
+
+
+def test_of_two_posts_that_look_alike_the_one_with_fewer_views_is_explored_first(folder: Path) -> None:
+    catalogue = toy_catalogue(300)
+    views = catalogue.segment_views.copy()
+    views[::2], views[1::2] = 5, 4_000
+    likes = (views * 0.2).astype(np.uint32)
+    bound = Scorer.open(folder, LengthEncoder.load).bind(replace(catalogue, segment_views=views, segment_likes=likes))
+    uncertainty = bound.candidates.uncertainty
+    assert uncertainty[::2].min() > 2 * uncertainty[1::2].max()
 
 
 def test_fewer_posts_than_asked_for_are_all_given(bound: BoundScorer) -> None:

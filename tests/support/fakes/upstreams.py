@@ -186,8 +186,8 @@ class Ranker:
     garbled: bool = False
     ids: list[int] | None = None
     """Best first, instead of thirty from `first` on."""
-    limits: list[int] = field(default_factory=list)
-    """Of every call."""
+    asked: list[tuple[int, int]] = field(default_factory=list)
+    """Of every call: how many posts, and how many more to explore."""
     explain_status: int = 200
     explained: list[dict[str, str]] = field(default_factory=list)
     at_once: int = 0
@@ -207,11 +207,12 @@ class Ranker:
         self.most_at_once = max(self.most_at_once, self.at_once)
         await asyncio.sleep(self.delay)
         self.at_once -= 1
-        limit, row = int(request.query_params["limit"]), UserRow.unpack(await request.body())
-        self.limits.append(limit)
+        limit, explored = int(request.query_params["limit"]), int(request.query_params["explored"])
+        row = UserRow.unpack(await request.body())
+        self.asked.append((limit, explored))
         hidden = set(row.hidden.tolist())
         ranked = range(self.first, self.first + 30) if self.ids is None else self.ids
-        ids = [post for post in ranked if post not in hidden][:limit]
+        ids = [post for post in ranked if post not in hidden][: limit + explored]
         if self.garbled:
             return Response('{"posts": "many"}')
         ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[-float(post) for post in ids])

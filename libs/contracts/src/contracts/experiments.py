@@ -107,7 +107,7 @@ class Plan(Message):
     starts_at: Time | None = None
     ends_at: Time | None = None
     exploration: Annotated[float, Field(ge=0, le=0.5)] = 0.0
-    """The share of answers whose last slot holds a random one of the next `EXPLORED` candidates."""
+    """The share of answers whose last slot holds one of the `EXPLORED` posts most worth a try."""
     watched: list[Metric] = ["likes_per_exposure", "likes_per_user", "exposures_per_user"]
     guardrails: list[Guardrail] = GUARDRAILS
     rules: Rules = Rules()
@@ -151,6 +151,7 @@ class Plan(Message):
 
 
 EXPLORED = 20
+"""How many posts of the highest upper confidence bounds share the slot that explores."""
 
 
 class WeightPeriod(Message):

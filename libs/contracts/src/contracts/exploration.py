@@ -1,4 +1,4 @@
-"""Exploration: now and then the last slot holds a random one of the next candidates, with a known probability."""
+"""Exploration: now and then the last slot holds one of the posts worth a try, with a known probability."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Explored(NamedTuple):
 
 
 def explore(ranked: int, limit: int, share: float, key: str) -> Explored:
-    """Which of `ranked` posts, best first, fill `limit` slots.
+    """Which of `ranked` posts, the best ones first and then those to explore, fill `limit` slots.
 
     With probability `share` the last slot holds one of the posts behind it, each as likely as the others; the
     exposure's key decides. Where there are none behind it, nothing is explored. share: 0 to 1.

@@ -110,6 +110,15 @@ def logit(share: Array) -> Array:
     return np.log(share) - np.log1p(-share)
 
 
+def posterior_sd(post_views: Array, log_odds: Array) -> Array:
+    """Of a post's log-odds of a like after so many views, by the delta method on the beta posterior behind `post_rate`.
+
+    log_odds: the posterior mean. Shape (n,) each.
+    """
+    share = 1.0 / (1.0 + np.exp(-log_odds))
+    return np.asarray(1.0 / np.sqrt((post_views + POST_SMOOTHING + 1.0) * share * (1.0 - share)))
+
+
 def _days_since(time: Array, now: Array, limit: float) -> Array:
     """Days, at least 0 and at most `limit`; NaN for never."""
     return np.where(time > 0, np.clip((now - time) / DAY, 0.0, limit), np.nan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
-from contracts.features import BY_SEGMENT, POST_INPUTS, PROFILE, SCHEMA, Array, Pairs, PostOdds, derive
+from contracts.features import BY_SEGMENT, POST_INPUTS, PROFILE, SCHEMA, Array, Pairs, PostOdds, derive, posterior_sd
 from contracts.records import SEGMENTS, Counts, Profile, UserRow
 from contracts.vocabulary import CATEGORIES
 
@@ -47,6 +47,8 @@ class Candidates:
             self._by_segment.append(self._template[:, self._segment_places].copy(order="F"))
         self._odds = PostOdds.of(anybody)
         """With what is left in `_post_inputs`, of the last segment: what segments differ in stands in `_by_segment`."""
+        self.uncertainty = posterior_sd(anybody.post_views, self._odds.post)
+        """Of each post's own log-odds of a like, shape (posts,)."""
 
     def matrix(self, row: UserRow, now: int) -> Matrix:
         """Shape (posts, schema prefix + encoder columns), float32, Fortran order, as CatBoost likes it best."""

@@ -33,8 +33,13 @@ class ScoringQueue:
         """Seconds a ranking takes, as a running mean."""
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
-    async def rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
-        """Raises Unavailable when too many wait, or the caller's time is up or would be before its turn."""
+    async def rank(
+        self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline, explored: int = 0
+    ) -> Ranking:
+        """As `BoundScorer.rank`.
+
+        Raises Unavailable when too many wait, or the caller's time is up or would be before its turn.
+        """
         if self._waiting >= self._max_waiting:
             raise _shed("too many requests wait")
         if self._waiting * self._pace >= deadline.remaining():  # nobody waiting: tried, however slow the last one was
@@ -42,16 +47,18 @@ class ScoringQueue:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._rank, bound, row, now, limit, deadline
+                self._thread, self._rank, bound, row, now, limit, deadline, explored
             )
         finally:
             self._waiting -= 1
 
-    def _rank(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Ranking:
+    def _rank(
+        self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline, explored: int
+    ) -> Ranking:
         if deadline.remaining() <= 0:
             raise _shed("the deadline passed before ranking began")
         started = time.perf_counter()
-        ids, scores = bound.rank(row, now, limit)
+        ids, scores = bound.rank(row, now, limit, explored=explored)
         seconds = time.perf_counter() - started
         SCORE_SECONDS.observe(seconds)
         self._pace += PACE_WEIGHT * (seconds - self._pace)

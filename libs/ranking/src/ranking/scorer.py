@@ -19,6 +19,8 @@ from ranking.retrieval import KEPT, Retrieval
 from ranking.vectors import PostVectors
 
 MODEL = "model.cbm"
+BOUND = 2.0
+"""Standard deviations of a post's own like rate that exploring adds to its score."""
 LoadEncoder = Callable[[Path], Encoder]
 Scores = npt.NDArray[np.float64]
 
@@ -85,18 +87,27 @@ class BoundScorer:
         """The model's own score of every post, shape (posts,)."""
         return self.scorer.scores(self.candidates.matrix(row, now))
 
-    def rank(self, row: UserRow, now: int, limit: int, kept: int = KEPT) -> tuple[npt.NDArray[np.int64], Scores]:
-        """The best `limit` posts that the user has not liked, best first, and their scores; ties go to the lower id."""
-        catalogue = self.catalogue
-        matrix = self.candidates.matrix(row, now)
+    def rank(
+        self, row: UserRow, now: int, limit: int, kept: int = KEPT, explored: int = 0
+    ) -> tuple[npt.NDArray[np.int64], Scores]:
+        """The best `limit` posts that the user has not liked, best first, and their scores; ties go to the lower id.
+
+        explored: how many more follow, those with the highest upper confidence bounds among the others.
+        """
+        catalogue, matrix = self.catalogue, self.candidates.matrix(row, now)
+        bonus = BOUND * self.candidates.uncertainty if explored else np.zeros(len(catalogue))
         allowed = np.ones(len(catalogue), bool)
         hidden = catalogue.index_of(row.hidden.astype(np.int64))
         allowed[hidden[hidden >= 0]] = False
         chosen = np.flatnonzero(allowed)
-        if len(chosen) > max(kept, limit):
-            coarse = self.scorer.retrieval.score(matrix)[chosen]
-            chosen = chosen[np.argpartition(-coarse, max(kept, limit) - 1)[: max(kept, limit)]]
+        kept = max(kept, limit + explored)
+        if len(chosen) > kept:
+            coarse = (self.scorer.retrieval.score(matrix) + bonus)[chosen]
+            chosen = chosen[np.argpartition(-coarse, kept - 1)[:kept]]
         scores = self.scorer.scores(np.asfortranarray(matrix[chosen]))
         ids = catalogue.post_id[chosen]
-        best = np.lexsort((ids, -scores))[:limit]
-        return ids[best], scores[best]
+        order = np.lexsort((ids, -scores))
+        others = order[limit:]
+        bounds = (scores + bonus[chosen])[others]
+        order = np.append(order[:limit], others[np.lexsort((ids[others], -bounds))[:explored]])
+        return ids[order], scores[order]

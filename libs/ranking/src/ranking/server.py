@@ -7,7 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import httpx
 from chassis.clients import http_client
@@ -38,15 +38,24 @@ EXPLAINED_AT_ONCE = 20
 router = APIRouter()
 
 
-class RankQuery(Message):
+class Query(Message):
     """time: for which to rank, seconds since the epoch; now if missing."""
 
     time: Annotated[int, Field(ge=0, le=TIME_MAX)] | None = None
-    limit: Annotated[int, Field(ge=1, le=100 + EXPLORED)] = 5
 
 
-class ExplainQuery(RankQuery):
+class RankQuery(Query):
+    """explored: how many posts follow the best ones, as `BoundScorer.rank` chooses them."""
+
+    limit: Annotated[int, Field(ge=1, le=100)] = 5
+    explored: Annotated[int, Field(ge=0, le=EXPLORED)] = 0
+
+
+class ExplainQuery(Query):
     limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
+
+
+AnyQuery = TypeVar("AnyQuery", bound=Query)
 
 
 def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings | None = None) -> FastAPI:
@@ -92,7 +101,8 @@ async def rank(request: Request) -> Response:
     """
     bound, row, query = await _read_request(request, RankQuery)
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
-    ranking = await state_of(request)["queue"].rank(bound, row, _moment(query), query.limit, deadline)
+    queue = state_of(request)["queue"]
+    ranking = await queue.rank(bound, row, _moment(query), query.limit, deadline, query.explored)
     return Response(ranking.model_dump_json(), media_type="application/json")
 
 
@@ -104,7 +114,7 @@ async def explain(request: Request) -> Response:
     return Response(explanations.model_dump_json(), media_type="application/json")
 
 
-async def _read_request(request: Request, kind: type[RankQuery]) -> tuple[BoundScorer, UserRow, RankQuery]:
+async def _read_request(request: Request, kind: type[AnyQuery]) -> tuple[BoundScorer, UserRow, AnyQuery]:
     try:
         query = kind.model_validate(dict(request.query_params))
         row = UserRow.unpack(await request.body())
@@ -115,7 +125,7 @@ async def _read_request(request: Request, kind: type[RankQuery]) -> tuple[BoundS
     return _bound(state_of(request)), row, query
 
 
-def _moment(query: RankQuery) -> int:
+def _moment(query: Query) -> int:
     return int(time.time()) if query.time is None else query.time
 
 

@@ -17,7 +17,7 @@ World = Annotated[
     str,
     typer.Option(
         help="A size: tiny, demo, reference, full. Or a kind of feed: hard, communities, momentum, trends, cohorts, "
-        "drift, news, creators, positions, reposts."
+        "drift, news, fresh, creators, positions, reposts."
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Seeds up to 7 are for tuning, 8 and up for reporting.")]

@@ -40,9 +40,9 @@ class ServingState:
     row: UserRow
     now: int
 
-    def best(self, limit: int) -> List:
+    def best(self, limit: int, explored: int = 0) -> List:
         """As the ranker answers."""
-        posts, scores = self.bound.rank(self.row, self.now, limit)
+        posts, scores = self.bound.rank(self.row, self.now, limit, explored=explored)
         return List([int(post) for post in posts], [float(score) for score in scores])
 
     def everything(self) -> List:
@@ -129,7 +129,7 @@ def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Rank
         return List(draft.posts, [scores[team][post] for post, team in zip(draft.posts, draft.teams, strict=True)])
 
     def explored(lag: Lag) -> List:
-        ranked = rankers[0].at(lag).best(limit + EXPLORED)
+        ranked = rankers[0].at(lag).best(limit, EXPLORED)
         places, propensities = explore(len(ranked.posts), limit, experiment.plan.exploration, exposure.key)
         if propensities != exposure.propensities:
             return List([], [])
