@@ -68,6 +68,15 @@ def test_the_ladder_goes_from_chance_over_the_ceiling_to_the_oracle(world: World
     assert auc["random"] < auc[POPULAR] < auc["control"] < auc[CEILING] < auc[ORACLE]
 
 
+def test_within_sessions_the_ladder_has_the_same_order(world: World) -> None:
+    within = world.judgement.sessions
+    assert within is not None
+    assert list(within.hits) == ["random", POPULAR, "control", ORACLE]
+    means = {name: hits.mean() for name, hits in within.hits.items()}
+    assert means["random"] < means["control"] < means[ORACLE]
+    assert set(as_json(world.judgement)["sessions"]) == set(within.hits)
+
+
 def test_segments_of_users_hold_every_user_once(world: World) -> None:
     users = len(world.judgement.ladder.hits["random"])
     for kind in ("users", "age"):
@@ -204,7 +213,7 @@ def test_the_page_holds_tables_and_plots_and_needs_nothing_from_elsewhere(world:
     page = as_page(world.judgement, "a <small> world")
     assert "a &lt;small&gt; world" in page
     assert page.count("<svg") == 5
-    assert page.count("<table>") == 3
+    assert page.count("<table>") == 4
     assert not re.search(r'(src|href)="(?!#)', page.replace("xlink:href", "href"))
     assert not re.search(r"#0\d0\d0\d", page)
     assert page == as_page(world.judgement, "a <small> world")

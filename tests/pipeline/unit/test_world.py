@@ -22,8 +22,8 @@ from tests.support.checkout import ROOT
 END = date(2026, 11, 9)
 MAY_READ_THE_TRUTH = {
     "pipeline/src/pipeline/check/quality.py",
-    "pipeline/src/pipeline/evaluation/backtest.py",
     "pipeline/src/pipeline/evaluation/ceiling.py",
+    "pipeline/src/pipeline/evaluation/oracle.py",
     "pipeline/src/pipeline/evaluation/served_truth.py",
     "pipeline/src/pipeline/traffic/preferences.py",
     "pipeline/src/pipeline/traffic/run.py",

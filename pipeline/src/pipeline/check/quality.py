@@ -21,8 +21,8 @@ from pipeline.check.served import Served, ask, judge
 from pipeline.dataset.feed import Feed, fetch, microseconds, opened
 from pipeline.dataset.samples import viewed_in
 from pipeline.dataset.snapshots import catalogue_at
-from pipeline.evaluation.backtest import TRUTH, true_scores
 from pipeline.evaluation.ladder import WINDOW, Ladder, baseline_scores, ladder, model_scores
+from pipeline.evaluation.oracle import has_truth, true_scores
 from pipeline.tables.folder import Tables, export
 from pipeline.training.store import scorer_of
 
@@ -36,7 +36,7 @@ class Loaded:
 
     @property
     def is_simulated(self) -> bool:
-        return (self.folder / TRUTH).exists()
+        return has_truth(self.folder)
 
 
 @contextmanager

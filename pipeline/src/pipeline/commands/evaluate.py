@@ -98,6 +98,7 @@ def _tell(judgement: Judgement, title: str, steps: Steps, as_json: bool, html: P
         return
     for table in (
         report.as_table(judgement.ladder, title),
+        *([report.sessions_table(judgement.sessions)] if judgement.sessions else []),
         report.measures_table(judgement),
         report.segments_table(judgement),
     ):

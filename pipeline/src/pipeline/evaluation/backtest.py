@@ -10,11 +10,10 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from chassis.progress import OnProgress, silent
 from contracts.assignment import GROUPS
 
-from pipeline.dataset.feed import Feed, fetch, opened
+from pipeline.dataset.feed import Feed, opened
 from pipeline.dataset.samples import Viewed, viewed_in
 from pipeline.evaluation.alarm import Alarm, Auc, training_auc
 from pipeline.evaluation.baselines import ALS, SEGMENT_POPULAR, als_scores, segment_popular_scores
@@ -28,7 +27,9 @@ from pipeline.evaluation.ladder import (
     check_judged,
     network_and_model_scores,
 )
+from pipeline.evaluation.oracle import has_truth, true_scores, true_session_scores
 from pipeline.evaluation.segments import known_at_the_cut, ladder_of, segments
+from pipeline.evaluation.sessions import requests_in, session_ladder, session_scores
 from pipeline.measures.accuracy import Floats
 from pipeline.tables.folder import Tables
 
@@ -36,10 +37,7 @@ if TYPE_CHECKING:
     from ranking.artefact import ModelStore
     from ranking.scorer import Scorer
 
-    from pipeline.world.truth import Truth
-
-TRUTH = "truth"
-"""The part of a simulated world's folder that only the oracle reads."""
+    from pipeline.evaluation.ladder import Ladder
 
 
 def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Judgement:
@@ -59,7 +57,8 @@ def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int)
     tables = Tables.of_folder(folder)
     with opened(tables, cut + WINDOW) as whole:
         viewed = viewed_in(whole, cut, cut + WINDOW)
-    check_judged(viewed)
+        check_judged(viewed)
+        sessions = judge_sessions(folder, whole, cut, scorers, seed)
     with opened(tables, cut) as feed:
         scores = all_scores(folder, feed, viewed, cut, scorers, seed)
         known = known_at_the_cut(feed, viewed)
@@ -78,7 +77,17 @@ def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int)
                 Alarm(name, training_auc(feed, scorer), Auc.of(scores[name], viewed.liked))
                 for name, scorer in scorers.items()
             ),
+            sessions=sessions,
         )
+
+
+def judge_sessions(folder: Path, whole: Feed, cut: datetime, scorers: Mapping[str, Scorer], seed: int) -> Ladder | None:
+    """Within the sessions from `cut` on; None where none is long enough. whole: the feed, these days included."""
+    requests = requests_in(whole, cut, cut + WINDOW)
+    scores = session_scores(whole, requests, scorers, cut, seed)
+    if has_truth(folder):
+        scores[ORACLE] = true_session_scores(folder, whole, requests)
+    return session_ladder(requests, scores)
 
 
 def all_scores(
@@ -90,11 +99,10 @@ def all_scores(
     scores[ALS] = als_scores(feed, viewed, seed)
     for name, scorer in scorers.items():
         scores |= network_and_model_scores(feed, viewed, cut, name, scorer)
-    if (folder / TRUTH).exists():
-        from pipeline.evaluation.ceiling import ceiling_scores
-        from pipeline.world.truth import Truth
+    if has_truth(folder):
+        from pipeline.evaluation.ceiling import ceiling_scores, has_ceiling
 
-        if Truth.load(folder).spec.is_still:
+        if has_ceiling(folder):
             scores[CEILING] = ceiling_scores(folder, feed, viewed, cut + WINDOW / 2)
         scores[ORACLE] = true_scores(folder, feed, viewed, cut)
     return scores
@@ -120,23 +128,3 @@ def judge_fresh(
         with opened(Tables.of_folder(folder), cut) as feed:
             fitted = {model: fit(model_of(model), feed, last, on_progress=on_progress) for model in names}
         return judge(folder, cut, {model: model_fit.scorer for model, model_fit in fitted.items()}, seed)
-
-
-def true_scores(folder: Path, feed: Feed, viewed: Viewed, cut: datetime) -> Floats:
-    """Like probabilities by the world's truth in the middle of the window, user by user. feed: until the cut."""
-    from pipeline.world.truth import Truth
-
-    truth = Truth.load(folder)
-    scores = np.asarray(truth.like_probability(viewed.user_id, viewed.post_id, cut + WINDOW / 2), np.float64)
-    if truth.spec.repost_share:
-        scores[_shows_what_was_liked(truth, feed, viewed)] = 0.0
-    return scores
-
-
-def _shows_what_was_liked(truth: Truth, feed: Feed, viewed: Viewed) -> npt.NDArray[np.bool_]:
-    """Whether the user liked before the feed's end what the post shows. Shape (n,)."""
-    likes = fetch(feed.database, "SELECT user_id, post_id FROM likes")
-    contents = np.stack([likes["user_id"].astype(np.int64), truth.contents(likes["post_id"].astype(np.int64))])
-    shown = np.stack([viewed.user_id, truth.contents(viewed.post_id)])
-    base = 1 + max(int(contents[1].max(initial=0)), int(shown[1].max(initial=0)))
-    return np.isin(shown[0] * base + shown[1], contents[0] * base + contents[1])

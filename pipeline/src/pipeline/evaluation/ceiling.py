@@ -42,6 +42,11 @@ class ObservedViews:
     liked: Floats
 
 
+def has_ceiling(folder: Path) -> bool:
+    """Whether the world is one of which `ceiling_scores` is true."""
+    return Truth.load(folder).spec.is_still
+
+
 def ceiling_scores(folder: Path, feed: Feed, viewed: Viewed, at: datetime) -> Floats:
     """Log-odds at `at` by each user's posterior mean of (level, taste for each topic, sub-theme tastes). Shape (n,).
 

@@ -30,7 +30,7 @@ Value = TypeVar("Value")
 class Judgement:
     """measures: by user, "HitRate@5" first; segments: HitRate@5 in each.
 
-    lift, calibration, importance: by rung or model.
+    lift, calibration, importance: by rung or model; sessions: HitRate@5 within them, None where there are none.
     """
 
     measures: Mapping[str, Ladder]
@@ -39,6 +39,7 @@ class Judgement:
     calibration: Mapping[str, Bins]
     importance: Mapping[str, Importance]
     alarms: tuple[Alarm, ...]
+    sessions: Ladder | None = None
 
     @property
     def ladder(self) -> Ladder:
@@ -57,6 +58,7 @@ class Judgement:
             _joined(self.calibration, other.calibration, add),
             _joined(self.importance, other.importance, lambda one, two: _joined(one, two, add)),
             self.alarms + other.alarms,
+            self.sessions + other.sessions if self.sessions and other.sessions else self.sessions or other.sessions,
         )
 
 

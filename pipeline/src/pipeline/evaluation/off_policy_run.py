@@ -20,9 +20,9 @@ from rich.table import Table
 
 from pipeline.dataset.feed import microseconds, opened
 from pipeline.dataset.snapshots import catalogue_at, rows_at
-from pipeline.evaluation.backtest import TRUTH
 from pipeline.evaluation.ladder import POPULAR, WINDOW, check_unseen
 from pipeline.evaluation.off_policy import Slates, Value, logged_views, value_of
+from pipeline.evaluation.oracle import has_truth
 from pipeline.evaluation.report import with_half
 from pipeline.measures.accuracy import Estimate, K
 from pipeline.tables.folder import Tables
@@ -82,7 +82,7 @@ def off_policy(
         told = share_of(on_progress, 100 * place // len(scorers), 100 * (place + 1) // len(scorers))
         slates[name] = model_slates(bound, rows, now, told)
     truth: dict[str, tuple[float, float]] = {}
-    if (folder / TRUTH).exists():
+    if has_truth(folder):
         from pipeline.evaluation.served_truth import true_value
 
         truth = {name: true_value(folder, logged, own, cut) for name, own in slates.items()}

@@ -20,9 +20,11 @@ from pipeline.evaluation.report import (
     measures_table,
     rungs,
     segments_table,
+    sessions_table,
     users_of,
 )
 from pipeline.evaluation.segments import COLD_POST_TIME, COLD_USER_VIEWS
+from pipeline.evaluation.sessions import FIRST_VIEWS, NEXT_VIEWS
 
 
 def as_page(judgement: Judgement, title: str) -> str:
@@ -57,6 +59,15 @@ def _sections(judgement: Judgement) -> Iterator[str]:
         "come from posts that the user viewed, as the hit rate does, and not from what the platform would serve.",
         measures_table(judgement),
     )
+    if judgement.sessions:
+        yield _tabled(
+            "Within sessions",
+            f"Here a user asks after the first {FIRST_VIEWS} views of a session and then every {NEXT_VIEWS}, by what "
+            f"is known at that moment; the {NEXT_VIEWS} posts viewed next are ranked, and the request is a hit when "
+            "one of the five best was liked. This shows what lives shorter than the days above: moods, news, the likes "
+            "of a minute ago. The figure is the mean over users of the share of their requests with a hit.",
+            sessions_table(judgement.sessions),
+        )
     yield _plotted(
         "Lift",
         lift_plot(judgement.lift),

@@ -13,6 +13,7 @@ from rich.table import Table
 
 from pipeline.evaluation.judgement import HIT_RATE, Judgement
 from pipeline.evaluation.ladder import ORACLE, POPULAR, RANDOM, Ladder, Rung
+from pipeline.evaluation.sessions import NEXT_VIEWS
 from pipeline.measures.accuracy import Estimate
 
 SEED = 0
@@ -41,7 +42,15 @@ def users_of(ladder: Ladder) -> int:
 
 
 def as_table(ladder: Ladder, title: str) -> Table:
-    table = _table(f"{title}: HitRate@5, offline viewed, {users_of(ladder):,} users; ± half a 95 % interval")
+    return _rung_table(ladder, f"{title}: HitRate@5, offline viewed")
+
+
+def sessions_table(ladder: Ladder) -> Table:
+    return _rung_table(ladder, f"HitRate@5 within sessions, of the {NEXT_VIEWS} next views")
+
+
+def _rung_table(ladder: Ladder, title: str) -> Table:
+    table = _table(f"{title}, {users_of(ladder):,} users; ± half a 95 % interval")
     for head in ("HitRate@5", "less most popular", "captured lift"):
         table.add_column(head, justify="right")
     for name, rung in rungs(ladder).items():
@@ -129,6 +138,7 @@ def as_json(judgement: Judgement) -> dict[str, Any]:
             for measure, part in judgement.measures.items()
             if measure != HIT_RATE
         },
+        "sessions": _rungs(judgement.sessions) if judgement.sessions else {},
         "segments": [
             {
                 "kind": segment.kind,

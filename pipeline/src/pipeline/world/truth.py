@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipeline.errors import LentaError
-from pipeline.world.appeal import Tastes, Traits, appeal
+from pipeline.world.appeal import Ints, Tastes, Traits, appeal
 from pipeline.world.effects import HOUR, PLACE
 from pipeline.world.feed import DAY_SECONDS, sigmoid
 from pipeline.world.spec import DAYS, FIRST_POST, FIRST_USER, WorldSpec, spec_of
@@ -54,6 +54,14 @@ class Truth:
         day = np.minimum(np.array([second / DAY_SECONDS]), float(DAYS))
         odds = appeal(self.posts, self.tastes, self.spec, user, post, day)
         return np.asarray(self.bias + odds + HOUR[int(second % DAY_SECONDS // 3600)])
+
+    def appeal(self, user_ids: Ints, post_ids: Ints, seconds: Floats) -> Floats:
+        """What tells one post from another at a moment: log-odds without bias, hour, place, mood and noise.
+
+        seconds: since the epoch; shape (n,) each.
+        """
+        day = np.minimum((seconds - self.start.timestamp()) / DAY_SECONDS, float(DAYS))
+        return appeal(self.posts, self.tastes, self.spec, user_ids - FIRST_USER, post_ids - FIRST_POST, day)
 
     def contents(self, post_ids: npt.NDArray[np.integer]) -> npt.NDArray[np.int64]:
         """What each post shows: the id of the post that it repeats, or its own. Shape (n,)."""
