@@ -46,15 +46,21 @@ def svd(split: Split, side: Side, factors: int, ridge: float) -> Floats:
     rates = split.rates()
     learned = residual(split, split.matrix(split.train, 1.0), rates)
     _, strength, directions = svds(learned, k=factors, rng=np.random.default_rng(0))
-    known = residual(split, split.matrix(split.known, 1.0), rates)
-    seen = split.matrix(split.known, 1.0)
-    taste = np.zeros((split.users, factors))
     axes = (strength[:, None] * directions / np.sqrt(max(learned.shape[0], 1))).T
+    return by_taste(split, np.asarray(axes, np.float64), ridge)
+
+
+def by_taste(split: Split, axes: Floats, ridge: float) -> Floats:
+    """The post's rate, and a user's likes beyond it regressed on the axes of what they viewed. axes: (posts, k)."""
+    rates = split.rates()
+    seen = split.matrix(split.known, 1.0)
+    known = residual(split, seen, rates).tocsr()
+    taste = np.zeros((split.users, axes.shape[1]))
     for user in np.unique(split.judged.user):
-        posts = seen.indices[seen.indptr[user] : seen.indptr[user + 1]]
-        own = axes[posts]
-        pull = own.T @ (known[user].toarray().ravel()[posts])
-        taste[user] = np.linalg.solve(own.T @ own + ridge * np.eye(factors), pull)
+        row = slice(seen.indptr[user], seen.indptr[user + 1])
+        own = axes[seen.indices[row]]
+        pull = own.T @ known.data[row]
+        taste[user] = np.linalg.solve(own.T @ own + ridge * np.eye(axes.shape[1]), pull)
     return at(split, csr_matrix(taste), axes.T) + rates[split.judged.post]
 
 

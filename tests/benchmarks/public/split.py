@@ -171,11 +171,14 @@ class Tuned:
 
 
 def tuned(peer: Peer, public: Public) -> Tuned:
+    return tuned_on(peer, public.valid, public.test, public.side)
+
+
+def tuned_on(peer: Peer, valid: Split, test: Split, side: Side) -> Tuned:
     """The test rows' scores by the settings that are best on the validation rows, fitted anew on all before the cut."""
-    valid = public.valid
     reached = [
-        float(ndcg(peer.score(valid, public.side, **each), valid.judged.user, valid.judged.liked).mean())
+        float(ndcg(peer.score(valid, side, **each), valid.judged.user, valid.judged.liked).mean())
         for each in peer.tries
     ]
     best = int(np.argmax(reached))
-    return Tuned(peer.score(public.test, public.side, **peer.tries[best]), peer.tries[best], reached[best])
+    return Tuned(peer.score(test, side, **peer.tries[best]), peer.tries[best], reached[best])
