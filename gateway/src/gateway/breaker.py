@@ -1,4 +1,8 @@
-"""Stops calls to what is down: after some failures in a row nobody asks for a while, then one request tries."""
+"""Stops calls to what is down: after some failures in a row nobody asks for a while, then one request tries.
+
+A call that timed out is no failure by itself: it may have waited in a queue of ours. It is one where the service has
+answered nobody for a while, as a process does that has been stopped.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from collections.abc import Callable
 
 FAILURES = 5
 REST_SECONDS = 1.0
+SILENT_SECONDS = 1.0
 
 
 class Breaker:
@@ -16,6 +21,8 @@ class Breaker:
         self._limit, self._rest, self._clock = failures, rest, clock
         self._failures = 0
         self._closed_again_at = 0.0
+        self._silent_since: float | None = None
+        """When the first call was given up that nobody has answered since."""
 
     @property
     def is_open(self) -> bool:
@@ -33,9 +40,16 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        self._failures = 0
+        self._failures, self._silent_since = 0, None
 
     def failed(self) -> None:
         self._failures += 1
         if self.is_open:
             self._closed_again_at = self._clock() + self._rest
+
+    def timed_out(self) -> None:
+        now = self._clock()
+        if self._silent_since is None:
+            self._silent_since = now
+        if self.is_open or now - self._silent_since >= SILENT_SECONDS:
+            self.failed()

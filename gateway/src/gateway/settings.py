@@ -28,7 +28,7 @@ class Settings(ServiceSettings):
     """And for recording what is shown, which also brings its texts."""
     ranker_ms: Positive = 120
     max_concurrent: Positive = 100
-    """Requests at once; more are shed with 503."""
+    """Requests of one kind at once, however quick they are; how many it takes now follows the measured delay."""
     memory_mb: Positive = 48
     """For last slates, hidden ids and texts, from which answers are made when something is down; a sixth of it for
     remembering whose assignment was reported."""

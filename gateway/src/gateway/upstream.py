@@ -1,7 +1,7 @@
 """The services behind the gateway. A call has a budget; only a refused connection is tried again.
 
 UpstreamError
- |- Down            transport error, timeout or 5xx: the request is answered without it
+ |- Down            transport error, timeout, 429 or 5xx: the request is answered without it
  |- Refused         a 4xx of our own service: the caller's mistake where a call is forwarded, else a bug of ours
  |- Misunderstood   an answer that is not what was agreed: a bug
 """
@@ -23,6 +23,8 @@ from prometheus_client import Histogram
 from gateway.breaker import Breaker
 
 CALL_SECONDS = 3.0
+BUSY = 429
+"""Of a service that is up and would not come to it in time: nobody's failure, and no sign of one."""
 JSON = "application/json"
 JSON_BODY = {"Content-Type": JSON}
 
@@ -141,14 +143,20 @@ class Upstream:
                 except aiohttp.ClientConnectorError:  # nobody listened, so nothing was sent
                     reply = await self._send(method, path, content, params, sent)
         except TimeoutError as error:
+            self._breaker.timed_out()
             raise self._down("timeout", started) from error
         except aiohttp.ClientConnectorError as error:
+            self._breaker.failed()
             raise self._down("refused", started) from error
         except aiohttp.ClientError as error:
+            self._breaker.failed()
             raise self._down("error", started) from error
         if reply.status >= 500:
+            self._breaker.failed()
             raise self._down("error", started)
         self._breaker.succeeded()
+        if reply.status == BUSY:
+            raise self._down("timeout", started)
         SECONDS.labels(self.name, "answered").observe(time.perf_counter() - started)
         if reply.status >= 400:
             raise Refused(self.name, reply)
@@ -167,7 +175,6 @@ class Upstream:
             return Reply(response.status, response.content_type, content, response.headers.get("ETag"))
 
     def _down(self, word: Failure, started: float) -> Down:
-        self._breaker.failed()
         SECONDS.labels(self.name, word).observe(time.perf_counter() - started)
         return Down(self.name, word)
 

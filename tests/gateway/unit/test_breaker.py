@@ -64,3 +64,38 @@ def test_a_trial_that_is_answered_closes_it() -> None:
     assert breaker.allows()
     breaker.succeeded()
     assert [breaker.allows() for _ in range(3)] == [True, True, True]
+
+
+def test_timeouts_of_a_service_that_goes_on_answering_others_open_nothing() -> None:
+    clock = Clock()
+    breaker = Breaker(failures=3, clock=clock)
+    for _ in range(1_000):
+        breaker.timed_out()
+        breaker.timed_out()
+        clock.now += 0.9
+        breaker.succeeded()
+    assert not breaker.is_open
+
+
+def test_a_moment_in_which_everything_times_out_opens_nothing() -> None:
+    """As when our own process was held up: the calls under way end together, whatever the service does."""
+    breaker = Breaker(failures=3, clock=Clock())
+    for _ in range(100):
+        breaker.timed_out()
+    assert breaker.allows()
+
+
+def test_a_service_that_answers_nobody_for_a_while_is_left_alone_until_it_answers_again() -> None:
+    clock = Clock()
+    breaker = Breaker(failures=3, rest=1.0, clock=clock)
+    for _ in range(20):
+        breaker.timed_out()
+        clock.now += 0.12
+    assert breaker.is_open
+    assert not breaker.allows()
+    clock.now += 1.0
+    assert breaker.allows()
+    breaker.timed_out()
+    assert not breaker.allows()
+    breaker.succeeded()
+    assert breaker.allows()

@@ -8,6 +8,7 @@ ServiceError
  |- Conflict           409, names the field if there is one
  |- TooLarge           413
  |- Unavailable        503, with Retry-After
+     |- Busy            429: up, and too much asked
 """
 
 from __future__ import annotations
@@ -70,6 +71,12 @@ class Unavailable(ServiceError):
 
     def __init__(self, message: str, *, field: str | None = None, retry_after: int = 1) -> None:
         super().__init__(message, field=field, retry_after=retry_after)
+
+
+class Busy(Unavailable):
+    """Nothing is down: too many ask. Between our services, where it must not be taken for an outage."""
+
+    status, error = 429, "busy"
 
 
 def problem(request: Request, status: int, error: str, message: str, field: str | None = None) -> Response:

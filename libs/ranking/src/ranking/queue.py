@@ -7,7 +7,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from chassis.deadline import Deadline
-from chassis.errors import Unavailable
+from chassis.errors import Busy
 from contracts.records import UserRow
 from contracts.wire import Ranking
 from prometheus_client import Counter, Histogram
@@ -38,7 +38,7 @@ class ScoringQueue:
     ) -> Ranking:
         """As `BoundScorer.rank`.
 
-        Raises Unavailable when too many wait, or the caller's time is up or would be before its turn.
+        Raises Busy when too many wait, or the caller's time is up or would be before its turn.
         """
         if self._waiting >= self._max_waiting:
             raise _shed("too many requests wait")
@@ -69,6 +69,6 @@ class ScoringQueue:
         self._thread.shutdown()
 
 
-def _shed(why: str) -> Unavailable:
+def _shed(why: str) -> Busy:
     SHED.inc()
-    return Unavailable(why)
+    return Busy(why)
