@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uvicorn
+from chassis.connections import BoundedConnection
 
 from console.app import create
 from console.settings import ConsoleSettings
@@ -10,7 +11,8 @@ from console.settings import ConsoleSettings
 
 def main() -> None:
     settings = ConsoleSettings.read_or_exit()
-    uvicorn.run(create(settings), host=settings.host, port=settings.port, access_log=False, log_config=None)
+    app, http = create(settings), BoundedConnection
+    uvicorn.run(app, host=settings.host, port=settings.port, http=http, access_log=False, log_config=None)
 
 
 if __name__ == "__main__":

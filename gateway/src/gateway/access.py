@@ -6,10 +6,18 @@ from chassis.errors import Forbidden, Unauthorized
 from contracts.headers import API_KEY
 from fastapi import Security
 from fastapi.security import APIKeyHeader
+from starlette.types import Scope
 
 from gateway.state import StateDep
 
+_KEY = API_KEY.lower().encode()
 _header = APIKeyHeader(name=API_KEY, auto_error=False)
+
+
+def sends_bodies(scope: Scope) -> bool:
+    """Whoever has any key. Asked before a body is read; what a route needs it says itself."""
+    key = next((value.decode("latin-1") for name, value in scope["headers"] if name == _KEY), None)
+    return key is not None and (key in scope["state"]["keys"] or key in scope["state"]["admin_keys"])
 
 
 async def require_key(state: StateDep, key: str | None = Security(_header)) -> None:

@@ -13,6 +13,7 @@ from chassis.service import create_service
 from fastapi import FastAPI
 
 from gateway import readiness
+from gateway.access import sends_bodies
 from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.fallback import Fallback
 from gateway.keys import ApiKeys
@@ -43,6 +44,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         checks=readiness.CHECKS,
         warnings=readiness.WARNINGS,
         public=True,
+        admits=sends_bodies,
     )
     app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
     return app

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import uvicorn
+from chassis.connections import BoundedConnection
 from chassis.gunicorn import keepalive
 from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import API_KEY
@@ -310,6 +311,7 @@ def served(app: ASGIApp) -> Iterator[str]:
     config = uvicorn.Config(
         app,
         host="127.0.0.1",
+        http=BoundedConnection,
         log_config=None,
         log_level="error",
         timeout_graceful_shutdown=1,

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import uvicorn
+from chassis.connections import BoundedConnection
 from chassis.service import create_service
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -32,7 +33,7 @@ def serve_health(health: Health, host: str, port: int) -> Iterator[int]:
     config = uvicorn.Config(
         _app(health),
         loop="asyncio",
-        http="h11",
+        http=BoundedConnection,
         ws="none",
         log_config=None,
         log_level="warning",

@@ -53,6 +53,7 @@ _WORDS = {
     401: "No valid key.",
     403: "A key that may not do this, or administration is closed.",
     404: "Not found.",
+    408: "The body did not arrive in time.",
     409: "Not allowed in this state, or somebody else saved in the meantime.",
     413: "The body is too large.",
     422: "A parameter is malformed; `field` names it.",
@@ -95,7 +96,7 @@ PAGE: Responses = {
     **problems(422, 503),
 }
 ONE = problems(404, 422, 503)
-WRITING = problems(401, 413, 422, 503)
+WRITING = problems(401, 408, 413, 422, 503)
 OURS = problems(401, 503)
 ONE_OF_OURS: Responses = {
     200: {"headers": {"ETag": _header("For `If-None-Match`: 304 for as long as nothing has changed.")}},
@@ -106,4 +107,4 @@ REPORT_CSV: Responses = {
     200: {"description": "One line per number.", "content": {"text/csv": {"schema": {"type": "string"}}}},
     **problems(401, 404, 422, 503),
 }
-ADMINISTERED = problems(401, 403, 404, 409, 413, 422, 503)
+ADMINISTERED = problems(401, 403, 404, 408, 409, 413, 422, 503)

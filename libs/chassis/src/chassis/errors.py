@@ -5,6 +5,7 @@ ServiceError
  |- Unauthorized       401
  |- Forbidden          403
  |- NotFound           404
+ |- TooLate            408
  |- Conflict           409, names the field if there is one
  |- TooLarge           413
  |- Unavailable        503, with Retry-After
@@ -23,6 +24,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 log = structlog.get_logger()
 
@@ -52,6 +54,12 @@ class Forbidden(ServiceError):
 
 class NotFound(ServiceError):
     status, error = 404, "not_found"
+
+
+class TooLate(ServiceError):
+    """What was announced did not arrive in time; the connection is over."""
+
+    status, error = 408, "too_late"
 
 
 class Conflict(ServiceError):
@@ -84,12 +92,19 @@ def problem(request: Request, status: int, error: str, message: str, field: str 
     return Response(body.model_dump_json(exclude_none=True), status, media_type="application/json")
 
 
-async def _service_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ServiceError)
-    response = problem(request, error.status, error.error, error.message, error.field)
+def refusal(scope: Scope, error: ServiceError) -> Response:
+    """For middleware, which stands before the handlers."""
+    response = problem(Request(scope), error.status, error.error, error.message, error.field)
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, TooLate):
+        response.headers["Connection"] = "close"
     return response
+
+
+async def _service_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return refusal(request.scope, error)
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:

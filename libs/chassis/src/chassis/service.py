@@ -8,7 +8,10 @@ from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.types import ASGIApp
 
+from chassis.bodies import Admits, Bodies, anybody
+from chassis.connections import allow_files
 from chassis.errors import render_errors
 from chassis.health import Check, health_routes
 from chassis.metrics import SERVICE, RequestMetrics, metrics_endpoint
@@ -16,6 +19,19 @@ from chassis.request_ids import RequestIds
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
 """Yields the typed state: a dict whose entries appear on `request.state`."""
+
+
+class Service(FastAPI):
+    """What the chassis puts before an app stands before whatever else is added to it: a request that is refused for
+    any reason has an id and is counted."""
+
+    def __init__(self, *, public: bool, admits: Admits, **settings: Any) -> None:
+        super().__init__(**settings)
+        self._public, self._admits = public, admits
+
+    def build_middleware_stack(self) -> ASGIApp:
+        app = Bodies(super().build_middleware_stack(), self._admits)
+        return RequestIds(RequestMetrics(app), public=self._public)
 
 
 def create_service(
@@ -28,15 +44,16 @@ def create_service(
     warnings: Mapping[str, Check] = MappingProxyType({}),
     description: str = "",
     public: bool = False,
+    admits: Admits = anybody,
 ) -> FastAPI:
-    """public: callers are not our own services, and their requests are named here."""
-    app = FastAPI(
-        title=title, version=version, description=description, lifespan=lifespan, redoc_url=None, docs_url="/docs"
-    )
+    """public: callers are not our own services, and their requests are named here. admits: whose bodies are read."""
+    app = Service(
+        title=title, version=version, description=description, lifespan=lifespan, redoc_url=None, docs_url="/docs",
+        public=public, admits=admits,
+    )  # fmt: skip
     SERVICE.labels(title, version).set(1)
+    allow_files()
     render_errors(app)
-    app.add_middleware(RequestMetrics)
-    app.add_middleware(RequestIds, public=public)
     app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
     app.include_router(health_routes(checks, warnings))
     for router in routers:

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chassis.connections import IMPLEMENTATION
+
 from pipeline.stack.ports import DEFAULTS, variable
 from pipeline.stack.servers import HOST
 
@@ -81,5 +83,5 @@ def services(
 def _web(name: str, factory: str, ports: Mapping[str, int], settings: Mapping[str, str]) -> Service:
     port = ports[name]
     command = (*PYTHON, "uvicorn", factory, "--factory", "--app-dir", os.sep, "--host", HOST, "--port", str(port))
-    quiet = ("--no-access-log", "--timeout-graceful-shutdown", "5")
-    return Service(name, port, (*command, *quiet), settings)
+    how = ("--http", IMPLEMENTATION, "--no-access-log", "--timeout-graceful-shutdown", "5")
+    return Service(name, port, (*command, *how), settings)
