@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from chassis.settings import ServiceSettings, prefixed
+from contracts.catalogue import TOPICS_MAX
+from pydantic import Field
 
 
 class Settings(ServiceSettings):
@@ -12,6 +16,8 @@ class Settings(ServiceSettings):
     postgres_url: str
     shards: int = 4
     """Of the event log, by user. May not change while the log holds entries."""
+    max_topics: Annotated[int, Field(ge=1, le=TOPICS_MAX)] = 1_000
+    """A post of one topic more is refused: each user's counts hold two numbers a topic."""
     ingest_host: str = "0.0.0.0"
     """As a container needs it; `make up` says 127.0.0.1."""
     ingest_port: int = 8011

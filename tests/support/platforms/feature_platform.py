@@ -97,6 +97,15 @@ class FeaturePlatform:
     def send(self, *events: dict[str, object]) -> httpx.Response:
         return self.http.post("/events", json={"events": list(events)})
 
+    @contextmanager
+    def serving(self, **settings: int) -> Iterator[httpx.Client]:
+        """A second service, with settings of its own."""
+        own = Settings.model_validate(
+            {"postgres_url": self.postgres_url, "redis_url": self.redis_url, "shards": SHARDS} | settings
+        )
+        with served(create(own)) as url, httpx.Client(base_url=url, timeout=10) as http:
+            yield http
+
     def settle(self) -> None:
         """Until the log holds nothing that is not counted."""
         while self.ingest.step():

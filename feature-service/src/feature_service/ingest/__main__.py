@@ -37,7 +37,11 @@ def main() -> None:
     health = Health()
     with serve_health(health, settings.ingest_host, settings.ingest_port):
         log.info("ingest_started", shards=settings.shards)
-        run(settings, stop, health)
+        try:
+            run(settings, stop, health)
+        except Exception:
+            log.exception("ingest_died")
+            sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import socket
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -19,9 +19,10 @@ from starlette.requests import Request
 
 @dataclass
 class Health:
-    """Of the last round over the shards: what it waited for."""
+    """Of the last round over the shards: what it waited for. beside: by name, what is wrong with a thread beside it."""
 
     waits_for: str | None = "the first round"
+    beside: dict[str, str] = field(default_factory=dict)
 
 
 @contextmanager
@@ -59,5 +60,15 @@ def _app(health: Health) -> FastAPI:
     async def waits(_: Request) -> str | None:
         return health.waits_for and f"waits for {health.waits_for}"
 
+    async def beside(_: Request) -> str | None:
+        return "; ".join(f"{name} {what}" for name, what in sorted(health.beside.items())) or None
+
     release = version("lenta-feature-service")
-    return create_service("ingest", version=release, lifespan=lifespan, routers=[], checks={"ingest": waits})
+    return create_service(
+        "ingest",
+        version=release,
+        lifespan=lifespan,
+        routers=[],
+        checks={"ingest": waits},
+        warnings={"beside": beside},
+    )

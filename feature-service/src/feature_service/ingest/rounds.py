@@ -23,6 +23,7 @@ from feature_service.database.schema import MONTHS_AHEAD
 from feature_service.experiments.guardrails import GuardrailWatch
 from feature_service.experiments.published import publish
 from feature_service.ingest.health import Health
+from feature_service.ingest.poison import first_line
 from feature_service.ingest.to_counts import Applier
 from feature_service.ingest.to_postgres import Writer
 from feature_service.keyspace.clock import PlatformClock
@@ -45,10 +46,13 @@ ANALYSIS_SECONDS = 1.0
 LOCK_MILLISECONDS = 10_000
 RETRY_SECONDS = 1.0
 DEAD_LETTERS_KEPT = 10_000
+JOIN_SECONDS = 10.0
+DOWN = (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError)
+"""What Redis or Postgres raises while it is down."""
 
 LAG = Gauge("ingest_lag_seconds", "Age of the oldest event that is not in Postgres yet, by shard.", ["shard"])
 WRITTEN = Counter("ingest_entries_total", "Log entries moved into Postgres.", ["shard"])
-FAULTS = Counter("ingest_faults_total", "Rounds that failed, by what was down.", ["what"])
+FAULTS = Counter("ingest_faults_total", "Rounds that failed, by what was down or what failed.", ["what"])
 
 log = structlog.get_logger()
 
@@ -119,56 +123,95 @@ class Ingest:
 
 
 def run(settings: Settings, stop: threading.Event, health: Health) -> None:
-    """Until `stop` is set. When Redis or Postgres is down it waits: the log keeps everything."""
+    """Until `stop` is set. When Redis or Postgres is down it waits: the log keeps everything.
+
+    Any other error is raised, after the threads beside the rounds have ended: what started the process starts it again.
+    """
     engine = connect(settings.postgres_url, pool_size=3)
-    with connect_redis(settings.redis_url) as client:
+    with connect_redis(settings.redis_url) as client, _beside(settings, stop, health):
         event_log = StreamLog(client)
         writer = Writer(engine, event_log)
         applier = Applier(client, engine, event_log, writer)
         ingest = Ingest(client, engine, writer, applier, event_log, settings.shards)
-        clock, tick, chores_at = PlatformClock(client), 0, 0.0
-        threads = [
-            threading.Thread(target=_every, args=(stop, WATCH_SECONDS, _guardrail_watch(settings)), name="watch"),
-            threading.Thread(target=_every, args=(stop, ANALYSIS_SECONDS, _analyst(settings)), name="analysis"),
-        ]
-        for thread in threads:
-            thread.start()
+        rounds = _Rounds(ingest, engine, PlatformClock(client))
         while not stop.is_set():
             try:
-                moved = ingest.step()
-                now = clock.now()
-                if time.monotonic() >= chores_at or tick_of(now) != tick:
-                    chores_at, tick = time.monotonic() + CHORES_SECONDS, tick_of(now)
-                    ingest.chores(datetime.now(UTC), clock.clock)
-                    with engine.begin() as connection:
-                        ensure_partitions(connection, naive(now), naive(now) + MONTHS_AHEAD)
-            except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
-                what = "postgres" if isinstance(error, DBAPIError | TimeoutError) else "redis"
-                FAULTS.labels(what).inc()
-                health.waits_for = what
-                log.warning("ingest_waits", what=what, error=str(error).splitlines()[0])
+                moved = rounds.next()
+            except DOWN as error:
+                health.waits_for = _what(error)
+                FAULTS.labels(_what(error)).inc()
+                log.warning("ingest_waits", what=_what(error), error=first_line(error))
                 stop.wait(RETRY_SECONDS)
                 continue
             health.waits_for = None
             if moved < WORTH_A_ROUND:
                 stop.wait(POLL_SECONDS)
-        for thread in threads:
-            thread.join()
         with suppress(redis.exceptions.RedisError):  # a lock that can't be released expires
             ingest.release()
     engine.dispose()
 
 
-def _every(stop: threading.Event, seconds: float, work: AbstractContextManager[Callable[[], object]]) -> None:
-    """Between rounds, in a thread, until `stop` is set. When Redis or Postgres is down it waits."""
+def _what(error: Exception) -> str:
+    return "postgres" if isinstance(error, DBAPIError | TimeoutError) else "redis"
+
+
+class _Rounds:
+    """Rounds over the shards, with the chores every few seconds and at each tick."""
+
+    def __init__(self, ingest: Ingest, engine: Engine, clock: PlatformClock) -> None:
+        self._ingest, self._engine, self._clock = ingest, engine, clock
+        self._tick, self._chores_at = 0, 0.0
+
+    def next(self) -> int:
+        """The number of entries moved or applied."""
+        moved = self._ingest.step()
+        now = self._clock.now()
+        if time.monotonic() >= self._chores_at or tick_of(now) != self._tick:
+            self._chores_at, self._tick = time.monotonic() + CHORES_SECONDS, tick_of(now)
+            self._ingest.chores(datetime.now(UTC), self._clock.clock)
+            with self._engine.begin() as connection:
+                ensure_partitions(connection, naive(now), naive(now) + MONTHS_AHEAD)
+        return moved
+
+
+@contextmanager
+def _beside(settings: Settings, stop: threading.Event, health: Health) -> Iterator[None]:
+    """The threads beside the rounds. They end with them, whatever ended these."""
+    works = {"watch": (WATCH_SECONDS, _guardrail_watch), "analysis": (ANALYSIS_SECONDS, _analyst)}
+    threads = [
+        threading.Thread(target=_every, args=(stop, seconds, work(settings), health), name=name, daemon=True)
+        for name, (seconds, work) in works.items()
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join(JOIN_SECONDS)
+
+
+def _every(
+    stop: threading.Event, seconds: float, work: AbstractContextManager[Callable[[], object]], health: Health
+) -> None:
+    """Between rounds, in a thread, until `stop` is set. When Redis or Postgres is down it waits.
+
+    A bug in it must not stop the events: it is logged, and stands in the health until a round goes well.
+    """
+    name = threading.current_thread().name
     with work as round:
         while not stop.wait(seconds):
             try:
                 round()
-            except (redis.exceptions.RedisError, DBAPIError, TimeoutError, OSError) as error:
-                log.warning("beside_waits", thread=threading.current_thread().name, error=str(error).splitlines()[0])
-            except Exception:
-                log.exception("beside_failed", thread=threading.current_thread().name)
+                health.beside.pop(name, None)
+            except DOWN as error:
+                health.beside[name] = f"waits for {_what(error)}"
+                log.warning("beside_waits", thread=name, error=first_line(error))
+            except Exception as error:
+                health.beside[name] = f"failed: {type(error).__name__}; the log has the reason"
+                FAULTS.labels(name).inc()
+                log.exception("beside_failed", thread=name)
 
 
 @contextmanager

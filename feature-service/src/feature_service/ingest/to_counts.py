@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import structlog
-from contracts.catalogue import tick_of
+from contracts.catalogue import TOPICS_MAX, tick_of
 from contracts.records import Counts, Profile, latest
 from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import String
 
 from feature_service.database.queries import query
+from feature_service.ingest.poison import PoisonErrors, first_line, is_poison
 from feature_service.ingest.to_postgres import BATCH, COUNTED, Writer
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
@@ -87,14 +88,41 @@ class Applier:
         entries = self._log.read(shard, start, BATCH, limit)
         if not entries:
             return 0
-        commands = self._post_commands(keys, entries) if shard == POSTS_SHARD else self._commands(keys, shard, entries)
-        flat = [part for command in commands for part in command]
+        flat = [part for command in self._commands(keys, shard, entries) for part in command]
         end = entries[-1].position
         names = (keys.offset(shard), keys.counts, keys.first_view, keys.tick, keys.hours, keys.counted_until)
         done = self._client.eval(APPLY, len(names), *names, start, end, *flat)
         if done and shard == POSTS_SHARD:
             publish_snapshot(self._client, keys)
         return len(entries) if done else 0
+
+    def _commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
+        """What a batch changes. An entry of which nothing can be made becomes a dead letter, the others count."""
+        try:
+            return self._make(keys, shard, entries)
+        except PoisonErrors:
+            faults = self._faults(keys, shard, entries)
+        log.warning("entries_not_counted", shard=shard, faults=faults)
+        letters = [_dead_letter(shard, entry, faults[entry.position]) for entry in entries if entry.position in faults]
+        return letters + self._make(keys, shard, [entry for entry in entries if entry.position not in faults])
+
+    def _faults(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> dict[str, str]:
+        """Why nothing can be made of an entry, by position: halves a batch down to it."""
+        try:
+            self._make(keys, shard, entries)
+            return {}
+        except PoisonErrors as error:
+            if not is_poison(error):
+                raise
+            if len(entries) == 1:
+                return {entries[0].position: f"not counted: {first_line(error)}"}
+        middle = len(entries) // 2
+        return self._faults(keys, shard, entries[:middle]) | self._faults(keys, shard, entries[middle:])
+
+    def _make(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
+        if shard == POSTS_SHARD:
+            return self._post_commands(keys, entries)
+        return self._event_commands(keys, shard, entries)
 
     def _post_commands(self, keys: Keys, entries: Sequence[Entry]) -> list[Command]:
         posts, index = self._known(keys)
@@ -106,6 +134,9 @@ class Applier:
                 continue
             post_id, content = entry.body.post_id, entry.body.content
             if content.topic not in topics:
+                if len(topics) >= TOPICS_MAX:
+                    commands.append(_dead_letter(POSTS_SHARD, entry, f"not counted: {TOPICS_MAX} topics already"))
+                    continue
                 topics.append(content.topic)
                 commands.append(("push", keys.topics, content.topic))
             topic = np.array([topics.index(content.topic)], TOPIC_INDEX).tobytes()
@@ -117,7 +148,7 @@ class Applier:
                 commands.append(("append", keys.topic_of, topic))
         return commands
 
-    def _commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
+    def _event_commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
         fates = self._fates(shard, entries)
         commands: list[Command] = []
         counted: list[FeedEvent] = []

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import structlog
 from contracts.wire import Event
 from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
-from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.types import Integer, String
 
 from feature_service.database import offsets
@@ -15,6 +15,7 @@ from feature_service.database.engine import naive
 from feature_service.database.queries import query
 from feature_service.ingest.attribution import attribute
 from feature_service.ingest.exposures import record_assignments, record_exposures, record_shadows
+from feature_service.ingest.poison import PoisonErrors, first_line, is_poison
 from feature_service.keyspace.keys import POSTS_SHARD
 from feature_service.log.entries import (
     Entry,
@@ -26,6 +27,8 @@ from feature_service.log.entries import (
     ShadowAnswered,
     UserAssigned,
 )
+
+log = structlog.get_logger()
 
 BATCH = 2_000
 COUNTED = "counted"
@@ -97,9 +100,12 @@ class Writer:
         try:
             with connection.begin_nested():
                 self._write(connection, shard, entries)
-        except (DataError, IntegrityError, ValueError) as error:  # psycopg2 refuses a NUL by a ValueError
+        except PoisonErrors as error:
+            if not is_poison(error):
+                raise
             if len(entries) == 1:
-                self._log.put_aside(shard, entries[0], f"refused: {str(getattr(error, 'orig', error)).splitlines()[0]}")
+                self._log.put_aside(shard, entries[0], f"refused: {first_line(error)}")
+                log.warning("entry_refused", shard=shard, position=entries[0].position, reason=first_line(error))
                 return
             middle = len(entries) // 2
             self._write_or_put_aside(connection, shard, entries[:middle])

@@ -10,17 +10,18 @@
 | `g<n>:u:<user>:h` | hidden post ids | append script (a like), warm |
 | `g<n>:posts`, `g<n>:topic_of` | post ids (int32) and topic indices (int16) in order of arrival | ingest, warm |
 | `g<n>:topics` | list of topic names | ingest, warm |
+| `g<n>:known_topics` | set: those and the ones of posts that wait in the log | publish script, warm |
 | `g<n>:segment_counts` | per post and segment two uint32: views, likes before the tick (`counter_of`) | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
 | `g<n>:counted_until` | end of the last event's hour, 0 before any; absent (old generations): the tick | ingest, warm |
 | `g<n>:hours` | hash: counts of the open hours, `<hour>:<counter>` | ingest, warm |
-| `g<n>:texts` | hash: post id to `Post` as JSON | append script (a PUT), warm |
+| `g<n>:texts` | hash: post id to `Post` as JSON | publish script, warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
 | `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
 | `g<n>:changes`, `g<n>:snapshot_of` | changes since the build, and how many of them the snapshot shows | ingest, warm |
 | `g<n>:popular` | `PopularPosts` as JSON, as of the warm-up | warm |
 | `g<n>:offset:<shard>` | how far the shard has been applied to this generation | ingest, warm |
-| `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append script |
+| `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append and publish scripts |
 | `lock:<shard>` | who owns the shard | ingest |
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
@@ -68,6 +69,7 @@ class Keys:
         self.posts = f"{prefix}:posts"
         self.topic_of = f"{prefix}:topic_of"
         self.topics = f"{prefix}:topics"
+        self.known_topics = f"{prefix}:known_topics"
         self.counts = f"{prefix}:segment_counts"
         self.first_view = f"{prefix}:first_view"
         self.texts = f"{prefix}:texts"

@@ -6,37 +6,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Annotated, Literal, Protocol
 
 import redis
 from contracts.records import Profile
-from contracts.wire import Assigned, Event, Exposure, Message, PostContent, Shadowed, UserProfile
-from pydantic import Field, TypeAdapter, ValidationError
+from contracts.wire import Assigned, Event, Exposure, Message, PostContent, PostId, Shadowed, UserId, UserProfile
+from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from feature_service.keyspace.connection import Client
-from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, log_key
+from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, log_key
 from feature_service.keyspace.posts import text_entry
 from feature_service.keyspace.scripts import READ_LOG
+
+Moment = Annotated[
+    AwareDatetime, Field(ge=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC), lt=datetime(2106, 1, 1, tzinfo=UTC))
+]
+"""What records hold: seconds in 32 bits, 0 for never."""
 
 
 class FeedEvent(Message):
     kind: Literal["event"] = "event"
     event: Event
-    at: datetime
+    at: Moment
     """The event's timestamp, or the time of arrival where it had none."""
 
 
 class Registered(Message):
     kind: Literal["user"] = "user"
-    user_id: int
+    user_id: UserId
     profile: UserProfile
 
 
 class Published(Message):
     kind: Literal["post"] = "post"
-    post_id: int
+    post_id: PostId
     content: PostContent
 
 
@@ -57,6 +62,10 @@ class ShadowAnswered(Message):
 
 Body = FeedEvent | Registered | Published | Exposed | UserAssigned | ShadowAnswered
 _body: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="kind")])
+
+
+ENOUGH = 16 * 1024 * 1024
+"""Bytes of bodies in one answer: a thousand posts of a megabyte each would fill ingest's memory and Redis'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +97,15 @@ class StreamLog:
         self._last: tuple[tuple[int, str], Sequence[Entry]] | None = None
 
     def read(self, shard: int, after: str, count: int, up_to: str | None = None) -> Sequence[Entry]:
-        """Entries after the position, oldest first. up_to: the last position to read.
+        """Entries after the position, oldest first; fewer than `count` where they are big. up_to: the last to read.
 
         The last answer is kept: ingest writes a batch into Postgres, then applies the same one.
         """
         place, last = (shard, after), self._last
         if up_to is not None and last is not None and last[0] == place and order(last[1][-1].position) >= order(up_to):
             return [entry for entry in last[1][:count] if order(entry.position) <= order(up_to)]
-        entries = _entries(*self._client.eval(READ_LOG, 1, log_key(shard), f"({after}", up_to or "+", count))
+        answer = self._client.eval(READ_LOG, 1, log_key(shard), f"({after}", up_to or "+", count, ENOUGH)
+        entries = [in_place(shard, entry) for entry in _entries(*answer)]
         if entries:
             self._last = place, entries
         return entries
@@ -134,8 +144,9 @@ def _entries(positions: bytes, lengths: bytes, bodies: bytes) -> list[Entry]:
 
 
 def letter(shard: int, entry: Entry, reason: str) -> tuple[str, bytes]:
-    """An entry as a dead letter: its id; its reason and body."""
-    return f"{shard}:{entry.position}", reason.encode() + b"\n" + entry.raw
+    """An entry as a dead letter: its id; its reason in one line, and body."""
+    line = " ".join(reason.split()).encode(errors="backslashreplace")
+    return f"{shard}:{entry.position}", line + b"\n" + entry.raw
 
 
 def parse(position: str, raw: bytes) -> Entry:
@@ -143,6 +154,13 @@ def parse(position: str, raw: bytes) -> Entry:
         return Entry(position, _body.validate_json(raw), raw)
     except ValidationError as error:
         return Entry(position, None, raw, fault=f"unreadable: {error.errors()[0]['msg']}")
+
+
+def in_place(shard: int, entry: Entry) -> Entry:
+    """Posts lie in their shard and nothing else does: an entry in another's place is poisoned."""
+    if entry.body is None or isinstance(entry.body, Published) == (shard == POSTS_SHARD):
+        return entry
+    return replace(entry, body=None, fault=f"unreadable: {entry.body.kind} in shard {shard}")
 
 
 Effect = tuple[str, int, bytes]

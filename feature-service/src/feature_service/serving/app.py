@@ -48,7 +48,7 @@ def create(settings: Settings | None = None) -> FastAPI:
             stack.callback(administration.dispose)
             publisher = stack.enter_context(connect_redis(settings.redis_url, seconds=2))
             yield State(
-                store=Store(client, settings.shards),
+                store=Store(client, settings.shards, settings.max_topics),
                 history=History(engine),
                 clock=ServiceClock(client),
                 registry=Registry(administration, publisher),

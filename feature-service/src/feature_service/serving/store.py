@@ -15,7 +15,7 @@ from contracts.wire import Assignments, EventBatch, Exposure, PostContent, Shado
 from feature_service.experiments.published import running_now
 from feature_service.keyspace import keys
 from feature_service.keyspace.connection import AsyncClient, AsyncScript
-from feature_service.keyspace.scripts import APPEND, READ_ROW, READ_TEXTS, READ_VALUE
+from feature_service.keyspace.scripts import APPEND, PUBLISH, READ_ROW, READ_TEXTS, READ_VALUE
 from feature_service.log.entries import (
     Body,
     Exposed,
@@ -35,12 +35,13 @@ EMPTY = 'Redis holds no features: run "lenta warm"'
 class Store:
     """Raises Unavailable when Redis is down, full or empty."""
 
-    def __init__(self, client: AsyncClient, shards: int) -> None:
-        self._client, self._shards = client, shards
+    def __init__(self, client: AsyncClient, shards: int, max_topics: int) -> None:
+        self._client, self._shards, self._max_topics = client, shards, max_topics
         self._read_row = client.register_script(READ_ROW)
         self._read_value = client.register_script(READ_VALUE)
         self._read_texts = client.register_script(READ_TEXTS)
         self._append = client.register_script(APPEND)
+        self._publish = client.register_script(PUBLISH)
 
     async def row(self, user_id: int) -> bytes:
         """The user's row, packed; an empty one for an unknown user."""
@@ -85,7 +86,13 @@ class Store:
         await self._write([(self._user_log(user_id), Registered(user_id=user_id, profile=profile))])
 
     async def append_post(self, post_id: int, content: PostContent) -> None:
-        await self._write([(keys.log_key(keys.POSTS_SHARD), Published(post_id=post_id, content=content))])
+        """Durable when it returns. Raises InvalidParameter for a topic beyond those that there may be."""
+        body, log = Published(post_id=post_id, content=content), keys.log_key(keys.POSTS_SHARD)
+        _, key, value = effect_of(body)
+        arguments = (log, body.model_dump_json(), key, value, content.topic, self._max_topics)
+        if not await self._ask(self._publish, *arguments):
+            fault = f"there are {self._max_topics} topics already, and {content.topic[:50]!r} is none of them"
+            raise InvalidParameter(f"topic: {fault}", field="topic")
 
     async def append_exposure(self, exposure: Exposure) -> None:
         await self._write([(self._user_log(exposure.user_id), Exposed(exposure=exposure))])

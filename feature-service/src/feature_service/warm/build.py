@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.catalogue import tick_of
+from contracts.catalogue import TOPICS_MAX, tick_of
 from sqlalchemy import Connection, Engine, text
 
 from feature_service.database.engine import connect
@@ -25,6 +25,7 @@ from feature_service.log.entries import StreamLog, order
 from feature_service.warm.snapshot import Loader, Progress
 
 DRAIN_SECONDS = 60.0
+_TOPICS = text("SELECT count(DISTINCT topic) FROM post_text_df")
 
 
 class WarmError(RuntimeError):
@@ -93,6 +94,8 @@ class _Warm:
         with self._snapshot() as connection, self._snapshot() as beside:
             shared = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
             beside.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{shared}'")
+            if (topics := connection.execute(_TOPICS).scalar_one()) > TOPICS_MAX:
+                raise WarmError(f"post_text_df has {topics} topics; there may be {TOPICS_MAX}: merge some of them")
             return Loader(self._client, connection, beside, keys, self._tick, self._progress).load(self._shards)
 
     def _snapshot(self) -> Connection:

@@ -123,7 +123,7 @@ class Loader:
             pipe.set(self._keys.posts, np.array(ids, POST_ID).tobytes())
             pipe.set(self._keys.topic_of, np.array(topic_of, TOPIC_INDEX).tobytes())
             if topics:
-                pipe.rpush(self._keys.topics, *topics)
+                pipe.rpush(self._keys.topics, *topics).sadd(self._keys.known_topics, *topics)
             pipe.execute()
         return topics, {post: place for place, post in enumerate(ids)}
 

@@ -20,6 +20,8 @@ from contracts.records import BadRecordError
 Totals = npt.NDArray[np.int64]
 _OF_POSTS = ("post_id", "topic", "first_view_at", "segment_views", "segment_likes")
 
+TOPICS_MAX = 8_000
+"""Topics that there may be: a user's counts hold two numbers a topic, and a row gives 65,535 bytes to its counts."""
 TICK_SECONDS = 3_600
 """Post and segment features change on the hour, offline and live alike."""
 
