@@ -96,7 +96,7 @@ def test_every_number_of_the_row_stands_on_the_page(console: httpx.Client) -> No
     for words in (
         "24,913 users, 49.8%",
         "Split check passed, p = 0.44. Planned 50 / 50.",
-        "Worst case 0.49%, limit 1%",
+        "Worst case 0.49%, limit 1% more than control’s",
     ):
         assert words in said
     assert "Likes that belong to no exposure: late 31, unseen 12." in said

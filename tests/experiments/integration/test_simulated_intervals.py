@@ -35,13 +35,12 @@ pytestmark = pytest.mark.timeout(300)
 
 
 def likes(rng: np.random.Generator, shape: tuple[int, ...], better: float) -> tuple[Array, Array, Array, Array]:
-    """Likes, views, like rate before (0 where missing), and who has none; a user an entry."""
+    """Likes, views, views before and likes before; a user an entry, and three in ten were not there before."""
     lean = rng.beta(2, 8, shape)
     x = rng.integers(1, 12, shape)
     y = rng.binomial(x, lean + better * (1 - lean) / (1 - RATE))  # mean: RATE + better
-    m = (rng.random(shape) < 0.3).astype(float)
-    z = np.where(m == 1, 0.0, rng.binomial(20, lean) / 20)
-    return y.astype(float), x.astype(float), z, m
+    a = np.where(rng.random(shape) < 0.3, 0, 20)
+    return y.astype(float), x.astype(float), a.astype(float), rng.binomial(a, lean).astype(float)
 
 
 def products(*pairs: tuple[Array, Array]) -> list[Array]:
@@ -53,9 +52,10 @@ def ratio_columns(y: Array, x: Array) -> Array:
     return np.stack([y.sum(-1), x.sum(-1), *products((y, y), (x, x), (x, y))], -1)
 
 
-def cuped_columns(y: Array, x: Array, z: Array, m: Array) -> Array:
-    """Those and z, zz, yz, xz, m, ym, xm."""
-    before = np.stack([z.sum(-1), *products((z, z), (y, z), (x, z)), m.sum(-1), *products((y, m), (x, m))], -1)
+def cuped_columns(y: Array, x: Array, a: Array, b: Array) -> Array:
+    """Those and a, b, aa, bb, ab, ya, yb, xa, xb."""
+    squares = products((a, a), (b, b), (a, b), (y, a), (y, b), (x, a), (x, b))
+    before = np.stack([a.sum(-1), b.sum(-1), *squares], -1)
     return np.concatenate([ratio_columns(y, x), before], -1)
 
 
@@ -91,7 +91,6 @@ def test_fixed_intervals_cover_94_to_96_percent(better: list[tuple[CupedSums, Cu
         "difference": share([ratios.difference(c.ratios, t.ratios).holds(BETTER) for c, t in better]),
         "lift": share([ratios.lift(c.ratios, t.ratios).holds(BETTER / RATE) for c, t in better]),
         "adjusted difference": share([cuped.difference(c, t).holds(BETTER) for c, t in better]),
-        "adjusted lift": share([cuped.lift(c, t).holds(BETTER / RATE) for c, t in better]),
         "likes a user": share([ratios.difference(per_user(c), per_user(t)).holds(6 * BETTER) for c, t in better]),
     }
     print(covered)
@@ -118,7 +117,7 @@ def test_p_values_are_uniform_where_nothing_differs(alike: list[tuple[CupedSums,
         "lift": uniformity([ratios.relative_effect(c.ratios, t.ratios).p_value() for c, t in alike]).p,
     }
     print(found)
-    assert min(found["plain"], found["adjusted"]) > 0.01, found
+    assert min(found.values()) > 0.01, found
 
 
 def test_planned_users_find_the_change_as_often_as_planned() -> None:
@@ -193,9 +192,9 @@ def ramped(seed: int, better: float) -> Iterator[list[Effect]]:
         drawn = []
         for days, sizes, extra in periods:
             for users, by in zip(sizes, (0.0, better), strict=True):
-                y, x, z, m = likes(rng, (CHUNK, days, users), by)
+                y, x, a, b = likes(rng, (CHUNK, days, users), by)
                 more = np.minimum(y + rng.binomial(x.astype(int), extra), x)
-                drawn.append((users, cuped_columns(more, x, z, m).cumsum(1).tolist()))
+                drawn.append((users, cuped_columns(more, x, a, b).cumsum(1).tolist()))
         for run in range(CHUNK):
             early_c, early_t, late_c, late_t = (
                 [CupedSums(users * (day + 1), *row) for day, row in enumerate(rows[run])] for users, rows in drawn

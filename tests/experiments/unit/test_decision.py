@@ -19,6 +19,8 @@ GOOD = Evidence(
     days=8,
     least_users=2_000,
     least_days=7,
+    likers=100,
+    least_likers=100,
 )
 
 
@@ -39,6 +41,11 @@ def said(evidence: Evidence) -> tuple[Kind, list[str]]:
         (replace(GOOD, primary=better, higher_is_better=False), "roll_back", ["primary_worse"]),
         (replace(GOOD, guardrails={"latency": "breached", "hidden": "unclear"}), "roll_back", ["guardrail_breached latency"]),
         (replace(GOOD, users=10, guardrails={"latency": "breached"}), "roll_back", ["guardrail_breached latency"]),
+        (replace(GOOD, primary=worse, days=1), "roll_back", ["primary_worse"]),
+        (replace(GOOD, primary=worse, users=1_999), "too_early", ["too_few_users"]),
+        (replace(GOOD, primary=worse, likers=99.9), "too_early", ["too_few_likers"]),
+        (replace(GOOD, likers=99.9, days=2), "too_early", ["too_few_likers", "too_few_days"]),
+        (replace(GOOD, likers=5, guardrails={"latency": "breached"}), "roll_back", ["guardrail_breached latency"]),
         (replace(GOOD, users=312), "too_early", ["too_few_users"]),
         (replace(GOOD, days=2, users=312), "too_early", ["too_few_users", "too_few_days"]),
         (replace(GOOD, users=312, primary=None, ended=True), "too_early", ["too_few_users"]),

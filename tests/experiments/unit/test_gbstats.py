@@ -40,8 +40,8 @@ def test_a_ratio_and_its_sequential_interval_are_theirs(case: dict[str, Any]) ->
 def test_a_mean_adjusted_by_what_users_did_before_is_theirs(case: dict[str, Any]) -> None:
     control, test = (
         CupedSums(
-            users=group["users"], y=group["y"], yy=group["yy"], z=group["z"], zz=group["zz"], yz=group["yz"],
-            x=group["users"], xx=group["users"], xy=group["y"], xz=group["z"],
+            users=group["users"], y=group["y"], yy=group["yy"], b=group["z"], bb=group["zz"], yb=group["yz"],
+            x=group["users"], xx=group["users"], xy=group["y"], xb=group["z"],
         )
         for group in case["groups"]
     )  # fmt: skip

@@ -120,3 +120,17 @@ def test_intervals_of_likes_a_view_cover_what_they_say_although_a_users_views_ha
         found = difference(groups[0], groups[1])
         covered += found.low <= 0 <= found.high
     assert 0.938 < covered / 2_000 < 0.962  # 0.95, plus or minus 2.5 standard errors
+
+
+@pytest.mark.parametrize(
+    ("y", "x", "users"),
+    [
+        ([1, 1, 1, 0, 0], None, 3),  # likers who are alike: all of them
+        ([1_000, 1, 1, 1], [1_000, 1, 1, 1], 1.006),  # one user outweighs all others
+        ([1, 1, 1, 1], [1, 1, 1, 97], 1.06),  # of exposures too
+        ([0, 0], None, 0),
+        ([], None, 0),
+    ],
+)
+def test_a_ratio_stands_on_as_many_users_as_carry_it(y: list[float], x: list[float] | None, users: float) -> None:
+    assert RatioSums.of(y, x).effective_users == pytest.approx(users, rel=0.01)

@@ -49,12 +49,17 @@ def test_a_period_with_few_users_of_a_group_is_left_out() -> None:
     assert strata.effect([*RAMP, (likes(5, 5_000), RatioSums())], fewest=0) == strata.effect(RAMP)
 
 
+def test_a_first_stage_in_which_nobody_liked_silences_nothing() -> None:
+    assert strata.effect([(likes(10, 900), likes(0, 100)), *RAMP]) == strata.effect(RAMP)
+
+
 def test_periods_of_adjusted_effects_combine_too() -> None:
     rng = np.random.default_rng(4)
 
     def group(users: int) -> CupedSums:
         lean = rng.beta(2, 8, users)
-        return CupedSums.of(rng.binomial(5, lean).tolist(), [5.0] * users, (rng.binomial(20, lean) / 20).tolist())
+        before = rng.binomial(20, lean).tolist()
+        return CupedSums.of(rng.binomial(5, lean).tolist(), [5.0] * users, [20.0] * users, before)
 
     periods = [(group(900), group(100)), (group(500), group(500))]
     found = strata.stratified(periods, lambda control, test: cuped.effect(control, test).effect)
@@ -67,6 +72,6 @@ def test_nothing_to_compare_says_nothing() -> None:
         with pytest.raises(NotEnough):
             strata.effect(periods)
     with pytest.raises(NotEnough, match="differ"):
-        strata.effect([*RAMP, (likes(10, 500), likes(0, 500))])
+        strata.effect([(likes(10, 500), likes(0, 500))])
     with pytest.raises(ValueError, match="not negative"):
         strata.combine([Effect(0, 1, 1)], [-1.0])

@@ -14,7 +14,7 @@ from contracts.clock import Clock
 from contracts.experiments import Experiment
 from contracts.reports import Day, Report
 from contracts.wire import Assigned, Exposure, Shadowed
-from experiments import cuped, ratios, sequential
+from experiments import corrections, cuped, ratios, sequential
 from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
 from feature_service.database.engine import connect
@@ -68,12 +68,16 @@ def _by_user(
     return counts
 
 
+def _views_before(user: int) -> int:
+    return 1 + user % 5 if user % 4 else 0
+
+
 def _near(value: object, wanted: float) -> None:
     assert value == pytest.approx(wanted, rel=1e-9)
 
 
 def test_every_number_is_the_one_that_the_rows_give(engine: Engine) -> None:
-    experiment = start(engine, "lift")
+    experiment = start(engine, "lift", {"rules": {"winsorised": 1}})
     with engine.begin() as connection:  # what users did before
         connection.execute(
             text(
@@ -101,34 +105,42 @@ def test_every_number_is_the_one_that_the_rows_give(engine: Engine) -> None:
                 for name in ("control", "test")
             }
             reading = next(reading for reading in told if reading.metric == name)
-            difference, lift = ratios.effect(sums["control"], sums["test"]), ratios.relative_effect(sums["control"], sums["test"])  # fmt: skip
-            assert reading.difference is not None
-            assert reading.always_valid is not None
-            _near(reading.control, sums["control"].ratio)
-            _near(reading.difference.low, difference.interval().low)
-            _near(reading.p_value, difference.p_value())
-            _near(reading.always_valid.high, sequential.interval(lift, 2_000).high)
-            if told is report.metrics:
-                assert reading.course[-1].lift == reading.always_valid
-    past = {user: min(1 + user % 5, user % 3) / (1 + user % 5) if user % 4 else None for user in USERS}
-    adjusted = cuped.effect(
-        *(
-            CupedSums.of(
-                [rows[user][1] for user in USERS if group[user] == name],
-                [rows[user][0] for user in USERS if group[user] == name],
-                [past[user] for user in USERS if group[user] == name],
+            adjusted = cuped.effect(
+                *(
+                    CupedSums.of(
+                        [counted[user][y] for user in USERS if group[user] == name],
+                        [1 if x is None else counted[user][x] for user in USERS if group[user] == name],
+                        [_views_before(user) for user in USERS if group[user] == name],
+                        [min(_views_before(user), user % 3) for user in USERS if group[user] == name],
+                    )
+                    for name in ("control", "test")
+                )
             )
-            for name in ("control", "test")
-        )
-    )
-    primary = report.metrics[0]
-    assert primary.cuped is not None
-    _near(primary.cuped.low, adjusted.interval().low)
-    assert primary.variance_removed == pytest.approx(adjusted.removed, abs=1e-9)
+            difference, rate = ratios.effect(sums["control"], sums["test"]), sums["control"].ratio
+            ever = sequential.interval(adjusted.effect if told is report.metrics else difference, 2_000)
+            assert reading.difference is not None
+            assert reading.lift is not None
+            assert reading.always_valid is not None
+            _near(reading.control, rate)
+            _near(reading.difference.low, difference.interval().low)
+            _near(reading.lift.low, difference.interval().low / rate)
+            _near(reading.p_value, difference.p_value())
+            _near(reading.always_valid.low, ever.low / rate)
+            _near(reading.always_valid.high, ever.high / rate)
+            if told is report.metrics:
+                assert reading.cuped is not None
+                _near(reading.cuped.low, adjusted.interval().low)
+                assert reading.variance_removed == pytest.approx(adjusted.removed, abs=1e-9)
+                assert reading.course[-1].lift is not None
+                _near(reading.course[-1].lift.low, ever.low / rate)
+    watched = [reading.always_valid_p_value or 0.0 for reading in report.metrics[1:]]
+    told_p = [reading.adjusted_p_value for reading in report.metrics]
+    assert told_p == [report.metrics[0].always_valid_p_value, *corrections.holm(watched)]
+    assert told_p[1:] != watched
 
 
 def test_each_day_of_the_course_is_the_report_of_that_day(engine: Engine) -> None:
-    experiment = start(engine, "daily")
+    experiment = start(engine, "daily", {"rules": {"winsorised": 1}})
     exposures, likes = visits(experiment, USERS, np.random.default_rng(4))
     whole = _assigned(experiment, USERS)
     courses: list[list[list[Day]]] = []
@@ -188,7 +200,7 @@ def test_an_empty_group_and_users_who_are_all_alike_tell_nothing(engine: Engine)
 
 
 def test_users_without_exposures_count_zeros_and_forced_ones_do_not_count(engine: Engine) -> None:
-    experiment = start(engine, "zeros", {"forced": {"1000": "test", "1001": "test"}})
+    experiment = start(engine, "zeros", {"forced": {"1000": "test", "1001": "test"}, "rules": {"winsorised": 1}})
     exposures, likes = visits(experiment, USERS, np.random.default_rng(5))
     absent = range(2_000, 2_100)
     write(engine, exposures, likes, _assigned(experiment, absent))
@@ -199,6 +211,43 @@ def test_users_without_exposures_count_zeros_and_forced_ones_do_not_count(engine
     users = [user for user in [*seen, *absent] if experiment.assign(user, START).group == "control"]
     rows = _by_user(exposures, likes)
     assert per_user.control == pytest.approx(sum(rows[user][0] for user in users) / len(users))
+
+
+def test_a_user_who_outweighs_all_counts_no_more_than_the_next(engine: Engine) -> None:
+    """A robot of test comes 300 times and likes whatever it sees: the heaviest of 400 users is one."""
+    experiment = start(engine, "robot")
+    exposures, likes = visits(experiment, USERS, np.random.default_rng(11), chance={"control": 0.05, "test": 0.05})
+    robot = next(user for user in range(5_000, 6_000) if experiment.assign(user, START).group == "test")
+    tireless = [exposure(experiment, f"r{n}", robot, START + timedelta(minutes=n)) for n in range(300)]
+    write(engine, [*exposures, *tireless], [*likes, *((each.key, post) for each in tireless for post in POSTS)])
+    report = analyse(engine, "robot", LATER)
+    rows = _by_user([*exposures, *tireless], [*likes, *((each.key, post) for each in tireless for post in POSTS)])
+    next_n, next_l = (sorted(row[place] for row in rows.values())[-2] for place in (0, 2))
+    mine = [rows[user] for user in rows if experiment.assign(user, START).group == "test"]
+    weighed = [(min(n, next_n), h * min(1, next_n / n)) for n, h, _ in mine]
+    told = {reading.metric: reading for reading in report.metrics}
+    _near(told["hit_rate"].test, sum(h for _, h in weighed) / sum(n for n, _ in weighed))
+    _near(told["exposures_per_user"].test, sum(n for n, _ in weighed) / len(mine))
+    _near(told["likes_per_user"].test, sum(min(likes, next_l) for _, _, likes in mine) / len(mine))
+    for reading in report.metrics:
+        assert reading.course[-1].lift is not None
+        assert reading.always_valid is not None
+        _near(reading.course[-1].lift.low, reading.always_valid.low)
+    assert report.groups[1].likes == sum(likes for _, _, likes in mine), "what came is counted as it came"
+
+
+def test_likes_of_a_few_do_not_decide_however_clear(engine: Engine) -> None:
+    """Four in five of test's likes are one user's: too few stand behind the primary."""
+    plan: dict[str, object] = {"rules": {"min_users": 2, "min_days": 1, "winsorised": 1}}
+    experiment = start(engine, "few", plan)
+    exposures, likes = visits(experiment, USERS, np.random.default_rng(12), chance={"control": 0.2, "test": 0.004})
+    write(engine, exposures, likes)
+    report = analyse(engine, "few", LATER)
+    assert report.metrics[0].always_valid is not None
+    assert report.metrics[0].always_valid.high < 0
+    assert report.metrics[0].reading == "unclear"
+    assert report.verdict.kind == "too_early"
+    assert "of 50 at least: too few like" in report.verdict.reasons[0]
 
 
 def test_a_split_that_is_not_by_the_weights_fails_and_nothing_else_is_decided(engine: Engine) -> None:

@@ -92,10 +92,17 @@ def metrics(
 def guardrail(
     metric_name: Any, limit: float, low: float, high: float, state: Any, over: float | None = None
 ) -> GuardrailReading:
-    middle = (low + high) / 2
-    control = Range(estimate=middle * 0.97, low=low * 0.97, high=high * 0.97)
-    test = Range(estimate=middle, low=low, high=high)
-    return GuardrailReading(metric=metric_name, limit=limit, over_ms=over, control=control, test=test, state=state)
+    """low, high: of what test has more than control, whose share is 0.05 %."""
+    control, more = 0.0005, Range(estimate=(low + high) / 2, low=low, high=high)
+    return GuardrailReading(
+        metric=metric_name,
+        limit=limit,
+        over_ms=over,
+        control=Range(estimate=control, low=control * 0.9, high=control * 1.1),
+        test=Range(estimate=more.estimate + control, low=low + control, high=high + control),
+        more=more,
+        state=state,
+    )
 
 
 GUARDRAILS = [
@@ -204,12 +211,6 @@ def roll_back() -> Report:
     return report(
         "roll_back", guardrails=breached, verdict=Verdict(kind="roll_back", reasons=["slow_share is breached"])
     )
-
-
-def rolled_back() -> Report:
-    """Past its limit once; since then all users are with control, and the share has come down again."""
-    went = [guardrail("slow_share", 0.01, 0.009, 0.016, "breached", 200.0), *GUARDRAILS[1:]]
-    return roll_back().model_copy(update={"guardrails": went})
 
 
 def worse() -> Report:
@@ -326,7 +327,6 @@ _STATES: dict[str, Report] = {
     "too-early": too_early(),
     "first-hours": first_hours(),
     "roll-back": roll_back(),
-    "went-back": rolled_back(),
     "worse": worse(),
     "split-failed": split_failed(),
     "ended": ended(),

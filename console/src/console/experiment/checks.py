@@ -85,7 +85,7 @@ def _primary_check(report: Report, held: bool) -> Check:
         settled = not share.low <= 0.5 <= share.high
         mark: Mark = "wait" if not settled else "good" if share.estimate > 0.5 else "bad"
         title = "Preference is clear" if settled else "Preference is unclear"
-        return Check(mark=mark, title=title, text=f"{numbers.shares(share)} prefer test")
+        return Check(mark=mark, title=title, text=f"{numbers.shares(share)} of the votes for test")
     if held or primary is None or primary.always_valid is None:
         return Check(mark="wait", title="Primary", text=(primary and primary.why) or NOT_READ)
     if primary.reading == "unclear":

@@ -54,27 +54,26 @@ class LogLine(Message):
 
 def guard_of(one: GuardrailReading, held: bool, plain: bool) -> Guard:
     """plain: without the colour of a good mark, while nothing can be decided."""
-    test = one.test
-    far = max(one.limit * 1.22, min(test.high, 4 * one.limit) * 1.04 if test else 0.0)
-    text = f"Limit {numbers.limit(one.limit)}"
+    judged = one.judged
+    far = max(one.limit * 1.22, min(judged.high, 4 * one.limit) * 1.04 if judged else 0.0)
+    than = " more than control’s" if one.more else ""
+    limit = f"limit {numbers.limit(one.limit)}{than}"
+    text = f"L{limit[1:]}"
     mark: Mark = "wait"
-    if held or test is None or one.state == "cannot_tell":
+    if held or judged is None or one.state == "cannot_tell":
         text = f"{NOT_READ}. {text}" if held else f"{GUARDRAIL_STATES['cannot_tell']} yet. {text}"
-    elif one.state == "breached" and test.low <= one.limit:
-        mark, text = "bad", f"Went past its limit of {numbers.limit(one.limit)}"
     elif one.state == "breached":
-        best = numbers.share(max(0.0, test.low))
-        mark, text = "bad", f"Past its limit: best case {best}, limit {numbers.limit(one.limit)}"
+        mark, text = "bad", f"Past its limit: best case {numbers.share(max(0.0, judged.low))}, {limit}"
     else:
         mark = ("done" if plain else "good") if one.state == "holds" else "wait"
-        text = f"Worst case {numbers.share(test.high)}, limit {numbers.limit(one.limit)}"
+        text = f"Worst case {numbers.share(max(0.0, judged.high))}, {limit}"
     return Guard(
         mark=mark,
         name=guardrail(one.metric, one.over_ms),
         control=numbers.share(one.control.estimate if one.control else None),
-        test=numbers.share(test.estimate if test else None),
+        test=numbers.share(one.test.estimate if one.test else None),
         text=text,
-        bar=None if held or test is None else bar(test, 0.0, far, one.limit),
+        bar=None if held or judged is None else bar(judged, 0.0, far, one.limit),
         limit=round(100 * one.limit / far, 2),
     )
 
@@ -88,7 +87,7 @@ def votes_of(report: Report, held: bool) -> VoteCount | None:
     if held:
         text = "Held back while the split check fails." if report.split.failed else "Too early to read."
     elif votes.share is not None:
-        prefer = f"{numbers.share(votes.share.estimate)} prefer test, {numbers.shares(votes.share)}"
+        prefer = f"{numbers.share(votes.share.estimate)} of the votes for test, ties half to each, {numbers.shares(votes.share)}"
         text = f"{prefer}; {numbers.probability(votes.p_value)}."
     return VoteCount(
         control=f"{votes.for_control:,}",

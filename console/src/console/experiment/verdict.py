@@ -207,15 +207,14 @@ def _roll_back(report: Report) -> str:
 
 
 def _breach(breached: GuardrailReading) -> str:
-    assert breached.test is not None
-    if breached.test.low <= breached.limit:  # test's users went back to control since, and it is not judged anew
-        name = guardrail(breached.metric, breached.over_ms)
-        return f"“{name}” went past its limit of {numbers.limit(breached.limit)} in test."
-    between = f"{numbers.shares(breached.test)} of test’s answers; the limit is {numbers.limit(breached.limit)}."
-    if breached.metric == "slow_share":
-        return f"Answers {guardrail(breached.metric, breached.over_ms).lower()} are {between}"
-    said = "The ranker failed in" if breached.metric == "error_share" else "A fallback gave"
-    return f"{said} {between}"
+    assert breached.judged is not None
+    of = "more of test’s answers than of control’s" if breached.more else "of test’s answers"
+    how = {
+        "slow_share": guardrail(breached.metric, breached.over_ms).lower(),
+        "error_share": "without their ranker, which failed",
+        "fallback_share": "a fallback’s",
+    }[breached.metric]
+    return f"{numbers.shares(breached.judged)} {of} are {how}; the limit is {numbers.limit(breached.limit)}."
 
 
 def _hold(report: Report) -> str:
@@ -223,7 +222,7 @@ def _hold(report: Report) -> str:
     if report.interleaving and report.interleaving.share:
         share = report.interleaving.share
         if share.low <= 0.5 <= share.high:
-            return f"Keep running. The share of users who prefer test still holds one half: {numbers.shares(share)}."
+            return f"Keep running. Test’s share of the votes still holds one half: {numbers.shares(share)}."
     elif primary and primary.always_valid and primary.reading == "unclear":
         name = METRICS[primary.metric].within
         return f"Keep running. The interval for {name} still holds zero: {numbers.full_interval(primary.always_valid)}."
@@ -234,7 +233,7 @@ def _keep_control(report: Report) -> str:
     primary, interleaving = _primary(report), report.interleaving
     if interleaving and interleaving.share:
         between = numbers.shares(interleaving.share)
-        return f"No clear preference by the planned end; the share of users who prefer test lies in {between}."
+        return f"No clear preference by the planned end; test’s share of the votes lies in {between}."
     if primary and primary.always_valid:
         lift = primary.always_valid
         between = f"{numbers.percent(lift.low)} and {numbers.percent(lift.high)}"
@@ -246,7 +245,7 @@ def _effect(report: Report) -> str:
     """`Hit rate is higher with test, by 0.7% to 5.5%`."""
     primary, interleaving = _primary(report), report.interleaving
     if interleaving and interleaving.share:
-        return f"Of the users who preferred one list, {numbers.shares(interleaving.share)} preferred test’s"
+        return f"Test’s share of the votes is {numbers.shares(interleaving.share)}, ties half to each"
     if primary is None or primary.always_valid is None:
         return _first(report.verdict.reasons).rstrip(".") or "test does better"
     name, lift = METRICS[primary.metric], primary.always_valid

@@ -5,8 +5,12 @@ into a group. Periods in which one group has no weight compare nothing, and thei
 to the period of their first assignment among the other periods, and to its group. Users whom a later change of weights
 moves into the other group are left out of both: their bucket alone decides that, never what they did.
 
-**By day.** A user's cumulated sums change on the days on which they have exposures, so (C + x)^2 - C^2 = x (2 C + x)
-summed over users is what a day adds to their squares. A like counts on the day of its exposure.
+**Winsorised.** Of each 1,000 users the heaviest one (and one at least) counts no more than the next: as many exposures,
+with the own rates of hits, likes and trouble; as many likes of a user; as many views and likes before. Both groups have
+the same bounds, which are those of now in the course of earlier days too.
+
+**By day.** A user's bounded sums C change on the days on which they have exposures, so what a day adds to the squares
+is C^2 less that of the user's last day. A like counts on the day of its exposure.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from contracts.experiments import Experiment, Metric
+from contracts.experiments import Experiment, GuardrailMetric, Metric
 from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
 from sqlalchemy import Connection, Engine, bindparam, text
@@ -36,15 +40,17 @@ _FORCED = query(__package__, "forced")
 _NUMERATORS: dict[Metric, str] = {
     "hit_rate": "h",
     "likes_per_exposure": "l",
-    "likes_per_user": "l",
+    "likes_per_user": "r",
     "exposures_per_user": "n",
 }
 _PER_USER = {"likes_per_user", "exposures_per_user"}
+_TROUBLE: dict[GuardrailMetric, str] = {"slow_share": "s", "error_share": "f", "fallback_share": "k"}
 
 
 @dataclass(frozen=True, slots=True)
 class UserSums:
-    """Over users: n exposures, h of them with a like, l likes, their squares and products; z as `CupedSums` has it."""
+    """Over users: n exposures, h of them with a like, l likes; r likes with a bound of their own; f, k, s exposures
+    that failed, fell back, were slow; a, b views and likes before; their squares and products by both letters."""
 
     users: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
@@ -57,15 +63,23 @@ class UserSums:
         y, at = _NUMERATORS[metric], self._at
         if metric in _PER_USER:
             return RatioSums(self.users, at(y), self.users, at(y + y), self.users, at(y))
-        return RatioSums(self.users, at(y), at("n"), at(y + y), at("nn"), at("n" + y))
+        return self._per_exposure(y)
+
+    def trouble(self, metric: GuardrailMetric) -> RatioSums:
+        """The share of exposures past the guardrail."""
+        return self._per_exposure(_TROUBLE[metric])
 
     def cuped(self, metric: Metric) -> CupedSums:
         y, at, plain = _NUMERATORS[metric], self._at, self.ratios(metric)
-        xz, xm = (at("z"), at("m")) if metric in _PER_USER else (at("nz"), at("nm"))
+        xa, xb = (at("a"), at("b")) if metric in _PER_USER else (at("na"), at("nb"))
         return CupedSums(
             plain.users, plain.y, plain.x, plain.yy, plain.xx, plain.xy,
-            z=at("z"), zz=at("zz"), yz=at(y + "z"), xz=xz, m=at("m"), ym=at(y + "m"), xm=xm,
+            a=at("a"), b=at("b"), aa=at("aa"), bb=at("bb"), ab=at("ab"), ya=at(y + "a"), yb=at(y + "b"), xa=xa, xb=xb,
         )  # fmt: skip
+
+    def _per_exposure(self, y: str) -> RatioSums:
+        at = self._at
+        return RatioSums(self.users, at(y), at("n"), at(y + y), at("nn"), at("n" + y))
 
     def _at(self, name: str) -> float:
         return self.values.get(name, 0.0)
@@ -95,7 +109,12 @@ class Aggregates:
 def aggregate(engine: Engine, connection: Connection, experiment: Experiment) -> Aggregates:
     """As of one moment. connection: at isolation level REPEATABLE READ; the engine must have PARTS more connections."""
     forced = _forced(connection, experiment.name)
-    values = {"name": experiment.name, "forced": forced, "periods": _compared(experiment), "parts": PARTS}
+    values: dict[str, object] = {
+        "name": experiment.name,
+        "forced": forced,
+        "periods": _compared(experiment),
+        "parts": PARTS,
+    }
     people, stays = _people(experiment, bool(forced))
     values["stays"] = stays
     snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
@@ -108,6 +127,9 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
             opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # the parts run in parallel already
             return _rows(opened, statement, {**values, **(more or {})})
 
+    values |= {f"bound_{name}": None for name in "nlab"}
+    if (winsorised := experiment.plan.rules.winsorised) < 1:
+        values |= {f"bound_{row['name']}": row["bound"] for row in ask("bounds", {"winsorised": winsorised})}
     with ThreadPoolExecutor(PARTS) as pool:
         course = [pool.submit(ask, "course", {"part": part}) for part in range(PARTS)]
         totals = pool.submit(ask, "totals")
@@ -184,7 +206,10 @@ def _rows(connection: Connection, statement: str, values: Mapping[str, object]) 
     return [dict(row) for row in connection.execute(made, wanted).mappings()]
 
 
-_SUMS = ("n", "h", "l", "nn", "hh", "ll", "nh", "nl", "z", "zz", "nz", "hz", "lz", "m", "nm", "hm", "lm")
+_SUMS = (
+    *("n", "h", "l", "r", "nn", "hh", "ll", "rr", "nh", "nl", "f", "k", "s", "ff", "kk", "ss", "nf", "nk", "ns"),
+    *("a", "b", "aa", "bb", "ab", "na", "ha", "la", "ra", "nb", "hb", "lb", "rb"),
+)
 
 
 def _placed(rows: Iterable[Row], prefix: str) -> dict[Place, UserSums]:

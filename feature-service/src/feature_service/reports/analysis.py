@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from contracts.assignment import GROUPS, Group
-from contracts.experiments import Experiment, Guardrail
+from contracts.assignment import GROUPS
+from contracts.experiments import Experiment
 from contracts.names import METRICS, READINGS, guardrail
 from contracts.reports import GroupReading, GuardrailReading, MetricReading, Report, Verdict
 from experiments import decision
@@ -16,9 +16,8 @@ from sqlalchemy import Engine
 
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.definitions import history
-from feature_service.experiments.guardrails import COLUMNS, breach_of
 from feature_service.reports import readings
-from feature_service.reports.aggregates import Aggregates, Row, aggregate
+from feature_service.reports.aggregates import Aggregates, aggregate
 
 MODE_WITHOUT_GROUPS = {
     "interleave": "interleaved: every user sees both rankers' posts; the votes say who is liked more",
@@ -33,7 +32,12 @@ def analyse(engine: Engine, name: str, now: datetime, lag_seconds: float | None 
         changes = history(connection, name)
         sums = aggregate(engine, connection, experiment)
     at = min(now, experiment.stopped_at) if experiment.stopped_at else now
-    return _Analysis(experiment, sums, at).report().model_copy(update={"history": changes, "lag_seconds": lag_seconds})
+    return read(experiment, sums, at).model_copy(update={"history": changes, "lag_seconds": lag_seconds})
+
+
+def read(experiment: Experiment, sums: Aggregates, at: datetime) -> Report:
+    """The report without its history: pure, so that simulated experiments are decided by what decides real ones."""
+    return _Analysis(experiment, sums, at).report()
 
 
 class _Analysis:
@@ -106,19 +110,17 @@ class _Analysis:
         ]
 
     def _guardrails(self) -> list[GuardrailReading]:
-        rules: list[GuardrailReading] = []
-        breached = breach_of(self._experiment)
-        for rule in self._plan.guardrails:
-            column = COLUMNS[rule.metric]
-            counts: dict[Group, tuple[int, int]] = {
-                group: (self._sum(group, column), self._sum(group, "exposures")) for group in GROUPS
-            }
-            if self._plan.mode == "interleave":  # an answer of either group is made by both rankers
-                counts["test"] = (counts["control"][0] + counts["test"][0], counts["control"][1] + counts["test"][1])
-            if self._sums.shadow is not None:
-                counts["test"] = _shadowed(rule, self._sums.shadow)
-            rules.append(readings.guardrail(rule, counts, breached == rule.metric))
-        return rules
+        if (shadow := self._sums.shadow) is not None:
+            asked, failed = int(shadow["asked"]), int(shadow["failed"])
+            return [readings.guardrail_of_shadow(rule, asked, failed) for rule in self._plan.guardrails]
+        of = readings.guardrail_alone if self._plan.mode == "interleave" else readings.guardrail
+        return [of(rule, self._sums.totals, self._scale) for rule in self._plan.guardrails]
+
+    def _likers(self) -> float:
+        """On how many users of the smaller group the primary stands; of votes, how many prefer one ranker."""
+        if (votes := self._sums.votes) is not None:
+            return float(votes["test"] + votes["control"])
+        return readings.likers(self._plan.rules.primary, self._sums.totals)
 
     def _sum(self, group: str, column: str) -> int:
         return sum(int(row[column]) for row in self._sums.groups if row["exp_group"] == group)
@@ -146,7 +148,9 @@ class _Analysis:
             },
             users=min(group.assigned for group in groups),
             days=self._days,
+            likers=self._likers(),
             least_users=plan.rules.min_users,
+            least_likers=plan.rules.min_likers,
             least_days=plan.rules.min_days,
             ended=ended,
         )
@@ -177,6 +181,10 @@ class _Analysis:
             "primary_unclear": lambda: f"{READINGS['unclear'].lower()}: {measured}",
             "primary_better": lambda: f"{READINGS['better'].lower()}: {measured}",
             "too_few_users": lambda: f"{evidence.users} users in the smaller group, of {plan.min_users} at least",
+            "too_few_likers": lambda: (
+                f"the primary stands on {evidence.likers:.0f} users in the smaller group, of {plan.min_likers} at least: "
+                "too few like, or a few like far more than all others"
+            ),
             "too_few_days": lambda: f"{self._days:.1f} days, of {plan.min_days} at least",
             "guardrails_hold": lambda: "all guardrails hold",
             "planned_end": lambda: "the planned end: what is unclear by now keeps control",
@@ -185,29 +193,27 @@ class _Analysis:
 
 
 def _guardrail_in_words(rule: GuardrailReading) -> str:
-    test = (
-        f"{100 * rule.test.estimate:.2f} % of test's, at least {100 * rule.test.low:.2f} %"
-        if rule.test
-        else "no answers"
-    )
     past = {
-        "breached": "past",
-        "unclear": "not clearly within",
-        "cannot_tell": "nothing to hold against",
-        "holds": "within",
+        "breached": "past the limit",
+        "unclear": "not clearly within the limit",
+        "cannot_tell": "too few answers to hold against the limit",
+        "holds": "within the limit",
     }
-    name = guardrail(rule.metric, rule.over_ms)
-    if rule.state == "breached" and rule.test is not None and rule.test.low <= rule.limit:
-        return (
-            f"“{name}” was past its limit of {100 * rule.limit:g} % for a while "
-            f"(the history says when); over all: {test}"
-        )
-    return f"{name}: {test}, {past[rule.state]} the limit of {100 * rule.limit:g} %"
+    return f"{guardrail(rule.metric, rule.over_ms)}: {_shares(rule)}, {past[rule.state]} of {_limit(rule)}"
 
 
-def _shadowed(rule: Guardrail, row: Row) -> tuple[int, int]:
-    """A shadow ranker has no exposures; all that is known of its answers is whether they came."""
-    return (int(row["failed"]), int(row["asked"])) if rule.metric == "error_share" else (0, 0)
+def _shares(rule: GuardrailReading) -> str:
+    if rule.test is None:
+        return "no answers"
+    test = f"{100 * rule.test.estimate:.2f} % of test's answers"
+    if rule.control is None or rule.more is None:
+        return f"{test} [{100 * rule.test.low:.2f}, {100 * rule.test.high:.2f}]"
+    more = f"{100 * rule.more.estimate:+.2f} points [{100 * rule.more.low:+.2f}, {100 * rule.more.high:+.2f}]"
+    return f"{test}, {100 * rule.control.estimate:.2f} % of control's: {more}"
+
+
+def _limit(rule: GuardrailReading) -> str:
+    return f"{100 * rule.limit:g} %" if rule.control is None else f"{100 * rule.limit:g} points more"
 
 
 def _range_as_interval(reading: MetricReading, confidence: float) -> Interval | None:

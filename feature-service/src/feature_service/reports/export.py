@@ -39,7 +39,7 @@ def _lines(report: Report) -> Iterator[Line]:
         for metric in metrics:
             yield from _of_metric(part, metric)
     for rule in report.guardrails:
-        for name, share in (("control", rule.control), ("test", rule.test)):
+        for name, share in (("control", rule.control), ("test", rule.test), ("test - control", rule.more)):
             yield ("guardrail", rule.metric, name, *_range(share), None, f"{rule.state}, limit {rule.limit:g}")
     if votes := report.interleaving:
         counts = f"test {votes.for_test}, control {votes.for_control}, ties {votes.ties}, excluded {votes.excluded}"

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
 import numpy as np
-from contracts.assignment import GROUPS, Group
+from contracts.assignment import GROUPS
 from contracts.experiments import Experiment, Guardrail, Metric, Rules
 from contracts.reports import (
     Day,
@@ -22,13 +22,16 @@ from contracts.reports import (
     SplitReading,
 )
 from experiments import corrections, cuped, guardrails, interleaving, sequential, srm, strata
-from experiments.effects import Effect, Interval, NotEnough
+from experiments.effects import Effect, Interval, NotEnough, Rate, absolute
 from experiments.ratios import RatioSums
 from experiments.shares import wilson
 
 from feature_service.reports.aggregates import Place, Row, UserSums
 
 GUARDRAIL_CONFIDENCE = 0.99
+GUARDRAIL_USERS = strata.FEWEST
+"""Per group, before a guardrail is read: the switch takes traffic away long before."""
+SHADOW_ANSWERS = 1_000
 T = TypeVar("T")
 
 
@@ -37,7 +40,8 @@ class Scale:
 
     def __init__(self, rules: Rules) -> None:
         self.confidence = 1 - rules.alpha
-        self.planned_users = max(2, round(2 * rules.min_users * rules.days / rules.min_days))
+        self.least_users, self.least_likers = rules.min_users, rules.min_likers
+        self.planned_users = rules.users_by_the_end
         """In both groups: where the sequential intervals are tightest. They are valid for any number."""
 
 
@@ -48,12 +52,19 @@ def metrics(
     at: datetime,
     scale: Scale,
 ) -> list[MetricReading]:
-    """The primary first. days: empty for no course and no CUPED."""
+    """The primary first. days: empty for no course.
+
+    The primary stands alone; the p-values of the others, those that are read each day, are adjusted by Holm.
+    """
     read = [_metric(metric, totals, days, at, scale, primary=place == 0) for place, metric in enumerate(wanted)]
-    tested = [reading for reading in read if reading.p_value is not None]
-    adjusted = corrections.holm([reading.p_value for reading in tested if reading.p_value is not None])
-    by_metric = dict(zip((reading.metric for reading in tested), adjusted, strict=True))
-    return [reading.model_copy(update={"adjusted_p_value": by_metric.get(reading.metric)}) for reading in read]
+    watched = [reading.always_valid_p_value for reading in read[1:] if reading.always_valid_p_value is not None]
+    adjusted = iter([*(reading.always_valid_p_value for reading in read[:1]), *corrections.holm(watched)])
+    return [
+        reading.model_copy(update={"adjusted_p_value": next(adjusted)})
+        if place == 0 or reading.always_valid_p_value is not None
+        else reading
+        for place, reading in enumerate(read)
+    ]
 
 
 def _metric(
@@ -65,28 +76,59 @@ def _metric(
     *,
     primary: bool,
 ) -> MetricReading:
-    pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in _pairs(totals)]
     course = _course(metric, days, at, scale)
     try:
-        difference, lift = _effect(pairs), _lift(pairs)
-        fixed, ever = difference.interval(scale.confidence), _sequential(lift, scale)
+        compared = _Compared(metric, totals)
+        fixed, ever = compared.plain.interval(scale.confidence), _sequential(compared.decides, scale)
     except NotEnough as error:
         return MetricReading(metric=metric, control=None, test=None, why=_why(totals, str(error)), course=course)
-    adjusted = _if_enough(lambda: _cuped(metric, totals)) if days else None
+    adjusted, lift = compared.adjusted, _range(ever, compared.control)
     return MetricReading(
         metric=metric,
-        control=sum((control for control, _ in pairs), RatioSums()).ratio,
-        test=sum((test for _, test in pairs), RatioSums()).ratio,
+        control=compared.control,
+        test=compared.test,
         difference=_range(fixed),
-        lift=_range(lift.interval(scale.confidence)),
-        p_value=difference.p_value(),
-        always_valid=_range(ever),
-        always_valid_p_value=sequential.p_value(lift, scale.planned_users, confidence=scale.confidence),
+        lift=_range(fixed, compared.control),
+        p_value=compared.plain.p_value(),
+        always_valid=lift,
+        always_valid_p_value=_p_value(compared.decides, scale),
         cuped=_range(adjusted.interval(scale.confidence)) if adjusted else None,
-        variance_removed=1 - adjusted.variance / difference.variance if adjusted else None,
-        reading=_side(ever) if primary else "watched",
+        variance_removed=1 - adjusted.variance / compared.plain.variance if adjusted else None,
+        reading=_primary(ever, metric, totals, scale) if primary else "watched",
         course=course,
     )
+
+
+def _primary(ever: Interval, metric: Metric, totals: Mapping[Place, UserSums], scale: Scale) -> Reading:
+    """Below the least users and likers nothing reads it."""
+    users = min(sum(sums.users for (_, name), sums in totals.items() if name == group) for group in GROUPS)
+    few = users < scale.least_users or likers(metric, totals) < scale.least_likers
+    return "unclear" if few else _side(ever)
+
+
+class _Compared:
+    """The two groups by one metric, period by period. Raises NotEnough.
+
+    What decides is the difference, adjusted by CUPED: its error is near normal long before a lift's is, which has an
+    estimate below the line and is read as sure of a chance low. Shown is the difference over control's rate, so that
+    both say the same.
+    """
+
+    def __init__(self, metric: Metric, totals: Mapping[Place, UserSums]) -> None:
+        users = _pairs(totals)
+        pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in users]
+        self.plain = strata.effect(pairs, "overlap", _fewest(pairs))
+        self.control, self.test = (sum(sums, RatioSums()).ratio for sums in zip(*pairs, strict=True))
+        if self.control <= 0:
+            raise NotEnough("a lift over nothing: control's rate is 0")
+        self.adjusted = _if_enough(lambda: _cuped(metric, users))
+        self.decides = self.adjusted or self.plain
+
+
+def likers(metric: Metric, totals: Mapping[Place, UserSums]) -> float:
+    """On how many users the metric stands, of the group in which they are fewer."""
+    sides = zip(*_pairs(totals), strict=True)
+    return min((sum((u.ratios(metric) for u in side), RatioSums()).effective_users for side in sides), default=0.0)
 
 
 def unread(metric: Metric, why: str) -> MetricReading:
@@ -99,17 +141,13 @@ def _course(metric: Metric, days: Mapping[date, Mapping[Place, UserSums]], at: d
     for day, added in days.items():
         for place, sums in added.items():
             totals[place] = totals.get(place, UserSums()) + sums
-        pairs = [(control.ratios(metric), test.ratios(metric)) for control, test in _pairs(totals)]
-        lift = _if_enough(lambda pairs=pairs: _lift(pairs))  # type: ignore[misc]
-        ever = _if_enough(lambda lift=lift: _sequential(lift, scale)) if lift else None  # type: ignore[misc]
+        compared = _if_enough(lambda totals=totals: _Compared(metric, totals))  # type: ignore[misc]
         course.append(
             Day(
                 day=min(at, datetime.combine(day + timedelta(days=1), time(), UTC)),
                 users=sum(sums.users for sums in totals.values()),
-                lift=_range(ever) if ever else None,
-                p_value=sequential.p_value(lift, scale.planned_users, confidence=scale.confidence)
-                if lift and ever
-                else None,
+                lift=_range(_sequential(compared.decides, scale), compared.control) if compared else None,
+                p_value=_p_value(compared.decides, scale) if compared else None,
             )
         )
     return course
@@ -125,23 +163,21 @@ def _fewest(pairs: Sequence[object]) -> int:
     return strata.FEWEST if len(pairs) > 1 else 2
 
 
-def _effect(pairs: Sequence[tuple[RatioSums, RatioSums]]) -> Effect:
-    return strata.effect(pairs, fewest=_fewest(pairs))
-
-
-def _lift(pairs: Sequence[tuple[RatioSums, RatioSums]]) -> Effect:
-    return strata.relative_effect(pairs, fewest=_fewest(pairs))
-
-
-def _cuped(metric: Metric, totals: Mapping[Place, UserSums]) -> Effect:
-    pairs = [(control.cuped(metric), test.cuped(metric)) for control, test in _pairs(totals)]
-    adjusted = strata.stratified(pairs, lambda c, t: cuped.effect(c, t).effect, fewest=_fewest(pairs))
+def _cuped(metric: Metric, users: Sequence[tuple[UserSums, UserSums]]) -> Effect:
+    pairs = [(control.cuped(metric), test.cuped(metric)) for control, test in users]
+    if not any(sums.aa for pair in pairs for sums in pair):
+        raise NotEnough("nobody was there before the experiment")
+    adjusted = strata.stratified(pairs, lambda c, t: cuped.effect(c, t).effect, "overlap", _fewest(pairs))
     adjusted.error  # noqa: B018 - raises NotEnough where no variance is left
     return adjusted
 
 
 def _sequential(effect: Effect, scale: Scale) -> Interval:
     return sequential.interval(effect, scale.planned_users, scale.confidence)
+
+
+def _p_value(effect: Effect, scale: Scale) -> float:
+    return sequential.p_value(effect, scale.planned_users, confidence=scale.confidence)
 
 
 def _why(totals: Mapping[Place, UserSums], otherwise: str) -> str:
@@ -187,22 +223,62 @@ def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[SplitR
     return reading, checked
 
 
-def guardrail(rule: Guardrail, counts: Mapping[Group, tuple[int, int]], rolled_back: bool) -> GuardrailReading:
-    """counts: by group, exposures past the rule and all. rolled_back: it was breached while traffic ran."""
-    ranges = {
-        group: _if_enough(lambda past=past, of=of: wilson(past, of, GUARDRAIL_CONFIDENCE))  # type: ignore[misc]
-        for group, (past, of) in counts.items()
-    }
-    control, test = ranges.get("control"), ranges.get("test")
+def guardrail(rule: Guardrail, totals: Mapping[Place, UserSums], scale: Scale) -> GuardrailReading:
+    """Non-inferiority to control: by user, over the same periods, valid at every look."""
+    pairs = [(control.trouble(rule.metric), test.trouble(rule.metric)) for control, test in _pairs(totals)]
+    more = _if_enough(lambda: strata.stratified(pairs, _more_trouble, "overlap", GUARDRAIL_USERS))
+    sides = [sum(side, RatioSums()) for side in zip(*pairs, strict=True)] or [RatioSums()] * 2
+    control, test = (_if_enough(lambda sums=sums: _trouble(sums)) for sums in sides)  # type: ignore[misc]
+    return _guarded(rule, scale, more, control, test)
+
+
+def guardrail_alone(rule: Guardrail, totals: Mapping[Place, UserSums], scale: Scale) -> GuardrailReading:
+    """Of an interleaved experiment, whose every answer both rankers make: against the limit itself."""
+    sums = sum((users.trouble(rule.metric) for users in totals.values()), RatioSums())
+    test = _if_enough(lambda: _trouble(sums)) if sums.users >= GUARDRAIL_USERS else None
+    return _guarded(rule, scale, Effect(test.value, test.variance, test.users) if test else None, None, test)
+
+
+def guardrail_of_shadow(rule: Guardrail, asked: int, failed: int) -> GuardrailReading:
+    """All that is known of a shadow ranker's answers is whether they came."""
+    known = rule.metric == "error_share" and asked >= SHADOW_ANSWERS
+    test = wilson(failed, asked, GUARDRAIL_CONFIDENCE) if known else None
     state: GuardrailState = guardrails.state(test, guardrails.Limit(rule.limit, worse="up")) if test else "cannot_tell"
+    return GuardrailReading(
+        metric=rule.metric, limit=rule.limit, over_ms=rule.over_ms, control=None,
+        test=_range(test) if test else None, state=state,
+    )  # fmt: skip
+
+
+def _guarded(
+    rule: Guardrail, scale: Scale, more: Effect | None, control: Rate | None, test: Rate | None
+) -> GuardrailReading:
+    interval = sequential.interval(more, scale.planned_users, GUARDRAIL_CONFIDENCE) if more else None
+    state = guardrails.state(interval, guardrails.Limit(rule.limit, worse="up")) if interval else "cannot_tell"
     return GuardrailReading(
         metric=rule.metric,
         limit=rule.limit,
         over_ms=rule.over_ms,
-        control=_range(control) if control else None,
-        test=_range(test) if test else None,
-        state="breached" if rolled_back else state,
+        control=_share(control, scale) if control else None,
+        test=_share(test, scale) if test else None,
+        more=_range(interval) if interval and control else None,
+        state=state,
     )
+
+
+def _more_trouble(control: RatioSums, test: RatioSums) -> Effect:
+    return absolute(_trouble(control), _trouble(test))
+
+
+def _trouble(sums: RatioSums) -> Rate:
+    """Its variance is at least that of one answer more or less, so that no trouble at all says something too."""
+    return Rate(sums.ratio, max(sums.variance, 1 / sums.x**2), sums.users)
+
+
+def _share(rate: Rate, scale: Scale) -> Range:
+    effect = Effect(rate.value, rate.variance, rate.users)
+    interval = sequential.interval(effect, scale.planned_users, GUARDRAIL_CONFIDENCE)
+    return Range(estimate=interval.estimate, low=max(0.0, interval.low), high=min(1.0, interval.high))
 
 
 def interleaved(row: Row, scale: Scale, seed: int) -> tuple[InterleavingReading, Interval | None]:
@@ -241,8 +317,8 @@ def _mean(sums: Sequence[float | None], scale: Scale) -> Range | None:
         return None
 
 
-def _range(interval: Interval) -> Range:
-    return Range(estimate=interval.estimate, low=interval.low, high=interval.high)
+def _range(interval: Interval, unit: float = 1.0) -> Range:
+    return Range(estimate=interval.estimate / unit, low=interval.low / unit, high=interval.high / unit)
 
 
 def _if_enough(estimate: Callable[[], T]) -> T | None:

@@ -37,9 +37,10 @@ class RampStep(Message):
 
 
 class Guardrail(Message):
-    """Breached when the group's share lies above `limit` for certain: its whole interval lies past it.
+    """Breached when test's share lies above control's by more than `limit` for certain: the whole interval does.
 
-    The p99 of the time to an answer stays under `over_ms` exactly if at most 1 % of the answers are slower.
+    What hits both groups alike, as a slow database, breaches nothing. limit: in shares of the group's answers; of an
+    interleaved or shadow experiment, which has no control beside it, of test's share itself.
     """
 
     metric: GuardrailMetric
@@ -66,12 +67,23 @@ class Rules(Message):
     primary: Metric = "hit_rate"
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     min_users: Annotated[int, Field(ge=2)] = 500
-    """Per group, before anything is read."""
+    """Per group, before the primary is read."""
+    min_likers: Annotated[int, Field(ge=0)] = 50
+    """Per group, before the primary is read: as many users as its likes stand on, however unequally they are spread."""
+    planned_users: Annotated[int, Field(ge=2)] | None = None
+    """Of both groups by the planned end: where the interval that is read every day is tightest, valid for any number.
+    By default what `min_users` by `min_days` make by then."""
+    winsorised: Annotated[float, Field(ge=0.9, le=1)] = 0.999
+    """The heaviest users count no more than the next one: of each 1,000 one, and one at least. 1: they all count."""
     min_days: Annotated[int, Field(ge=1)] = 7
     days: Annotated[int, Field(ge=1)] = 14
     """Planned: what is unclear by then keeps control."""
     join_hours: Annotated[float, Field(gt=0, le=168)] = 24.0
     """A like belongs to the exposure that it follows within this time."""
+
+    @property
+    def users_by_the_end(self) -> int:
+        return self.planned_users or max(2, round(2 * self.min_users * self.days / self.min_days))
 
     @model_validator(mode="after")
     def _hangs_together(self) -> Self:

@@ -41,16 +41,17 @@ class MetricReading(Message):
     control: float | None
     test: float | None
     difference: Range | None = None
-    """At a fixed horizon, as are `lift` and `p_value`."""
+    """At a fixed horizon and unadjusted, as are `lift` and `p_value`."""
     lift: Range | None = None
     p_value: float | None = None
     adjusted_p_value: float | None = None
-    """Over all metrics of the report (Holm)."""
+    """`always_valid_p_value`; those of the watched metrics adjusted for how many there are (Holm)."""
     always_valid: Range | None = None
-    """The lift's interval that may be read every day: the decision stands on it."""
+    """The difference's interval that may be read every day, adjusted by CUPED, over control's rate: the decision stands
+    on it."""
     always_valid_p_value: float | None = None
     cuped: Range | None = None
-    """The difference, adjusted for the users' like rates before the experiment."""
+    """The difference at a fixed horizon, adjusted for the users' views and likes before the experiment."""
     variance_removed: float | None = None
     reading: Reading = "cannot_tell"
     why: str | None = None
@@ -91,7 +92,14 @@ class GuardrailReading(Message):
     over_ms: float | None
     control: Range | None
     test: Range | None
+    more: Range | None = None
+    """test - control, by user, valid at every look. None where nothing is beside test to compare with."""
     state: GuardrailState
+
+    @property
+    def judged(self) -> Range | None:
+        """What is held against the limit."""
+        return self.more or self.test
 
 
 class InterleavingReading(Message):
@@ -101,7 +109,7 @@ class InterleavingReading(Message):
     for_control: int
     ties: int
     share: Range | None
-    """Of test among the users who preferred one, with a bootstrap interval."""
+    """Of test among the users who voted, ties half to each, with a bootstrap interval."""
     p_value: float | None
     """Exact sign test."""
     excluded: int

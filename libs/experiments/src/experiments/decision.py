@@ -2,11 +2,13 @@
 
 1. The split check fails: do not decide.
 2. A guardrail's whole interval lies past its limit, or the primary is clearly worse: roll back.
-3. Fewer users or days than planned as the least: too early.
+3. Fewer users, likers or days than planned as the least: too early.
 4. Anything unclear (the primary, or a guardrail): hold; at the planned end, keep control.
 5. Else ship.
 
-Intervals that are looked at more than once must be sequential ones (`sequential.interval`).
+Intervals that are looked at more than once must be sequential ones (`sequential.interval`). Below the least users and
+likers nothing reads the primary, rule 2 included: there the central limit theorem does not hold yet, and a clear
+difference is chance more often than the interval says. Its days may be few: harm does not wait for a week.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ Code = Literal[
     "guardrail_breached",
     "primary_worse",
     "too_few_users",
+    "too_few_likers",
     "too_few_days",
     "primary_unclear",
     "guardrail_unclear",
@@ -53,7 +56,8 @@ class Verdict:
 class Evidence:
     """What a verdict is made of. None: not enough data to say.
 
-    users: of the smaller group; days: full days since the start; primary: test - control, or the lift, always valid.
+    users, likers: of the group that has fewer; likers: effective ones (`RatioSums.effective_users`); days: full days
+    since the start; primary: test - control, always valid.
     """
 
     split: SplitCheck | None
@@ -63,12 +67,14 @@ class Evidence:
     days: float
     least_users: int
     least_days: float
+    likers: float = 0.0
+    least_likers: float = 0.0
     ended: bool = False
     higher_is_better: bool = True
 
     def __post_init__(self) -> None:
-        if min(self.users, self.days, self.least_users, self.least_days) < 0:
-            raise ValueError(f"users and days are not negative: {self}")
+        if min(self.users, self.days, self.likers, self.least_users, self.least_days, self.least_likers) < 0:
+            raise ValueError(f"users, likers and days are not negative: {self}")
 
 
 def decide(evidence: Evidence) -> Verdict:
@@ -87,14 +93,20 @@ def decide(evidence: Evidence) -> Verdict:
 
 
 def _harms(evidence: Evidence) -> tuple[Reason, ...]:
-    worse = (Reason("primary_worse"),) if _side(evidence) == "worse" else ()
-    return worse + _guardrails(evidence, "breached", "guardrail_breached")
+    worse = _side(evidence) == "worse" and not _few(evidence)
+    return ((Reason("primary_worse"),) if worse else ()) + _guardrails(evidence, "breached", "guardrail_breached")
+
+
+def _few(evidence: Evidence) -> tuple[Reason, ...]:
+    """What the primary needs before anything reads it."""
+    users = (Reason("too_few_users"),) if evidence.users < evidence.least_users else ()
+    likers = (Reason("too_few_likers"),) if evidence.likers < evidence.least_likers else ()
+    return users + likers
 
 
 def _early(evidence: Evidence) -> tuple[Reason, ...]:
-    users = (Reason("too_few_users"),) if evidence.users < evidence.least_users else ()
     days = (Reason("too_few_days"),) if evidence.days < evidence.least_days else ()
-    return users + days
+    return _few(evidence) + days
 
 
 def _unclear(evidence: Evidence) -> tuple[Reason, ...]:

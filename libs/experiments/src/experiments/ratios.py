@@ -82,6 +82,15 @@ class RatioSums:
         return squares / (n - 1) * n / self.x**2
 
     @property
+    def effective_users(self) -> float:
+        """On how many users the ratio stands: of one user who outweighs all others, 1; of likers who are alike, all.
+
+        (sum w)^2 / sum w^2 of numerators or denominators, whichever is less: Kish, "Survey Sampling" (1965), section
+        11.7. The central limit theorem wants some hundred of them, however many users stand beside.
+        """
+        return min(_effective(self.y, self.yy), _effective(self.x, self.xx))
+
+    @property
     def rate(self) -> Rate:
         """Raises NotEnough for fewer than two users, or nothing to divide by."""
         return Rate(self.ratio, self.variance, self.users)
@@ -116,3 +125,7 @@ def lift(control: RatioSums, test: RatioSums, confidence: float = 0.95) -> Inter
 def p_value(control: RatioSums, test: RatioSums) -> float:
     """Two-sided, that both groups have one rate; z test, at a horizon fixed in advance. Raises NotEnough."""
     return effect(control, test).p_value()
+
+
+def _effective(total: float, squares: float) -> float:
+    return total * total / squares if squares else 0.0

@@ -65,11 +65,22 @@ def stratified(
 ) -> Effect:
     """One effect of (control, test) a period, by any comparison: of CupedSums too.
 
-    fewest: a period with fewer users in a group is left out. Raises NotEnough where none is left, or where one that is
-    left doesn't say.
+    fewest: a period with fewer users in a group is left out; so is one that does not say, as a ramp's first stage
+    in which nobody has liked. Raises NotEnough where none is left, for what the last one lacks.
     """
-    kept = [(control, test) for control, test in periods if min(control.users, test.users) >= max(fewest, 1)]
-    return combine([compare(*pair) for pair in kept], [_weight(*pair, weighing) for pair in kept])
+    effects, weights, lacks = list[Effect](), list[float](), NotEnough("no period to compare in")
+    for control, test in periods:
+        if min(control.users, test.users) < max(fewest, 1):
+            continue
+        try:
+            effects.append(compare(control, test))
+        except NotEnough as error:
+            lacks = error
+        else:
+            weights.append(_weight(control, test, weighing))
+    if not effects:
+        raise lacks
+    return combine(effects, weights)
 
 
 def effect(

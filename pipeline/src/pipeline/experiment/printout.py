@@ -199,13 +199,14 @@ def _split(report: Report) -> Table:
 
 
 def _guardrails(report: Report) -> Table:
-    table = _table("guardrail", "limit", "control", "test", "")
+    table = _table("guardrail", "limit", "control", "test", "test less control", "")
     for guard in report.guardrails:
         table.add_row(
             names.guardrail(guard.metric, guard.over_ms),
             share(guard.limit),
             plain(guard.control),
             plain(guard.test),
+            plain(guard.more),
             words.coloured(names.GUARDRAIL_STATES[guard.state], words.GUARDRAIL_COLOURS.get(guard.state)),
         )
     return table

@@ -1,15 +1,26 @@
--- What each day added, of one part of the users. people: people.sql.
+-- What each day added, of one part of the users, bounded as today's totals are. people: people.sql.
 WITH people AS MATERIALIZED (
   /*people*/
 ), cumulated AS (
-  SELECT user_id, day, exposures AS n, hits AS h, likes AS l,
-    sum(exposures) OVER w AS cn, sum(hits) OVER w AS ch, sum(likes) OVER w AS cl
+  SELECT user_id, day, weight_period, (sum(exposures) OVER w)::float8 AS n, (sum(hits) OVER w)::float8 AS h,
+    (sum(likes) OVER w)::float8 AS l
   FROM exposure_days
   WHERE experiment = :name AND weight_period = ANY (:periods) AND user_id % :parts = :part
-  WINDOW w AS (PARTITION BY user_id ORDER BY day ROWS UNBOUNDED PRECEDING)
+  WINDOW w AS (PARTITION BY user_id ORDER BY day, weight_period ROWS UNBOUNDED PRECEDING)
+), bounded AS (
+  SELECT user_id, day, weight_period, n * weight AS n, h * weight AS h, l * weight AS l, least(l, CAST(:bound_l AS float8)) AS r
+  FROM cumulated, LATERAL (SELECT least(1.0, CAST(:bound_n AS float8) / n) AS weight) weighed
+), stepped AS (
+  SELECT *, coalesce(lag(n) OVER w, 0) AS pn, coalesce(lag(h) OVER w, 0) AS ph, coalesce(lag(l) OVER w, 0) AS pl,
+    coalesce(lag(r) OVER w, 0) AS pr
+  FROM bounded
+  WINDOW w AS (PARTITION BY user_id ORDER BY day, weight_period)
 )
-SELECT stratum, exp_group, cumulated.day, 0 AS users, sum(n) AS n, sum(h) AS h, sum(l) AS l,
-  sum(n * (2 * cn - n)) AS nn, sum(h * (2 * ch - h)) AS hh, sum(l * (2 * cl - l)) AS ll,
-  sum(n * ch + h * cn - n * h) AS nh, sum(n * cl + l * cn - n * l) AS nl
-FROM cumulated JOIN people USING (user_id)
+SELECT stratum, exp_group, stepped.day, 0 AS users,
+  sum(n - pn) AS n, sum(h - ph) AS h, sum(l - pl) AS l, sum(r - pr) AS r,
+  sum(n * n - pn * pn) AS nn, sum(h * h - ph * ph) AS hh, sum(l * l - pl * pl) AS ll, sum(r * r - pr * pr) AS rr,
+  sum(n * h - pn * ph) AS nh, sum(n * l - pn * pl) AS nl,
+  sum((n - pn) * a) AS na, sum((h - ph) * a) AS ha, sum((l - pl) * a) AS la, sum((r - pr) * a) AS ra,
+  sum((n - pn) * b) AS nb, sum((h - ph) * b) AS hb, sum((l - pl) * b) AS lb, sum((r - pr) * b) AS rb
+FROM stepped JOIN people USING (user_id)
 GROUP BY 1, 2, 3
