@@ -133,7 +133,12 @@ def _with(parts: Path, folder: Path) -> Path:
         ),
         ("feed_data", "777,9", "seven,9", r"feed_data.csv, line 6, column user_id: 'seven' is not a whole number"),
         ("feed_data", "777,9,view", "777,9,share", r"line 6, column action: 'share' is not view or like"),
-        ("feed_data", "like,0", "like,5", r"line 3, column target: '5' is not 0, 1 or missing"),
+        (
+            "feed_data",
+            "like,0",
+            "like,5",
+            r"line 3, column target: '5' is not 0, 1 or missing \(a rating has to be made a like",
+        ),
         ("feed_data", "777,9,", "777,,", r"line 6, column post_id: nothing is not a whole number"),
         ("feed_data", "777,9,", "777,-9,", r"line 6, column post_id: '-9' is not a whole number"),
         ("feed_data", "777,9,", "777,1.5,", r"line 6, column post_id: '1.5' is not a whole number"),

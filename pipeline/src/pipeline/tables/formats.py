@@ -69,7 +69,13 @@ FEED = TableFormat(
         Column("user_id", **_ID),  # type: ignore[arg-type]
         Column("post_id", **_ID),  # type: ignore[arg-type]
         Column("action", type="VARCHAR", allowed="value IN ('view', 'like')", what="view or like"),
-        Column("target", type="SMALLINT", required=False, allowed="value IN (0, 1)", what="0, 1 or missing"),
+        Column(
+            "target",
+            type="SMALLINT",
+            required=False,
+            allowed="value IN (0, 1)",
+            what="0, 1 or missing (a rating has to be made a like, or none, first)",
+        ),
     ),
 )
 FORMATS = (USERS, POSTS, FEED)
