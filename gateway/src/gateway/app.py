@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from gateway import readiness
 from gateway.access import sends_bodies
 from gateway.assignments import AssignmentReporter, RecentlyReported
+from gateway.exposures import WaitingExposures
 from gateway.fallback import Fallback
 from gateway.keys import ApiKeys
 from gateway.limits import Limits
@@ -57,10 +58,12 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
     async with AsyncExitStack() as stack:
         upstreams = await stack.enter_async_context(open_upstreams(settings))
         assignments = AssignmentReporter(upstreams.records, RecentlyReported(capacity // REPORTED_PART))
+        waiting = WaitingExposures(upstreams.records)
         shadows = Shadows(upstreams.rankers, upstreams.records)
         stack.push_async_callback(assignments.close)
+        stack.push_async_callback(waiting.close)
         stack.push_async_callback(shadows.close)
-        for work in (Refresh(upstreams.features, fallback, split).run(), assignments.run()):
+        for work in (Refresh(upstreams.features, fallback, split).run(), assignments.run(), waiting.run()):
             await stack.enter_async_context(_beside(work))
         yield State(
             recommend=partial(
@@ -69,6 +72,7 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
                 exposures=upstreams.features.within(settings.exposure_ms / 1000),
                 rankers=upstreams.rankers,
                 fallback=fallback,
+                later=waiting.keep,
             ),
             split=split,
             assignments=assignments,

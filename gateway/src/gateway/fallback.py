@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from contracts.degradation import LAST_SLATE, POPULAR, POPULAR_IN_SEGMENT
 from contracts.wire import PopularPosts, Post
@@ -16,8 +15,8 @@ K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
 ENTRY_BYTES = 300
 """What an entry weighs beside its value: its key, its place, the header of a bytes object."""
-POST_BYTES = 700
-"""What a post weighs beside its text."""
+Texts = dict[int, bytes]
+"""Posts as JSON, as they are answered, by id."""
 
 
 class Recent(Generic[K, V]):
@@ -45,6 +44,11 @@ class Recent(Generic[K, V]):
         return self._held.get(key)
 
 
+class _Text(NamedTuple):
+    post: bytes
+    version: str
+
+
 class Fallback:
     """Last slates, hidden ids and texts of earlier answers, and the popular posts."""
 
@@ -52,8 +56,11 @@ class Fallback:
         """capacity: bytes; half of it for texts, a quarter each for slates and for hidden ids."""
         self._slates: Recent[tuple[int, str], bytes] = Recent(capacity // 4, _weigh_ids)
         self._hidden: Recent[int, bytes] = Recent(capacity // 4, _weigh_ids)
-        self._texts: Recent[int, Post] = Recent(capacity // 2, _weigh_post)
+        self._texts: Recent[int, _Text] = Recent(capacity // 2, _weigh_text)
+        self.texts_version = ""
+        """Of all texts, as feature-service said last: a text that was kept under another may have changed."""
         self.popular: PopularPosts | None = None
+        self._popular: Texts = {}
 
     def keep_row(self, user_id: int, row: Row) -> None:
         self._hidden.put(user_id, row.hidden)
@@ -62,19 +69,32 @@ class Fallback:
         """Accepted through this gateway: holds even while feature-service is down."""
         self._hidden.put(user_id, (self._hidden.get(user_id) or b"") + packed_ids(post_id))
 
-    def keep_slate(self, user_id: int, model: str, posts: Sequence[Post]) -> None:
-        self._slates.put((user_id, model), packed_ids(*(post.id for post in posts)))
+    def keep_slate(self, user_id: int, model: str, ids: Iterable[int]) -> None:
+        self._slates.put((user_id, model), packed_ids(*ids))
+
+    def keep_texts(self, posts: Iterable[Post], version: str) -> None:
+        """version: `texts_version` before they were asked for."""
         for post in posts:
-            self._texts.put(post.id, post)
+            self._texts.put(post.id, _Text(_as_json(post), version))
+
+    def forget_text(self, post_id: int) -> None:
+        """Of a post that has been published anew through this gateway."""
+        if (kept := self._texts.get(post_id)) is not None:
+            self._texts.put(post_id, kept._replace(version=""))
 
     def keep_popular(self, popular: PopularPosts) -> None:
-        self.popular = popular
+        every = [popular.overall, *popular.segments.values()]
+        self.popular, self._popular = popular, {post.id: _as_json(post) for posts in every for post in posts}
 
-    def texts(self, ids: Iterable[int]) -> list[Post]:
+    def unsure(self, ids: Iterable[int]) -> list[int]:
+        """Those whose text is not known, or may have changed."""
+        return [post for post in ids if (kept := self._texts.get(post)) is None or kept.version != self.texts_version]
+
+    def texts(self, ids: Iterable[int]) -> Texts:
         """Of the posts that are remembered, in order."""
-        return [post for post_id in ids if (post := self._texts.get(post_id)) is not None]
+        return {post: kept.post for post in ids if (kept := self._texts.get(post)) is not None}
 
-    def instead(self, user_id: int, model: str, row: Row | None, limit: int) -> tuple[str, list[Post]]:
+    def instead(self, user_id: int, model: str, row: Row | None, limit: int) -> tuple[str, Texts]:
         """What to answer without a ranking, after the name of the source that comes first in it.
 
         The last slate, filled up with popular posts of the segment, then of all; without what is known to be hidden.
@@ -83,24 +103,33 @@ class Fallback:
         sources = {
             LAST_SLATE: self.texts(unpacked_ids(self._slates.get((user_id, model)) or b"")),
             POPULAR_IN_SEGMENT: self._popular_in_segment(row),
-            POPULAR: self.popular.overall if self.popular is not None else [],
+            POPULAR: self._popular_texts(self.popular.overall if self.popular is not None else []),
         }
-        name, chosen = POPULAR, dict[int, Post]()
+        name, chosen = POPULAR, Texts()
         for source, posts in sources.items():
-            left = [post for post in posts if post.id not in hidden and post.id not in chosen]
+            left = [post for post in posts if post not in hidden and post not in chosen]
             if left and not chosen:
                 name = source
-            chosen |= {post.id: post for post in left[: limit - len(chosen)]}
-        return name, list(chosen.values())
+            chosen |= {post: posts[post] for post in left[: limit - len(chosen)]}
+        return name, chosen
 
-    def _popular_in_segment(self, row: Row | None) -> list[Post]:
+    def _popular_in_segment(self, row: Row | None) -> Texts:
         segment = row.segment if row is not None else None
-        return self.popular.segments.get(segment, []) if self.popular is not None and segment is not None else []
+        if self.popular is None or segment is None:
+            return {}
+        return self._popular_texts(self.popular.segments.get(segment, []))
+
+    def _popular_texts(self, posts: Sequence[Post]) -> Texts:
+        return {post.id: self._popular[post.id] for post in posts}
+
+
+def _as_json(post: Post) -> bytes:
+    return post.model_dump_json().encode()
 
 
 def _weigh_ids(ids: bytes) -> int:
     return ENTRY_BYTES + len(ids)
 
 
-def _weigh_post(post: Post) -> int:
-    return ENTRY_BYTES + POST_BYTES + sys.getsizeof(post.text)
+def _weigh_text(text: _Text) -> int:
+    return ENTRY_BYTES + len(text.post)

@@ -12,10 +12,10 @@ from contracts import degradation
 from contracts.assignment import Group
 from contracts.degradation import joined, reason
 from contracts.headers import REQUEST_ID
-from contracts.wire import Exposure, Post, PostIds, Posts
+from contracts.wire import Exposure, PostIds, Posts
 from prometheus_client import Counter
 
-from gateway.fallback import Fallback
+from gateway.fallback import Fallback, Texts
 from gateway.rankers import RankedSlate, ranked_slate
 from gateway.request import RecommendationRequest
 from gateway.row import Row
@@ -24,27 +24,22 @@ from gateway.upstream import JSON_BODY, Upstream, UpstreamError
 
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
 DEGRADED = Counter("gateway_degraded_total", "Answers that were not the model's own full answer.", ["group", "reason"])
-UNLOGGED = Counter("gateway_unlogged_exposures_total", "Exposures that could not be recorded.", ["group"])
+UNLOGGED = Counter("gateway_unlogged_exposures_total", "Answers given while the log was dead.", ["group"])
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """model: that ranked, or the fallback. row: None where it could not be read. slate: None for a fallback.
-    degraded: why this is not the model's own full answer."""
+    """model: that ranked, or the fallback. posts: as JSON, by id, in order. row: None where it could not be read.
+    slate: None for a fallback. degraded: why this is not the model's own full answer."""
 
     group: Group
     model: str
-    posts: list[Post]
+    posts: Texts
     row: Row | None
     slate: RankedSlate | None
     degraded: tuple[str, ...]
-
-    @property
-    def ids(self) -> list[int]:
-        """Of the posts, also before their texts are read."""
-        return self.slate.posts if self.slate is not None else [post.id for post in self.posts]
 
     @property
     def cold_start(self) -> bool:
@@ -55,6 +50,7 @@ class Recommendation:
         return self.slate.version if self.slate is not None else degradation.FALLBACK_VERSION
 
 
+Later = Callable[[Exposure], None]
 Recommend = Callable[[RecommendationRequest], Awaitable[Recommendation]]
 """`recommend`, bound to its dependencies."""
 
@@ -66,23 +62,24 @@ async def recommend(
     exposures: Upstream,
     rankers: Mapping[Group, Upstream],
     fallback: Fallback,
+    later: Later,
 ) -> Recommendation:
-    """rows, exposures: feature-service, with the budget of each. Raises Unavailable when there is neither a ranking nor
-    anything to fall back on."""
+    """rows, exposures: feature-service, with the budget of each. later: takes exposures that could not be recorded now.
+
+    What is recorded is what is shown: an exposure is made when the texts of its posts are there. Raises Unavailable
+    when there is neither a ranking nor anything to fall back on.
+    """
     row, degraded = await _row(request, rows)
     slate: RankedSlate | None = None
     if row is not None:
         fallback.keep_row(request.user_id, row)
         slate, degraded = await ranked_slate(request, row, rankers)
     if slate is not None:
-        chosen = Recommendation(slate.team or request.placement.group, slate.model, [], row, slate, degraded)
+        answer = await _with_texts(request, row, slate, degraded, exposures, fallback)
     else:
-        chosen = _fallen_back(request, row, degraded, fallback)
-    try:
-        answer = replace(chosen, posts=await _recorded(request, chosen, exposures))
-    except UpstreamError as error:
-        log.warning("texts_from_memory", reason=reason("features", error.word))
-        answer = _unrecorded(request, chosen, fallback)
+        answer = _fallen_back(request, row, degraded, fallback)
+    if (enrolment := request.placement.exposed) is not None:
+        answer = await _recorded(request, enrolment, answer, exposures, later)
     if answer.slate is not None:
         fallback.keep_slate(request.user_id, request.kept_as, answer.posts)
     REQUESTS.labels(answer.group, answer.model).inc()
@@ -100,6 +97,41 @@ async def _row(request: RecommendationRequest, rows: Upstream) -> tuple[Row | No
         return None, (reason("features", error.word),)
 
 
+async def _with_texts(
+    request: RecommendationRequest,
+    row: Row | None,
+    slate: RankedSlate,
+    degraded: tuple[str, ...],
+    texts: Upstream,
+    fallback: Fallback,
+) -> Recommendation:
+    """The slate with the texts that are remembered, those that may have changed read anew; popular posts instead where
+    one cannot be had."""
+    if unsure := fallback.unsure(slate.posts):
+        await _read_texts(request, unsure, texts, fallback)
+    posts = fallback.texts(slate.posts)
+    if len(posts) < len(slate.posts):
+        return _fallen_back(request, row, (*degraded, degradation.TEXTS), fallback)
+    return Recommendation(slate.team or request.placement.group, slate.model, posts, row, slate, degraded)
+
+
+async def _read_texts(request: RecommendationRequest, ids: list[int], texts: Upstream, fallback: Fallback) -> None:
+    version, body = fallback.texts_version, PostIds(ids=ids).model_dump_json().encode()
+    try:
+        answer = await texts.ask(
+            "POST",
+            "/posts",
+            into=Posts.model_validate_json,
+            content=body,
+            deadline=request.deadline,
+            headers=_headers(request),
+        )
+    except UpstreamError as error:
+        log.warning("texts_from_memory", reason=reason("features", error.word))
+    else:
+        fallback.keep_texts(answer.posts, version)
+
+
 def _fallen_back(
     request: RecommendationRequest, row: Row | None, degraded: tuple[str, ...], fallback: Fallback
 ) -> Recommendation:
@@ -109,33 +141,33 @@ def _fallen_back(
     return Recommendation(request.placement.group, model, posts, row, None, degraded)
 
 
-async def _recorded(request: RecommendationRequest, chosen: Recommendation, exposures: Upstream) -> list[Post]:
-    """Records the exposure of an enrolled user and reads the posts' texts, in one call. Raises UpstreamError."""
-    exposed = request.placement.exposed
-    body = _exposure(request, exposed, chosen) if exposed is not None else PostIds(ids=chosen.ids)
-    texts = await exposures.ask(
-        "POST",
-        "/exposures" if exposed is not None else "/posts",
-        into=Posts.model_validate_json,
-        content=body.model_dump_json().encode(),
-        deadline=request.deadline,
-        headers=_headers(request),
-    )
-    return texts.posts
+async def _recorded(
+    request: RecommendationRequest, enrolment: Enrolment, answer: Recommendation, exposures: Upstream, later: Later
+) -> Recommendation:
+    """With its exposure in the log; or kept until the log takes it, and flagged where the log is dead.
 
-
-def _unrecorded(request: RecommendationRequest, chosen: Recommendation, fallback: Fallback) -> Recommendation:
-    """With the texts that are remembered; where one is not, popular posts instead."""
-    degraded = chosen.degraded
-    if request.placement.exposed is not None:
-        UNLOGGED.labels(chosen.group).inc()
-        degraded = (*degraded, degradation.UNLOGGED)
-    if chosen.slate is None:
-        return replace(chosen, degraded=degraded)
-    posts = fallback.texts(chosen.ids)
-    if len(posts) < len(chosen.ids):
-        return _fallen_back(request, chosen.row, (*degraded, degradation.TEXTS), fallback)
-    return replace(chosen, posts=posts, degraded=degraded)
+    A call that timed out may have recorded it, and a second one of the same key changes nothing: so such an answer is
+    as good as recorded, and is not flagged.
+    """
+    exposure = _exposure(request, enrolment, answer)
+    try:
+        await exposures.ask(
+            "POST",
+            "/exposures",
+            into=bytes,
+            content=exposure.model_dump_json().encode(),
+            deadline=request.deadline,
+            headers=_headers(request),
+        )
+    except UpstreamError as error:
+        if error.word == "timeout":
+            later(exposure)
+            return answer
+        UNLOGGED.labels(answer.group).inc()
+        answer = replace(answer, degraded=(*answer.degraded, degradation.UNLOGGED))
+        if error.word != "bug":
+            later(_exposure(request, enrolment, answer))
+    return answer
 
 
 def _headers(request: RecommendationRequest) -> dict[str, str]:
@@ -153,7 +185,7 @@ def _exposure(request: RecommendationRequest, enrolment: Enrolment, chosen: Reco
         ranker=slate.ranker if slate is not None else request.placement.ranker,
         model=chosen.model,
         model_version=chosen.version,
-        posts=chosen.ids,
+        posts=list(chosen.posts),
         scores=slate.scores if slate is not None else [],
         teams=slate.teams if slate is not None else None,
         propensities=slate.propensities if slate is not None else None,

@@ -47,6 +47,7 @@ class Refresh:
         """Most answers are 304: the bucket tables travel only when something has changed."""
         headers = {"If-None-Match": self._etag} if self._etag else {}
         reply = await self._features.call("GET", "/running", headers=headers)
+        self._fallback.texts_version = reply.texts_version or ""
         if reply.status != NOT_MODIFIED:
             self._split.update(self._features.read(reply, RunningExperiments.model_validate_json))
             self._etag = reply.etag

@@ -18,6 +18,7 @@ import aiohttp
 import structlog
 from chassis.deadline import Deadline
 from contracts.degradation import Failure
+from contracts.headers import TEXTS_VERSION
 from prometheus_client import Histogram
 
 from gateway.breaker import Breaker
@@ -45,6 +46,7 @@ class Reply:
     content_type: str
     content: bytes
     etag: str | None = None
+    texts_version: str | None = None
 
 
 class UpstreamError(Exception):
@@ -172,7 +174,8 @@ class Upstream:
     ) -> Reply:
         async with self._session.request(method, path, data=content, params=params, headers=headers) as response:
             content = await response.read()
-            return Reply(response.status, response.content_type, content, response.headers.get("ETag"))
+            told = response.headers
+            return Reply(response.status, response.content_type, content, told.get("ETag"), told.get(TEXTS_VERSION))
 
     def _down(self, word: Failure, started: float) -> Down:
         SECONDS.labels(self.name, word).observe(time.perf_counter() - started)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from contracts.catalogue import TICK_SECONDS, tick_of
+from contracts.headers import TEXTS_VERSION
 from contracts.wire import MAX_BATCH
 from feature_service.keyspace.keys import DEAD_LETTERS, log_key, shard_of
 
@@ -172,13 +174,35 @@ def test_a_poisoned_entry_is_put_aside_with_its_reason_and_the_rest_goes_on(plat
     assert any(letter.startswith(b"unreadable") for letter in platform.client.hvals(DEAD_LETTERS))
 
 
-def test_an_exposure_is_recorded_once_and_answered_with_its_texts(platform: FeaturePlatform) -> None:
+def test_an_exposure_is_recorded_once_however_often_it_is_sent(platform: FeaturePlatform) -> None:
     shown = exposure("x1", 200, [3, 1])
-    for _ in range(2):
-        answer = platform.http.post("/exposures", json=shown)
-        assert [post["id"] for post in answer.json()["posts"]] == [3, 1]
+    assert [platform.http.post("/exposures", json=shown).status_code for _ in range(3)] == [202] * 3
     platform.settle()
     assert platform.count("exposures", "key = 'x1' AND exp_group = 'test'") == 1
+
+
+def test_what_is_asked_at_once_is_answered_to_each_as_if_alone(platform: FeaturePlatform) -> None:
+    """Rows are read, and exposures appended, in one round trip for all who wait; one of them may be nonsense."""
+    users = [*range(200, 240), 999_999]
+    alone = {user: platform.http.get(f"/users/{user}/row").content for user in users}
+    shown = [exposure(f"at-once-{user}", user, [3, 1]) for user in users[:-1]]
+    with ThreadPoolExecutor(16) as pool:
+        rows = pool.map(lambda user: platform.http.get(f"/users/{user}/row").content, users)
+        recorded = pool.map(lambda one: platform.http.post("/exposures", json=one).status_code, [*shown, {"key": ""}])
+        assert list(rows) == list(alone.values())
+        assert list(recorded) == [202] * len(shown) + [422]
+    platform.settle()
+    assert platform.count("exposures", "key LIKE 'at-once-%' AND key = 'at-once-' || user_id") == len(shown)
+
+
+def test_a_text_that_was_published_changes_the_version_of_all_texts(platform: FeaturePlatform) -> None:
+    before = platform.http.get("/running")
+    published = {"text": "a new text", "topic": "movie"}
+    assert platform.http.put("/posts/1", json=published).status_code == 202
+    after = platform.http.get("/running", headers={"If-None-Match": before.headers["ETag"]})
+    assert after.status_code == 304
+    assert after.headers[TEXTS_VERSION] != before.headers[TEXTS_VERSION]
+    assert platform.http.get("/running").headers[TEXTS_VERSION] == after.headers[TEXTS_VERSION]
 
 
 def test_the_log_is_trimmed_below_what_everybody_has_read(platform: FeaturePlatform) -> None:

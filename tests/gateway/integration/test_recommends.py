@@ -119,13 +119,58 @@ def test_with_a_dead_feature_service_an_accepted_like_stays_hidden(stage: Stage)
     assert POPULAR[0].id not in [post["id"] for post in stage.recommend(200).json()["recommendations"]]
 
 
-def test_an_exposure_that_cannot_be_recorded_is_answered_and_flagged(stage: Stage) -> None:
-    stage.in_group("control")
-    stage.in_group("test")
+def test_an_exposure_that_the_log_refuses_is_flagged_and_recorded_as_shown_once_it_takes_it(stage: Stage) -> None:
     stage.features.exposure_status = 503
     answer = stage.recommend(200)
-    assert len(answer.json()["recommendations"]) == 5
-    assert "unlogged" in answer.headers[DEGRADED]
+    assert answer.headers[DEGRADED] == "unlogged"
+    stage.features.exposure_status = 202
+    until(lambda: len(stage.features.exposures) == 1)
+    late = stage.features.exposures[0]
+    assert (late.key, late.degraded) == (answer.headers[REQUEST_ID], "unlogged")
+    assert late.posts == [post["id"] for post in answer.json()["recommendations"]]
+
+
+def test_what_was_recorded_too_late_for_its_answer_is_what_was_shown() -> None:
+    """The append was made, and its answer came after the call was given up."""
+    with gateway_stage(exposure_ms=250) as stage:
+        stage.recommend(200)
+        stage.features.exposure_delay = 1.0
+        answer = stage.recommend(200)
+        assert DEGRADED not in answer.headers
+        stage.features.exposure_delay = 0.0
+        until(lambda: len(stage.features.exposures) == 3)
+        shown = [post["id"] for post in answer.json()["recommendations"]]
+        first, again = stage.features.exposures[1:]
+        assert first == again
+        assert (first.key, first.posts, first.degraded) == (answer.headers[REQUEST_ID], shown, None)
+
+
+def test_an_exposure_is_of_the_popular_posts_where_the_models_texts_cannot_be_had(stage: Stage) -> None:
+    stage.features.texts_status = 503
+    answer = stage.recommend(200)
+    assert answer.headers[DEGRADED] == "texts"
+    exposure = stage.features.exposures[-1]
+    assert exposure.posts == [post["id"] for post in answer.json()["recommendations"]]
+    assert (exposure.degraded, exposure.model) == ("texts", answer.headers[MODEL])
+
+
+def test_a_text_is_asked_for_once_and_again_when_texts_have_changed(stage: Stage) -> None:
+    def first_text() -> str:
+        return str(stage.in_group("test").json()[0]["text"])
+
+    assert [first_text(), first_text()] == ["text 200"] * 2
+    assert stage.features.calls.count("posts") == 1
+    stage.features.edition, stage.features.texts_version = "new text", "1.1"
+    stage.await_poll()
+    assert first_text() == "new text 200"
+
+
+def test_a_post_that_is_published_through_this_gateway_has_its_new_text_at_once(stage: Stage) -> None:
+    stage.in_group("test")
+    stage.features.edition = "new text"
+    content = {"text": "new text 200", "topic": "movie"}
+    assert stage.http.put("/post/200", json=content, headers={"X-API-Key": KEY}).status_code == 202
+    assert [post["text"] for post in stage.in_group("test").json()[:2]] == ["new text 200", "text 201"]
 
 
 def test_an_unknown_user_is_ranked_and_flagged(stage: Stage) -> None:

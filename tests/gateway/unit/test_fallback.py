@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from contracts.records import BadRecordError, Counts, Profile, pack_row
 from contracts.wire import PopularPosts, Post
-from gateway.fallback import Fallback, Recent
+from gateway.fallback import Fallback, Recent, Texts
 from gateway.row import Row, packed_ids, unpacked_ids
 
 MEGABYTE = 2**20
@@ -26,8 +28,13 @@ def fallback() -> Fallback:
     return made
 
 
-def ids(answer: tuple[str, list[Post]]) -> tuple[str, list[int]]:
-    return answer[0], [post.id for post in answer[1]]
+def ids(answer: tuple[str, Texts]) -> tuple[str, list[int]]:
+    return answer[0], list(answer[1])
+
+
+def keep_slate(fallback: Fallback, user_id: int, model: str, *posts_shown: int) -> None:
+    fallback.keep_texts(posts(*posts_shown), fallback.texts_version)
+    fallback.keep_slate(user_id, model, posts_shown)
 
 
 def test_without_anything_else_what_is_popular(fallback: Fallback) -> None:
@@ -39,12 +46,12 @@ def test_with_a_known_row_what_is_popular_at_that_age_then_popular_each_once(fal
 
 
 def test_the_last_slate_first_filled_up_where_posts_were_liked_since(fallback: Fallback) -> None:
-    fallback.keep_slate(7, "test", posts(21, 22, 23))
+    keep_slate(fallback, 7, "test", 21, 22, 23)
     assert ids(fallback.instead(7, "test", row(22), 3)) == ("last_slate", [21, 23, 11])
 
 
 def test_a_slate_is_of_one_user_and_one_model(fallback: Fallback) -> None:
-    fallback.keep_slate(7, "test", posts(21, 22, 23))
+    keep_slate(fallback, 7, "test", 21, 22, 23)
     assert ids(fallback.instead(8, "test", None, 1)) == ("popular", [1])
     assert ids(fallback.instead(7, "control", None, 1)) == ("popular", [1])
 
@@ -60,7 +67,24 @@ def test_a_user_without_age_has_no_segment_of_its_own(fallback: Fallback) -> Non
 
 
 def test_before_anything_is_known_there_is_nothing() -> None:
-    assert Fallback(MEGABYTE).instead(7, "test", None, 5)[1] == []
+    assert Fallback(MEGABYTE).instead(7, "test", None, 5)[1] == {}
+
+
+def test_a_text_is_sure_until_any_has_changed_and_stands_in_all_the_same(fallback: Fallback) -> None:
+    fallback.texts_version = "1.0"
+    fallback.keep_texts(posts(21, 22), "1.0")
+    assert fallback.unsure([22, 23, 21]) == [23]
+    fallback.forget_text(21)
+    assert fallback.unsure([22, 23, 21]) == [23, 21]
+    fallback.texts_version = "1.1"
+    assert fallback.unsure([22]) == [22]
+    assert [json.loads(post)["text"] for post in fallback.texts([22, 23, 21]).values()] == ["text 22", "text 21"]
+
+
+def test_a_text_that_was_asked_for_before_a_change_is_not_sure_after_it(fallback: Fallback) -> None:
+    fallback.texts_version = "1.1"
+    fallback.keep_texts(posts(21), "1.0")
+    assert fallback.unsure([21]) == [21]
 
 
 def test_what_was_put_first_goes_first_and_the_weight_is_kept() -> None:

@@ -11,6 +11,7 @@ from hashlib import sha256
 import numpy as np
 from contracts.assignment import Group
 from contracts.experiments import Experiment, ExperimentPage, Plan, RunningExperiments
+from contracts.headers import TEXTS_VERSION
 from contracts.records import Counts, Profile, UserRow, pack_row
 from contracts.wire import (
     Assigned,
@@ -70,7 +71,13 @@ class Features:
     hidden: dict[int, list[int]] = field(default_factory=dict)
     exposures: list[Exposure] = field(default_factory=list)
     row_status: int = 200
-    exposure_status: int = 200
+    exposure_status: int = 202
+    exposure_delay: float = 0.0
+    """After it is recorded."""
+    texts_status: int = 200
+    edition: str = "text"
+    """What every text begins with."""
+    texts_version: str = "1.0"
     delay: float = 0.0
     refusal: dict[str, str] | None = None
     history_status: int = 200
@@ -102,6 +109,7 @@ class Features:
                 Route("/posts", self._posts, methods=["POST"]),
                 Route("/events", self._accept, methods=["POST"]),
                 Route("/users/{id:int}", self._accept, methods=["PUT"]),
+                Route("/posts/{id:int}", self._accept, methods=["PUT"]),
                 Route("/users/{id:int}/feed", self._feed),
             ]
         )
@@ -124,7 +132,9 @@ class Features:
         etag = f'"{sha256(body).hexdigest()}"'
         same = request.headers.get("If-None-Match") == etag
         self.polls.append(304 if same else self.running_status)
-        return Response(b"" if same else body, self.polls[-1], headers={"ETag": etag})
+        return Response(
+            b"" if same else body, self.polls[-1], headers={"ETag": etag, TEXTS_VERSION: self.texts_version}
+        )
 
     async def _administer(self, request: Request) -> Response:
         self.administered.append((request.method, f"{request.url.path}?{request.url.query}".rstrip("?")))
@@ -147,9 +157,10 @@ class Features:
     async def _exposures(self, request: Request) -> Response:
         self.calls.append("exposure")
         exposure = Exposure.model_validate_json(await request.body())
-        if self.exposure_status == 200:
+        if self.exposure_status == 202 or self.exposure_delay:
             self.exposures.append(exposure)
-        return _texts(exposure.posts, self.exposure_status)
+        await asyncio.sleep(self.exposure_delay)
+        return JSONResponse({"accepted": 1}, self.exposure_status)
 
     async def _assignments(self, request: Request) -> Response:
         assignments = Assignments.model_validate_json(await request.body())
@@ -163,7 +174,9 @@ class Features:
 
     async def _posts(self, request: Request) -> Response:
         self.calls.append("posts")
-        return _texts(PostIds.model_validate_json(await request.body()).ids, self.exposure_status)
+        ids = PostIds.model_validate_json(await request.body()).ids
+        posts = Posts(posts=[Post(id=post, text=f"{self.edition} {post}", topic="movie") for post in ids])
+        return Response(posts.model_dump_json(), self.texts_status)
 
     async def _accept(self, request: Request) -> Response:
         self.seen.append(await request.body())
@@ -227,8 +240,3 @@ class Ranker:
             for post in range(self.first, self.first + int(request.query_params["limit"]))
         ]
         return Response(Explanations(model=self.name, version="v1", posts=posts).model_dump_json(), self.explain_status)
-
-
-def _texts(ids: list[int], status: int) -> Response:
-    posts = Posts(posts=[Post(id=post, text=f"text {post}", topic="movie") for post in ids])
-    return Response(posts.model_dump_json(), status)

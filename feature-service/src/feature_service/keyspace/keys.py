@@ -25,6 +25,7 @@
 | `lock:<shard>` | who owns the shard | ingest |
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
+| `texts_changed` | how many texts were published, over all generations | append script (a PUT) |
 | `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |
 | `retired` | sorted set: generations to delete, by when (the one being built too, if abandoned) | warm, ingest |
 | `catalogue_versions` | the last version given, over all generations | ingest, warm |
@@ -38,6 +39,7 @@ DEAD_LETTERS = "dead_letters"
 RETIRED = "retired"
 EXPERIMENTS = "experiments"
 CLOCK = "clock"
+TEXTS_CHANGED = "texts_changed"
 
 POSTS_SHARD = 0
 BEGINNING = "0-0"

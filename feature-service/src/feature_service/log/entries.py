@@ -49,6 +49,11 @@ class Exposed(Message):
     kind: Literal["exposure"] = "exposure"
     exposure: Exposure
 
+    @staticmethod
+    def around(exposure: bytes) -> bytes:
+        """As JSON, of an exposure as JSON: read once at the door, it need not be written anew."""
+        return b'{"kind":"exposure","exposure":%s}' % exposure
+
 
 class UserAssigned(Message):
     kind: Literal["assignment"] = "assignment"
@@ -167,6 +172,9 @@ Effect = tuple[str, int, bytes]
 """What an entry does at once, as `keyspace/scripts/effect.lua` takes it: the effect, its key, its value."""
 
 
+NO_EFFECT: Effect = ("", 0, b"")
+
+
 def effect_of(body: Body | None) -> Effect:
     """A like hides its post, a profile and a text replace the old one; anything else waits for ingest."""
     if isinstance(body, FeedEvent) and body.event.action == "like":
@@ -175,7 +183,7 @@ def effect_of(body: Body | None) -> Effect:
         return "profile", body.user_id, Profile.of(body.profile).pack()
     if isinstance(body, Published):
         return "text", body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)
-    return "", 0, b""
+    return NO_EFFECT
 
 
 def lowest(positions: Iterable[str]) -> str:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Annotated, Literal
 
 import anyio.to_thread
 from chassis.errors import InvalidParameter, NotFound, invalid_parameter_from
-from contracts.headers import CATALOGUE_VERSION
+from contracts.headers import CATALOGUE_VERSION, TEXTS_VERSION
 from contracts.wire import (
     USER_ID_MAX,
     Accepted,
@@ -34,6 +33,7 @@ router = APIRouter()
 
 BYTES = "application/octet-stream"
 JSON = "application/json"
+ACCEPTED = Accepted(accepted=1).model_dump_json().encode()
 
 
 async def row(request: Request) -> Response:
@@ -46,15 +46,15 @@ async def row(request: Request) -> Response:
 
 
 async def exposures(request: Request) -> Response:
-    """Appends the exposure and answers its posts' texts: one hop for both. Bare, as `row` is."""
+    """202 when the exposure is durable. Bare, as `row` is."""
+    body = await request.body()
     try:
-        exposure = Exposure.model_validate_json(await request.body())
+        exposure = Exposure.model_validate_json(body)
     except ValidationError as error:
         raise invalid_parameter_from(error, "body") from error
     store = await get_store(request)
-    # Not a TaskGroup: it would wrap Unavailable into a group, which no error handler knows.
-    _, texts = await asyncio.gather(store.append_exposure(exposure), store.texts(exposure.posts))
-    return _posts(texts)
+    await store.append_exposure(exposure.user_id, body)
+    return Response(ACCEPTED, 202, media_type=JSON)
 
 
 async def catalogue(request: Request) -> Response:
@@ -70,10 +70,11 @@ async def catalogue(request: Request) -> Response:
 async def running(request: Request) -> Response:
     """What every gateway polls each second; 304 for what it has."""
     store = await get_store(request)
-    body, etag = await store.running()
+    body, etag, texts_version = await store.running()
+    headers = {"ETag": etag, TEXTS_VERSION: texts_version}
     if request.headers.get("If-None-Match") == etag:
-        return Response(status_code=304, headers={"ETag": etag})
-    return Response(body, media_type=JSON, headers={"ETag": etag})
+        return Response(status_code=304, headers=headers)
+    return Response(body, media_type=JSON, headers=headers)
 
 
 router.add_route("/users/{user_id}/row", row)

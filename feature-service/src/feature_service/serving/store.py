@@ -10,13 +10,14 @@ import redis.exceptions
 from chassis.errors import InvalidParameter, Unavailable
 from contracts.clock import Clock
 from contracts.records import pack_row
-from contracts.wire import Assignments, EventBatch, Exposure, PostContent, Shadowed, UserProfile
+from contracts.wire import Assignments, EventBatch, PostContent, Shadowed, UserProfile
 
 from feature_service.experiments.published import running_now
 from feature_service.keyspace import keys
 from feature_service.keyspace.connection import AsyncClient, AsyncScript
 from feature_service.keyspace.scripts import APPEND, PUBLISH, READ_ROW, READ_TEXTS, READ_VALUE
 from feature_service.log.entries import (
+    NO_EFFECT,
     Body,
     Exposed,
     FeedEvent,
@@ -26,6 +27,7 @@ from feature_service.log.entries import (
     UserAssigned,
     effect_of,
 )
+from feature_service.serving.together import Together
 
 MAX_AHEAD = timedelta(minutes=5)
 """In real time: a client's clock may be wrong by this much."""
@@ -42,26 +44,28 @@ class Store:
         self._read_texts = client.register_script(READ_TEXTS)
         self._append = client.register_script(APPEND)
         self._publish = client.register_script(PUBLISH)
+        self._rows: Together[int, bytes] = Together(self._read_rows)
+        self._exposures: Together[tuple[str, bytes], None] = Together(self._append_exposures)
 
     async def row(self, user_id: int) -> bytes:
         """The user's row, packed; an empty one for an unknown user."""
-        profile, counts, hidden = await self._ask(self._read_row, user_id)
-        return pack_row(profile or b"", counts or b"", hidden or b"")
+        return await self._rows.ask(user_id)
 
     async def value(self, name: str) -> bytes:
         """`catalogue`, `catalogue_version` or `popular`."""
         value: bytes = await self._ask(self._read_value, name)
         return value
 
-    async def running(self) -> tuple[bytes, str]:
-        """`Running` as JSON, and its ETag."""
+    async def running(self) -> tuple[bytes, str, str]:
+        """`Running` as JSON, its ETag, and the version of all texts: another one once any of them has changed."""
+        names = [keys.EXPERIMENTS, keys.CLOCK, keys.GENERATION, keys.TEXTS_CHANGED]
         try:
-            published, clock = await self._client.mget([keys.EXPERIMENTS, keys.CLOCK])
+            published, clock, generation, changed = await self._client.mget(names)
         except (redis.exceptions.RedisError, OSError) as error:
             raise Unavailable("the store does not answer") from error
         if published is None:
             raise Unavailable(EMPTY)
-        return running_now(published, clock)
+        return *running_now(published, clock), f"{(generation or b'').decode()}.{(changed or b'0').decode()}"
 
     async def texts(self, ids: Sequence[int]) -> list[bytes]:
         """Each known post as JSON, in the order of ids."""
@@ -94,14 +98,23 @@ class Store:
             fault = f"there are {self._max_topics} topics already, and {content.topic[:50]!r} is none of them"
             raise InvalidParameter(f"topic: {fault}", field="topic")
 
-    async def append_exposure(self, exposure: Exposure) -> None:
-        await self._write([(self._user_log(exposure.user_id), Exposed(exposure=exposure))])
+    async def append_exposure(self, user_id: int, exposure: bytes) -> None:
+        """exposure: JSON that has been read as an `Exposure` of this user."""
+        await self._exposures.ask((self._user_log(user_id), Exposed.around(exposure)))
 
     async def append_assignments(self, batch: Assignments) -> None:
         await self._write([(self._user_log(each.user_id), UserAssigned(assigned=each)) for each in batch.assigned])
 
     async def append_shadow(self, shadow: Shadowed) -> None:
         await self._write([(self._user_log(shadow.user_id), ShadowAnswered(shadow=shadow))])
+
+    async def _read_rows(self, users: Sequence[int]) -> list[bytes]:
+        parts = [part or b"" for part in await self._ask(self._read_row, *users)]
+        return [pack_row(*parts[start : start + 3]) for start in range(0, len(parts), 3)]
+
+    async def _append_exposures(self, entries: Sequence[tuple[str, bytes]]) -> list[None]:
+        await self._ask(self._append, *(part for log, body in entries for part in (log, body, *NO_EFFECT)))
+        return [None] * len(entries)
 
     async def _write(self, entries: Sequence[tuple[str, Body]]) -> None:
         """Each entry into its log, by name, and what it does at once."""

@@ -33,9 +33,13 @@ async def put_user(request: Request, upstreams: UpstreamsDep, id: UserId, profil
 
 
 @router.put("/post/{id}", status_code=202, response_model=Accepted)
-async def put_post(request: Request, upstreams: UpstreamsDep, id: PostId, content: PostContent) -> Response:
+async def put_post(
+    request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: PostId, content: PostContent
+) -> Response:
     """Publishes a post: it can be recommended within seconds."""
-    return await _write(request, upstreams.writes, "PUT", f"/posts/{id}", content)
+    answer = await _write(request, upstreams.writes, "PUT", f"/posts/{id}", content)
+    fallback.forget_text(id)
+    return answer
 
 
 async def _write(
