@@ -25,7 +25,7 @@ from tests.support.docs import Command, commands, fences, pages
 COMMANDS = [command for page in pages() for command in commands(page)]
 TARGETS = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 VARIABLES = set(re.findall(r"\b([A-Z_]+)=", (ROOT / "Makefile").read_text()))
-LANGUAGES = {"sh", "console", "text", "json", "python", "yaml", "toml"}
+LANGUAGES = {"sh", "console", "text", "json", "python", "yaml", "toml", "csv", "sql", "html", "js"}
 OF_COMPOSE = {"up", "run", "exec", "stop", "start", "logs", "down", "build", "pull"}
 
 
@@ -132,6 +132,8 @@ CHECKS: dict[str, Callable[[tuple[str, ...]], None]] = {
     "git": _any,
     "grep": _any,
     "jupyter": _any,
+    "mkdir": _any,
     "pip": _any,
+    "psql": _any,
 }
 """What a new program's commands must hold is said here, or the test fails."""

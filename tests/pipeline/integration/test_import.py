@@ -137,7 +137,7 @@ def _with(parts: Path, folder: Path) -> Path:
             "feed_data",
             "like,0",
             "like,5",
-            r"line 3, column target: '5' is not 0, 1 or missing \(a rating has to be made a like",
+            r"line 3, column target: '5' is not 0 or 1 \(a rating has to be made a like",
         ),
         ("feed_data", "777,9,", "777,,", r"line 6, column post_id: nothing is not a whole number"),
         ("feed_data", "777,9,", "777,-9,", r"line 6, column post_id: '-9' is not a whole number"),

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline import environment
+from pipeline.tables.columns import for_terminal
 from pipeline.terminal import Steps, parse_time
 
 Folder = Annotated[Path, typer.Argument(help="Holds user_data, post_text_df and feed_data, as CSV or Parquet.")]
@@ -21,13 +22,16 @@ Until = Annotated[str | None, typer.Option(help="Load no feed row from this time
 
 
 def register(app: typer.Typer) -> None:
-    app.command("import")(import_)
+    app.command("import", epilog=for_terminal())(import_)
 
 
 def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None) -> None:
     """Load the three tables into Postgres, replacing what they hold. A broken file is refused by file, line and column.
 
     Example: lenta import ./dump --until 2021-12-15
+
+    Each table is a file name.csv, name.csv.gz or name.parquet, or a folder name/ of Parquet parts. The columns, in any
+    order, stand below; others are ignored.
     """
     from pipeline.tables.to_postgres import import_tables
 

@@ -15,6 +15,8 @@ INT_MAX = 2**31 - 1
 @dataclass(frozen=True, slots=True)
 class Column:
     name: str
+    meaning: str
+    """For people: what it says, with its unit. In the help and in docs/your-data.md."""
     aliases: tuple[str, ...] = ()
     type: str = "INTEGER"
     """DuckDB's, of what is loaded."""
@@ -22,59 +24,91 @@ class Column:
     """A missing value is a fault."""
     allowed: str = "TRUE"
     """SQL on `value`, already of `type`: what else must hold."""
-    what: str = ""
-    """In words, for the error."""
+    what: str = "text"
+    """In words, for the help and for the error."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableFormat:
     name: str
+    meaning: str
     columns: tuple[Column, ...]
 
 
-_ID = {"allowed": f"value BETWEEN 0 AND {INT_MAX}", "what": "a whole number, 0 or more"}
+def _id(name: str, meaning: str, *aliases: str) -> Column:
+    return Column(
+        name, meaning, aliases, allowed=f"value BETWEEN 0 AND {INT_MAX}", what=f"a whole number, 0 to {INT_MAX}"
+    )
+
+
+def _number(name: str, meaning: str, most: int) -> Column:
+    return Column(
+        name,
+        meaning,
+        type="SMALLINT",
+        required=False,
+        allowed=f"value BETWEEN 0 AND {most}",
+        what=f"a whole number, 0 to {most}",
+    )
+
+
+def _bit(name: str, meaning: str) -> Column:
+    return Column(name, meaning, type="SMALLINT", required=False, allowed="value IN (0, 1)", what="0 or 1")
+
+
+def _label(name: str, meaning: str) -> Column:
+    return Column(name, meaning, type="VARCHAR", required=False)
+
+
 USERS = TableFormat(
     "user_data",
+    "one row a user; of several rows with one id the last counts",
     (
-        Column("user_id", **_ID),  # type: ignore[arg-type]
-        Column(
-            "age", type="SMALLINT", required=False, allowed="value BETWEEN 0 AND 130", what="a whole number, 0 to 130"
-        ),
-        Column("gender", type="SMALLINT", required=False, allowed="value IN (0, 1)", what="0 or 1"),
-        Column("country", type="VARCHAR", required=False),
-        Column("city", type="VARCHAR", required=False),
-        Column(
-            "exp_group",
-            type="SMALLINT",
-            required=False,
-            allowed="value BETWEEN 0 AND 254",
-            what="a whole number, 0 to 254",
-        ),
-        Column("os", type="VARCHAR", required=False),
-        Column("source", type="VARCHAR", required=False),
+        _id("user_id", "the user"),
+        _number("age", "age in years", 130),
+        _bit("gender", "a code of yours, used alike throughout"),
+        _label("country", "as you write it, always alike"),
+        _label("city", "as you write it, always alike"),
+        _number("exp_group", "any small code that may tell users apart; not the group of an experiment", 254),
+        _label("os", "operating system, such as iOS"),
+        _label("source", "where the user came from, such as ads"),
     ),
 )
 POSTS = TableFormat(
     "post_text_df",
+    "one row a post; of several rows with one id the last counts",
     (
-        Column("id", aliases=("post_id",), **_ID),  # type: ignore[arg-type]
-        Column("text", type="VARCHAR", required=False),
-        Column("topic", type="VARCHAR", allowed="value <> ''", what="a topic"),
+        _id("id", "the post", "post_id"),
+        _label("text", "what the post says, in any language; models read it"),
+        Column(
+            "topic",
+            "one of a few dozen topics at most, always written alike",
+            type="VARCHAR",
+            allowed="value <> ''",
+            what="a topic",
+        ),
     ),
 )
 FEED = TableFormat(
     "feed_data",
+    "one row a view or like; of equal rows one counts",
     (
-        Column("timestamp", type="TIMESTAMP", what="a time like 2021-12-01 10:00:00"),
-        Column("user_id", **_ID),  # type: ignore[arg-type]
-        Column("post_id", **_ID),  # type: ignore[arg-type]
-        Column("action", type="VARCHAR", allowed="value IN ('view', 'like')", what="view or like"),
+        Column(
+            "timestamp",
+            "when it happened; UTC where no zone is given",
+            type="TIMESTAMP",
+            what="a time like 2021-12-01 10:00:00",
+        ),
+        _id("user_id", "who; a profile may be missing"),
+        _id("post_id", "which post; rows of posts that are not in post_text_df are kept and not counted"),
+        Column("action", "what happened", type="VARCHAR", allowed="value IN ('view', 'like')", what="view or like"),
         Column(
             "target",
+            "of a view: 1 where a like followed it, missing is 0. Of a like: ignored. Models learn from it",
             type="SMALLINT",
             required=False,
             allowed="value IN (0, 1)",
-            what="0, 1 or missing (a rating has to be made a like, or none, first)",
+            what="0 or 1 (a rating has to be made a like, or none, first)",
         ),
     ),
 )
