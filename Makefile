@@ -57,7 +57,7 @@ coverage: ## the unit tests, and how much of the code they run: never less than 
 
 test: ## unit, contract, integration, chaos and end-to-end tests, on real servers; PACKAGE=gateway: those of one package
 	@$(setup) development
-	@.venv/bin/pytest --durations 15 --durations-min 1 $(if $(PACKAGE),tests/$(PACKAGE),--ignore tests/benchmarks --ignore tests/load)
+	@.venv/bin/pytest -n logical --dist loadfile --durations 15 --durations-min 1 $(if $(PACKAGE),tests/$(PACKAGE),--ignore tests/benchmarks --ignore tests/load)
 
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development

@@ -11,8 +11,13 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 MINILM = Path(".lenta/minilm")
 ORIGINAL_ROWS = "LENTA_ORIGINAL_ROWS"
@@ -62,6 +67,19 @@ def minilm_weights() -> Path:
 def original_rows() -> Path:
     """A folder with rows of the original platform's three tables, which are not part of this repository."""
     return Path(os.environ[ORIGINAL_ROWS])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling | None:
+    """Workers share out whole files; what starts the platform goes to one of them, which starts it once."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class Files(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "tests/e2e" if nodeid.startswith("tests/e2e/") else str(super()._split_scope(nodeid))
+
+    return Files(config, log)
 
 
 def _lacks_docker() -> str | None:
