@@ -24,6 +24,7 @@ from sqlalchemy import Engine
 from tests.support.data.experiment_rows import exposure, put, start, write
 from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, feature_platform
 
+JSON = {"Content-Type": "application/json"}
 SLOW = {"took_ms": 450.0}
 FAILED = {"degraded": "ranker_timeout", "model": "popular", "model_version": ""}
 
@@ -75,7 +76,7 @@ def test_a_group_that_is_slow_has_no_traffic_ten_seconds_later(platform: Feature
         for group, other in (("control", {}), ("test", SLOW)):
             for user in _users(models, group, 60, datetime.now(UTC)):
                 shown = exposure(models, f"k{user}", user, datetime.now(UTC), **other)
-                answer = platform.http.post("/exposures", content=shown.model_dump_json())
+                answer = platform.http.post("/exposures", content=shown.model_dump_json(), headers=JSON)
                 assert answer.status_code == 200
         breached = time.monotonic()
         while len(_running(platform)["models"].periods) == 1:

@@ -120,8 +120,7 @@ def test_a_new_post_is_in_the_catalogue_within_seconds(platform: RunningPlatform
     assert platform.get(f"/post/{post_id}").json()["topic"] == "sport"
 
     def is_listed() -> bool:
-        answer = platform.http.get(f"{platform.url('feature-service')}/catalogue")
-        return post_id in Catalogue.unpack(answer.content).post_id.tolist()
+        return post_id in Catalogue.unpack(platform.inside("/catalogue").content).post_id.tolist()
 
     within(5, is_listed)
     assert len(platform.recommended_ids(FIRST_USER)) == 5

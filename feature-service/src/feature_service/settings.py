@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from chassis.settings import ServiceSettings, prefixed
+from chassis.settings import InternalSettings, prefixed
 from contracts.catalogue import TOPICS_MAX
 from pydantic import Field
 
 
-class Settings(ServiceSettings):
+class Settings(InternalSettings):
     model_config = prefixed("FEATURES_")
 
     redis_url: str

@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 
+from chassis.keys import Keys
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from fastapi import FastAPI
@@ -17,7 +18,6 @@ from gateway.access import sends_bodies
 from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.exposures import WaitingExposures
 from gateway.fallback import Fallback
-from gateway.keys import ApiKeys
 from gateway.limits import Limits
 from gateway.recommend import recommend
 from gateway.refresh import Refresh
@@ -79,8 +79,8 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
             shadows=shadows,
             fallback=fallback,
             upstreams=upstreams,
-            keys=ApiKeys(settings.api_keys),
-            admin_keys=ApiKeys(settings.admin_keys),
+            keys=Keys(settings.api_keys),
+            admin_keys=Keys(settings.admin_keys),
             deadline_seconds=settings.deadline_ms / 1000,
         )
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from chassis.settings import ServiceSettings, prefixed
+from chassis.settings import InternalSettings, prefixed
 from pydantic import Field
 
 Positive = Annotated[int, Field(ge=1)]
 
 
-class Settings(ServiceSettings):
+class Settings(InternalSettings):
     model_config = prefixed("GATEWAY_")
 
     features_url: str

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict, cast
 
+from chassis.keys import Keys
 from fastapi import Depends
 from starlette.requests import Request
 
 from gateway.assignments import AssignmentReporter
 from gateway.fallback import Fallback
-from gateway.keys import ApiKeys
 from gateway.recommend import Recommend
 from gateway.shadows import Shadows
 from gateway.split import Split
@@ -29,8 +29,8 @@ class State(TypedDict):
     shadows: Shadows
     fallback: Fallback
     upstreams: Upstreams
-    keys: ApiKeys
-    admin_keys: ApiKeys
+    keys: Keys
+    admin_keys: Keys
     deadline_seconds: float
 
 

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from chassis.clients import http_session
+from chassis.inner_door import internal_headers
 from contracts.assignment import Group
 from prometheus_client import Gauge
 
@@ -35,9 +36,10 @@ class Upstreams:
 async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
     ranker_seconds = settings.ranker_ms / 1000
     BUDGET.labels("ranker").set(ranker_seconds)
+    headers = internal_headers(settings.internal_key)
     async with AsyncExitStack() as stack:
         features, control, test = [
-            await stack.enter_async_context(http_session(url))
+            await stack.enter_async_context(http_session(url, headers))
             for url in (settings.features_url, settings.control_url, settings.test_url)
         ]
         yield Upstreams(

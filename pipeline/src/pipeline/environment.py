@@ -1,8 +1,9 @@
 """What commands need to know about the running platform, kept by `lenta up` so that nobody has to type it.
 
 A variable of the environment wins over the file. Names: LENTA_POSTGRES_URL, LENTA_REDIS_URL, LENTA_MODEL_URI,
-LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_ADMIN_KEY, LENTA_DATA (the folder that was loaded) and
-LENTA_UNTIL (rows from this time on were withheld; absent when all were loaded).
+LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_ADMIN_KEY, LENTA_INTERNAL_KEY (between the services),
+LENTA_DATA (the folder that was loaded) and LENTA_UNTIL (rows from this time on were withheld; absent when all were
+loaded).
 """
 
 from __future__ import annotations

@@ -107,6 +107,7 @@ def test_a_platform_keeps_its_keys_and_gets_the_one_that_it_lacks(home: Home) ->
     first = keys_of(home)
     assert first["LENTA_API_KEY"] == "secret"
     assert len(first["LENTA_ADMIN_KEY"]) >= 32
+    assert len(first["LENTA_INTERNAL_KEY"]) >= 32
     environment.write(home, first)
     assert keys_of(home) == first
 
@@ -117,9 +118,12 @@ def test_services_never_see_the_port_variables(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GATEWAY_LOG_LEVEL", "DEBUG")
     names = ("feature-service", "ingest", "ranker-control", "ranker-test", "gateway", "console")
     ports = {name: 18_000 + place for place, name in enumerate(names)}
-    gateway = next(each for each in services(ports, "p", "r", "m", "key", "admin") if each.name == "gateway")
+    started = {each.name: each for each in services(ports, "p", "r", "m", "key", "admin", "between us")}
+    gateway = started["gateway"]
     assert "GATEWAY_PORT" not in gateway.environment
     assert gateway.environment["GATEWAY_LOG_LEVEL"] == "DEBUG"
     assert gateway.environment["GATEWAY_API_KEYS"] == "key"
     assert gateway.environment["GATEWAY_ADMIN_KEYS"] == "admin"
     assert "GATEWAY_API_KEYS" not in os.environ
+    told = [value for each in started.values() for name, value in each.environment.items() if "INTERNAL_KEY" in name]
+    assert told == ["between us"] * 5

@@ -27,6 +27,8 @@ from starlette.routing import Route
 from tests.support.data.toy_model import NOW, LengthEncoder, publish_toy, toy_artefact, toy_catalogue, toy_row
 from tests.support.fakes.gateway import served
 
+BYTES = {"Content-Type": "application/octet-stream"}
+
 
 @dataclass
 class CatalogueService:
@@ -111,7 +113,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         )
         with (
             served(create_ranker("toy", LengthEncoder.load, settings)) as url,
-            httpx.Client(base_url=url, timeout=20) as http,
+            httpx.Client(base_url=url, timeout=20, headers=BYTES) as http,
         ):
             yield Stage(service, tmp_path / "models", tmp_path, http)
 
@@ -244,7 +246,7 @@ def test_without_feature_service_it_is_not_ready_and_names_where_it_looked(tmp_p
     )
     with (
         served(create_ranker("toy", LengthEncoder.load, settings)) as url,
-        httpx.Client(base_url=url, timeout=20) as http,
+        httpx.Client(base_url=url, timeout=20, headers=BYTES) as http,
     ):
         alone = Stage(CatalogueService(toy_catalogue(80)), tmp_path / "models", tmp_path, http)
         alone.until(lambda: "feature-service at http://127.0.0.1:9 cannot be reached" in alone.ready_reason())

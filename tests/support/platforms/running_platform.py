@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import httpx
+from chassis.inner_door import internal_headers
 from contracts.headers import API_KEY
 from contracts.records import UserRow
 from pipeline.home import Home
@@ -97,8 +98,12 @@ class RunningPlatform:
         assert answer.status_code == httpx.codes.ACCEPTED, answer.text
 
     def row(self, user_id: int) -> UserRow:
-        answer = self.http.get(f"{self.url('feature-service')}/users/{user_id}/row")
-        return UserRow.unpack(answer.raise_for_status().content)
+        return UserRow.unpack(self.inside(f"/users/{user_id}/row").raise_for_status().content)
+
+    def inside(self, path: str) -> httpx.Response:
+        """What feature-service says to the platform's own services."""
+        headers = internal_headers(self.settings["LENTA_INTERNAL_KEY"])
+        return self.http.get(f"{self.url('feature-service')}{path}", headers=headers)
 
 
 def within(seconds: float, holds: Callable[[], bool]) -> float:

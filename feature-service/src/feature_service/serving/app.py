@@ -60,6 +60,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         lifespan=lifespan,
         routers=[routes.router, experiment_routes.router],
         checks={"redis": _redis_ready},
+        internal_key=settings.internal_key,
     )
 
 

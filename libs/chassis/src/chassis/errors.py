@@ -8,6 +8,7 @@ ServiceError
  |- TooLate            408
  |- Conflict           409, names the field if there is one
  |- TooLarge           413
+ |- UnsupportedMediaType 415
  |- Unavailable        503, with Retry-After
      |- Busy            429: up, and too much asked
 """
@@ -70,6 +71,10 @@ class Conflict(ServiceError):
 
 class TooLarge(ServiceError):
     status, error = 413, "too_large"
+
+
+class UnsupportedMediaType(ServiceError):
+    status, error = 415, "unsupported_media_type"
 
 
 class Unavailable(ServiceError):

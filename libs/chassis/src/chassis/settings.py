@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 CANNOT_START = 2
@@ -49,6 +49,15 @@ class ServiceSettings(BaseSettings):
         except SettingsError as error:
             print(f"cannot start: {' '.join(str(error).split())}", file=sys.stderr, flush=True)
             raise SystemExit(CANNOT_START) from error
+
+
+class InternalSettings(ServiceSettings):
+    """Of a service that other services of the platform call, or that calls them."""
+
+    internal_key: Annotated[str, Field(repr=False)] = ""
+    """Shared by the platform's services: what they send each other, and what one that only they call asks for. Several,
+    comma-separated, while it changes: each is taken, the first is sent. Without one a service lets in its own machine
+    alone."""
 
 
 def prefixed(prefix: str) -> SettingsConfigDict:

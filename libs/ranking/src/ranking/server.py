@@ -13,6 +13,7 @@ import httpx
 from chassis.clients import http_client
 from chassis.deadline import Deadline
 from chassis.errors import InvalidParameter, Unavailable, invalid_parameter_from
+from chassis.inner_door import internal_headers
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.experiments import EXPLORED
@@ -67,7 +68,7 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:
         async with AsyncExitStack() as stack:
             features: httpx.AsyncClient = await stack.enter_async_context(
-                http_client(settings.features_url, timeout=10.0)
+                http_client(settings.features_url, timeout=10.0, headers=internal_headers(settings.internal_key))
             )
             served, queue, explainer = ServedModel(name), ScoringQueue(settings.max_queue), Explainer()
             stack.callback(queue.close)
@@ -83,6 +84,7 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
         routers=[router],
         checks={"model": _ready},
         warnings={"model": _stale},
+        internal_key=settings.internal_key,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from tempfile import gettempdir
 
-from chassis.settings import ServiceSettings, prefixed
+from chassis.settings import InternalSettings, prefixed
 
 
-class RankerSettings(ServiceSettings):
+class RankerSettings(InternalSettings):
     model_config = prefixed("RANKER_")
 
     model_uri: str

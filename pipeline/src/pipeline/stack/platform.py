@@ -27,6 +27,8 @@ from pipeline.terminal import Steps
 
 READY_SECONDS = 90.0
 GRACE_SECONDS = 20.0
+KEYS = ("LENTA_API_KEY", "LENTA_ADMIN_KEY", "LENTA_INTERNAL_KEY")
+"""The last is what the services say to each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +62,8 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
         keys = keys_of(home)
         environment.write(home, _environment(home, servers, ports, filled.source) | keys)
         filled = fill(home, filled, servers, steps)
-        api_key, admin_key = keys.values()
-        wanted_services = services(ports, servers.postgres_url, servers.redis_url, str(home.models), api_key, admin_key)
+        api_key, admin_key, _ = keys.values()
+        wanted_services = services(ports, servers.postgres_url, servers.redis_url, str(home.models), *keys.values())
         _start(home, processes, wanted_services, steps)
         return Running(filled.source, ports, api_key, admin_key, an_existing_user(servers))
 
@@ -115,7 +117,7 @@ def _refuse_other_servers(home: Home, servers: Servers) -> None:
 def keys_of(home: Home) -> dict[str, str]:
     """Those of the existing platform, or new ones."""
     known = environment.read(home)
-    return {name: known.get(name) or secrets.token_urlsafe(24) for name in ("LENTA_API_KEY", "LENTA_ADMIN_KEY")}
+    return {name: known.get(name) or secrets.token_urlsafe(24) for name in KEYS}
 
 
 def _environment(home: Home, servers: Servers, ports: dict[str, int], source: Source) -> dict[str, str]:

@@ -46,21 +46,28 @@ class Service:
 
 
 def services(
-    ports: Mapping[str, int], postgres_url: str, redis_url: str, model_uri: str, api_key: str, admin_key: str
-) -> list[Service]:
-    """In the order of their start."""
+    ports: Mapping[str, int], postgres_url: str, redis_url: str, model_uri: str, api_key: str, admin_key: str,
+    internal_key: str = "",
+) -> list[Service]:  # fmt: skip
+    """In the order of their start. internal_key: '' where only this machine calls them."""
     url = {name: f"http://{HOST}:{port}" for name, port in ports.items()}
     features = {
         "FEATURES_REDIS_URL": redis_url,
         "FEATURES_POSTGRES_URL": postgres_url,
+        "FEATURES_INTERNAL_KEY": internal_key,
         "FEATURES_INGEST_HOST": HOST,
         "FEATURES_INGEST_PORT": str(ports["ingest"]),
     }
-    ranker = {"RANKER_MODEL_URI": model_uri, "RANKER_FEATURES_URL": url["feature-service"]}
+    ranker = {
+        "RANKER_MODEL_URI": model_uri,
+        "RANKER_FEATURES_URL": url["feature-service"],
+        "RANKER_INTERNAL_KEY": internal_key,
+    }
     gateway = {
         "GATEWAY_FEATURES_URL": url["feature-service"],
         "GATEWAY_CONTROL_URL": url["ranker-control"],
         "GATEWAY_TEST_URL": url["ranker-test"],
+        "GATEWAY_INTERNAL_KEY": internal_key,
         "GATEWAY_API_KEYS": api_key,
         "GATEWAY_ADMIN_KEYS": admin_key,
     }

@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass
 
 import httpx
+from chassis.inner_door import internal_headers
 
+from pipeline import environment
 from pipeline.home import Home
 from pipeline.stack.embedded import POSTGRES, REDIS
 from pipeline.stack.memory import pss_bytes
@@ -36,7 +38,8 @@ def states(home: Home, now: float | None = None) -> list[ServiceState]:
     processes = Processes.read(home)
     moment = time.time() if now is None else now
     servers = [name for name in (POSTGRES, REDIS) if name in processes.running]
-    with httpx.Client(timeout=ANSWER_SECONDS) as client:
+    headers = internal_headers(environment.setting("LENTA_INTERNAL_KEY", home) or "")
+    with httpx.Client(timeout=ANSWER_SECONDS, headers=headers) as client:
         return [_state(name, processes.running.get(name), client, moment) for name in (*servers, *DEFAULTS)]
 
 
