@@ -66,7 +66,13 @@ def create(settings: ConsoleSettings | None = None) -> FastAPI:
                 await polling
 
     app = create_service(
-        "Lenta console", version=version("lenta-console"), lifespan=lifespan, routers=ROUTERS, checks={}
+        "Lenta console",
+        version=version("lenta-console"),
+        lifespan=lifespan,
+        routers=ROUTERS,
+        checks={},
+        metrics_address=settings.metrics_address,
+        hosts=settings.hosts,
     )
     app.router.routes.insert(0, Mount(static_path(), StaticFiles(directory=STATIC), name="static"))
     app.add_middleware(PageHeaders)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from chassis.settings import ServiceSettings, prefixed
+from chassis.settings import PublicSettings, prefixed
 from contracts.wire import UserId
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
@@ -31,7 +31,7 @@ def _address(value: str) -> str:
 ServiceAddress = Annotated[str, AfterValidator(_address)]
 
 
-class ConsoleSettings(ServiceSettings):
+class ConsoleSettings(PublicSettings):
     model_config = prefixed("CONSOLE_")
 
     gateway_url: str

@@ -46,6 +46,8 @@ def create(settings: Settings | None = None) -> FastAPI:
         warnings=readiness.WARNINGS,
         public=True,
         admits=sends_bodies,
+        metrics_address=settings.metrics_address,
+        hosts=settings.hosts,
     )
     app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
     return app

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from ipaddress import ip_address
+from typing import Annotated, Self
 
-from chassis.settings import InternalSettings, prefixed
-from pydantic import Field
+from chassis.keys import listed
+from chassis.settings import InternalSettings, PublicSettings, prefixed
+from pydantic import Field, model_validator
 
+KNOWN_KEYS = {"development", "administration", "change-me", "local", "local-admin"}
+"""Those of compose files, manifests and examples, which everybody can read."""
 Positive = Annotated[int, Field(ge=1)]
 
 
-class Settings(InternalSettings):
+class Settings(InternalSettings, PublicSettings):
     model_config = prefixed("GATEWAY_")
 
     features_url: str
@@ -20,6 +24,9 @@ class Settings(InternalSettings):
     """Comma-separated: any of them opens the calls that need a key."""
     admin_keys: Annotated[str, Field(repr=False)] = ""
     """Comma-separated: any of them changes experiments. Without one nobody does."""
+    listen: str = ""
+    """The address on which it is published, where that is not the one it listens on itself. On loopback it takes the
+    keys that everybody knows."""
     deadline_ms: Positive = 300
     """From arrival to answer."""
     features_ms: Positive = 50
@@ -32,3 +39,23 @@ class Settings(InternalSettings):
     memory_mb: Positive = 48
     """For last slates, hidden ids and texts, from which answers are made when something is down; a sixth of it for
     remembering whose assignment was reported."""
+
+    @model_validator(mode="after")
+    def _refuse_known_keys(self) -> Self:
+        """Raises ValueError that names the variable."""
+        if is_loopback(self.listen):
+            return self
+        for field in ("api_keys", "admin_keys", "internal_key"):
+            if known := KNOWN_KEYS.intersection(listed(getattr(self, field))):
+                raise ValueError(
+                    f"GATEWAY_{field.upper()} holds {known.pop()!r}, a key that everybody knows; set another, "
+                    "or GATEWAY_LISTEN=127.0.0.1 where nobody but this machine reaches the gateway"
+                )
+        return self
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False

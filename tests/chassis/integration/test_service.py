@@ -19,6 +19,7 @@ from chassis.service import create_service
 from contracts.headers import DEADLINE, REQUEST_ID
 from contracts.wire import EventBatch
 from fastapi import APIRouter, FastAPI, Query
+from pipeline.stack.servers import free_port
 from starlette.requests import Request
 
 from tests.support.fakes.gateway import served
@@ -59,7 +60,7 @@ async def _slow_store(_: Request) -> str | None:
     return "the store is slow"
 
 
-def app(public: bool = False, ready: bool = True) -> FastAPI:
+def app(public: bool = False, ready: bool = True, metrics_address: str = "", hosts: str = "*") -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[Mapping[str, int]]:
         yield {"answer": 42}
@@ -72,6 +73,8 @@ def app(public: bool = False, ready: bool = True) -> FastAPI:
         checks={"store": _sound if ready else _slow_store},
         warnings={"extra": _slow_store},
         public=public,
+        metrics_address=metrics_address,
+        hosts=hosts,
     )
 
 
@@ -173,3 +176,25 @@ def test_a_deadline_travels_and_runs_out() -> None:
     assert Deadline.after(-1).remaining() == 0
     for headers in ({}, {DEADLINE: "soon"}):
         assert Deadline.of(headers, 5).at == pytest.approx(time.time() + 5, abs=1)
+
+
+def test_metrics_and_health_have_a_port_of_their_own_where_they_are_given_one() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with (
+        called(app(ready=False, metrics_address=address)) as service,
+        httpx.Client(base_url=f"http://{address}") as own,
+    ):
+        service.get("/number?value=3")
+        assert service.get("/metrics").status_code == 404
+        assert 'route="/number"' in own.get("/metrics").text
+        assert own.get("/readyz").json() == service.get("/readyz").json()
+        assert own.get("/livez").status_code == 200
+        assert own.get("/number?value=3").status_code == 404
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://{address}/livez")
+
+
+def test_a_page_that_had_its_own_name_point_here_is_turned_away() -> None:
+    with called(app(hosts="127.0.0.1,localhost,*.example.org")) as http:
+        for host, status in (("localhost:1", 200), ("a.example.org", 200), ("evil.example", 400), ("", 400)):
+            assert http.get("/livez", headers={"Host": host}).status_code == status, host

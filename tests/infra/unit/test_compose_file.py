@@ -85,10 +85,13 @@ def test_the_dockerfile_needs_no_frontend_of_its_own() -> None:
     assert "USER 10001:10001" in DOCKERFILE
 
 
-def test_prometheus_asks_every_service_on_its_port() -> None:
+def test_prometheus_asks_every_service_on_its_port_for_metrics_alone() -> None:
     config = yaml.safe_load((ROOT / "infra/prometheus/prometheus.yml").read_text())
     (job,) = config["scrape_configs"]
     targets = {target for group in job["static_configs"] for target in group["targets"]}
-    opened = {f"{name}:{port}" for name, port in re.findall(r"FROM runtime AS (\S+)\nEXPOSE (\d+)", DOCKERFILE)}
-    assert targets == opened | {"ingest:8011"}
+    serving = {name for name, _ in re.findall(r"FROM runtime AS (\S+)\nEXPOSE (\d+)", DOCKERFILE)}
+    assert targets == {f"{name}:9000" for name in serving} | {"ingest:8011"}
+    for name in serving:
+        told = {variable: value for variable, value in SERVICES[name]["environment"].items() if "METRICS" in variable}
+        assert list(told.values()) == ["0.0.0.0:9000"]
     assert {target.split(":")[0] for target in targets} <= SERVICES.keys()

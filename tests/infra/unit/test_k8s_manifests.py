@@ -25,6 +25,7 @@ WEB = {
     "ranker-test": 8003,
     "console": 8090,
 }
+METRICS = 9000
 Manifest = dict[str, Any]
 
 
@@ -111,7 +112,7 @@ def test_services_answer_on_the_ports_that_their_callers_use(folder: str) -> Non
     deployments, services = of_kind(folder, "Deployment"), of_kind(folder, "Service")
     for name, port in WEB.items():
         container = deployments[name]["spec"]["template"]["spec"]["containers"][0]
-        assert [opened["containerPort"] for opened in container["ports"]] == [port]
+        assert [opened["containerPort"] for opened in container["ports"]] == [port, METRICS]
         assert [opened["port"] for opened in services[name]["spec"]["ports"]] == [port]
         assert (
             services[name]["spec"]["selector"].items()
@@ -156,6 +157,19 @@ def test_only_gateway_and_console_take_calls_from_outside() -> None:
         if "from" not in rule
     }
     assert open_to_all == {"gateway", "console"}
+
+
+def test_who_watches_reaches_metrics_and_nothing_else() -> None:
+    policies = of_kind("base", "NetworkPolicy")
+    for name in ("metrics", "watched"):
+        (rule,) = policies[name]["spec"]["ingress"]
+        assert rule["ports"] == [{"port": METRICS}, {"port": 8011}], name
+        assert all(place.get("namespaceSelector") != {} for place in rule["from"]), name
+    watching = [rule["ports"] for rule in policies["console"]["spec"]["egress"] if len(rule["ports"]) > 1]
+    assert watching == [[{"port": METRICS}, {"port": 8011}]]
+    for name, service in of_kind("base", "Service").items():
+        if name.endswith("-replicas") and name != "ingest-replicas":
+            assert [opened["targetPort"] for opened in service["spec"]["ports"]] == ["metrics"], name
 
 
 def test_the_base_names_the_jobs_for_migration_and_warm_up() -> None:

@@ -61,6 +61,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         routers=[routes.router, experiment_routes.router],
         checks={"redis": _redis_ready},
         internal_key=settings.internal_key,
+        metrics_address=settings.metrics_address,
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import MappingProxyType
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
 from chassis.bodies import Admits, Bodies, anybody
@@ -15,7 +16,9 @@ from chassis.connections import allow_files
 from chassis.errors import render_errors
 from chassis.health import Check, health_routes
 from chassis.inner_door import InnerDoor
+from chassis.keys import listed
 from chassis.metrics import SERVICE, RequestMetrics, metrics_endpoint
+from chassis.metrics_port import served_at
 from chassis.request_ids import RequestIds
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[Mapping[str, Any]]]
@@ -49,20 +52,43 @@ def create_service(
     public: bool = False,
     admits: Admits = anybody,
     internal_key: str | None = None,
+    metrics_address: str = "",
+    hosts: str = "*",
 ) -> FastAPI:
     """public: callers are not our own services, and their requests are named here. admits: whose bodies are read.
 
     internal_key: of a service that only our own call, comma-separated; '' lets in its own machine alone.
+    hosts: the names under which it may be called, comma-separated: a page that calls it by another is a forgery.
+    metrics_address: `host:port` for metrics, and health once more; on the service's own port where it is ''.
     """
+    health = health_routes(checks, warnings)
+    beside = _watched_at(metrics_address, lifespan, health) if metrics_address else None
     app = Service(
-        title=title, version=version, description=description, lifespan=lifespan, redoc_url=None, docs_url="/docs",
+        title=title, version=version, description=description, lifespan=beside or lifespan, redoc_url=None, docs_url="/docs",
         public=public, admits=admits, internal_key=internal_key,
     )  # fmt: skip
     SERVICE.labels(title, version).set(1)
     allow_files()
     render_errors(app)
-    app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
-    app.include_router(health_routes(checks, warnings))
+    app.add_middleware(TrustedHostMiddleware, allowed_hosts=listed(hosts), www_redirect=False)
+    if not metrics_address:
+        app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
+    app.include_router(health)
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _watched_at(address: str, lifespan: Lifespan, health: APIRouter) -> Lifespan:
+    """The service's lifespan, with a second, small app on its state for as long as it lasts."""
+
+    @asynccontextmanager
+    async def watched(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with lifespan(app) as state:
+            small = FastAPI(openapi_url=None, lifespan=lambda _: nullcontext(state))
+            small.add_route("/metrics", metrics_endpoint)
+            small.include_router(health)
+            async with served_at(address, small):
+                yield state
+
+    return watched

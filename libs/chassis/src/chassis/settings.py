@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Literal, Self
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -23,6 +24,8 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True)
 
     log_level: LogLevel = "INFO"
+    metrics_address: Annotated[str, Field(pattern=r"^$|^[^:]+:\d{1,5}$")] = ""
+    """`host:port` where `/metrics` and health are answered, instead of the service's own port for the former."""
 
     @classmethod
     def read(cls) -> Self:
@@ -35,7 +38,7 @@ class ServiceSettings(BaseSettings):
         try:
             settings = cls()
         except ValidationError as error:
-            faults += [f"{prefix}{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors()]
+            faults += [_said(prefix, fault) for fault in error.errors()]
             raise SettingsError("; ".join(faults)) from error
         if faults:
             raise SettingsError(f"{'; '.join(faults)}. Known: {', '.join(sorted(known))}")
@@ -51,6 +54,14 @@ class ServiceSettings(BaseSettings):
             raise SystemExit(CANNOT_START) from error
 
 
+class PublicSettings(ServiceSettings):
+    """Of a service that people and programs outside the platform call."""
+
+    hosts: str = "*"
+    """Names under which it is called, comma-separated, without ports; `*.example.org` is any below it, `*` any at all.
+    A page elsewhere that has its own name point here calls it by another, and is refused."""
+
+
 class InternalSettings(ServiceSettings):
     """Of a service that other services of the platform call, or that calls them."""
 
@@ -58,6 +69,12 @@ class InternalSettings(ServiceSettings):
     """Shared by the platform's services: what they send each other, and what one that only they call asks for. Several,
     comma-separated, while it changes: each is taken, the first is sent. Without one a service lets in its own machine
     alone."""
+
+
+def _said(prefix: str, fault: Mapping[str, Any]) -> str:
+    """With the variable's name, unless the message, of several variables together, names them itself."""
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"{prefix}{str(fault['loc'][0]).upper()}: {message}" if fault["loc"] else message
 
 
 def prefixed(prefix: str) -> SettingsConfigDict:

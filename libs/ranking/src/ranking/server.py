@@ -85,6 +85,7 @@ def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings
         checks={"model": _ready},
         warnings={"model": _stale},
         internal_key=settings.internal_key,
+        metrics_address=settings.metrics_address,
     )
 
 

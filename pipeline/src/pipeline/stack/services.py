@@ -14,6 +14,8 @@ from pipeline.stack.servers import HOST
 
 PYTHON = (sys.executable, "-P", "-m")
 """Without the current folder on its path: a file there named like a service must not be run."""
+HERE = f"{HOST},localhost"
+"""The names of this machine for itself: a page whose own name was made to point here is turned away."""
 WATCHED = ("gateway", "feature-service", "ingest", "ranker-control", "ranker-test")
 """By the console's system page, in the order in which it shows them."""
 
@@ -68,11 +70,13 @@ def services(
         "GATEWAY_CONTROL_URL": url["ranker-control"],
         "GATEWAY_TEST_URL": url["ranker-test"],
         "GATEWAY_INTERNAL_KEY": internal_key,
+        "GATEWAY_HOSTS": HERE,
         "GATEWAY_API_KEYS": api_key,
         "GATEWAY_ADMIN_KEYS": admin_key,
     }
     console = {
         "CONSOLE_GATEWAY_URL": url["gateway"],
+        "CONSOLE_HOSTS": HERE,
         "CONSOLE_API_KEY": api_key,
         "CONSOLE_SERVICES": ",".join(f"{name}={url[name]}" for name in WATCHED),
     }
