@@ -25,7 +25,7 @@ from typing import Any
 import psutil
 import redis
 from feature_service.database.schema import migrate
-from pipeline.stack.servers import Postgres, free_port
+from pipeline.stack.servers import Postgres, PostgresPasswords, free_port
 
 from tests.support.servers import running_redis
 
@@ -118,7 +118,7 @@ def kept_postgres(folder: Path) -> Iterator[str]:
     with suppress(subprocess.CalledProcessError):  # only its file is left
         postgres.stop()
     try:
-        yield postgres.start(free_port()).url
+        yield postgres.start(free_port(), PostgresPasswords("owner", "services")).url
     finally:
         postgres.stop()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 import redis
 from feature_service.database.schema import migrate
-from pipeline.stack.servers import Postgres, free_port, start_redis, stop_process
+from pipeline.stack.servers import Postgres, PostgresPasswords, free_port, start_redis, stop_process
 
 TEMPLATE = "lenta_template"
 
@@ -21,7 +21,7 @@ def running_postgres(folder: Path) -> Iterator[str]:
     postgres = Postgres(folder)
     postgres.delete()
     try:
-        yield postgres.start(free_port()).url
+        yield postgres.start(free_port(), PostgresPasswords("owner", "services")).url
     finally:
         postgres.stop()
         postgres.delete()
@@ -46,7 +46,7 @@ def migrated_database(server: str) -> Iterator[str]:
 
 @contextmanager
 def running_redis(folder: Path) -> Iterator[str]:
-    server = start_redis(folder, free_port())
+    server = start_redis(folder, free_port(), "secret")
     try:
         yield server.url
     finally:

@@ -51,11 +51,23 @@ class Home:
         return self.run / "environment.json"
 
     @property
+    def passwords(self) -> Path:
+        return self.run / "passwords.json"
+
+    @property
     def stack(self) -> Path:
         return self.run / "stack.json"
 
     def log(self, name: str) -> Path:
         return self.logs / f"{name}.log"
+
+    def keep_private(self) -> None:
+        """From the machine's other users. Under root Postgres is one of them, who may pass through and see nothing."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        self.root.chmod(0o711 if os.geteuid() == 0 else 0o700)
+        for folder in (self.run, self.logs, self.redis, self.world, self.models):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o700)
 
     @contextmanager
     def alone(self) -> Iterator[None]:

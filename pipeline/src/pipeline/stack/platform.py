@@ -8,7 +8,6 @@ import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from urllib.parse import urlsplit, urlunsplit
 
 import psutil
 
@@ -16,7 +15,7 @@ from pipeline import environment
 from pipeline.errors import LentaError
 from pipeline.home import Home
 from pipeline.stack.bootstrap import Filled, an_existing_user, fill
-from pipeline.stack.embedded import POSTGRES, REDIS, Servers, remove_data, start_servers, stop_servers
+from pipeline.stack.embedded import POSTGRES, REDIS, Servers, remove_data, start_servers, stop_servers, without_password
 from pipeline.stack.ports import chosen_ports, refuse_taken
 from pipeline.stack.processes import Process, Processes, spawn
 from pipeline.stack.readiness import wait_ready
@@ -52,6 +51,7 @@ def up(home: Home, wanted: Source | None, default: Source, steps: Steps) -> Runn
     Raises LentaError when a port is taken, when other data are loaded and running, or when a step fails.
     """
     with home.alone():
+        home.keep_private()
         processes = Processes.read(home)
         filled = _filled(home, processes, wanted, default, steps)
         ports = chosen_ports(os.environ, processes.ports_alive())
@@ -108,9 +108,13 @@ def _refuse_other_servers(home: Home, servers: Servers) -> None:
     known = environment.read(home)
     for name, url in (("LENTA_POSTGRES_URL", servers.postgres_url), ("LENTA_REDIS_URL", servers.redis_url)):
         before = known.get(name)
-        if before not in (None, url) and not (servers.embedded and known.get("LENTA_EMBEDDED")):
+        if (
+            before is not None
+            and without_password(before) != without_password(url)
+            and not (servers.embedded and known.get("LENTA_EMBEDDED"))
+        ):
             raise LentaError(
-                f"{home.root} was filled with {name}={without_password(before or '')}; set that again, or `make clean`"
+                f"{home.root} was filled with {name}={without_password(before)}; set that again, or `make clean`"
             )
 
 
@@ -170,8 +174,3 @@ def _stop_services(home: Home, processes: Processes) -> list[str]:
         del processes.running[name]
     processes.write(home)
     return list(alive)
-
-
-def without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rsplit("@", 1)[-1]))

@@ -14,19 +14,25 @@ import stat
 import subprocess
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
 import psutil
 
 from pipeline.errors import LentaError
+from pipeline.home import write_private
 from pipeline.stack.binaries import PostgresPrograms, postgres_programs, redis_program
 from pipeline.stack.detached import lives, start_detached
 
 INFRA = Path(__file__).parents[4] / "infra"
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
+OWNER, SERVICES = "lenta", "lenta_services"
+"""Postgres' roles: who made the cluster and may do everything, and what the platform's services are."""
+WHO_MAY_CONNECT = f"""# Over the loopback interface, with a password. Written at each start.
+host all all {HOST}/32 scram-sha-256
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +49,32 @@ def free_port() -> int:
         return port
 
 
-def start_redis(folder: Path, port: int, database: int = 0) -> RunningServer:
+@dataclass(frozen=True, slots=True)
+class PostgresPasswords:
+    """Of letters, digits, `-` and `_`. owner: may do everything, and is asked for nothing but to prepare the database;
+    services: what the platform works as."""
+
+    owner: str = field(repr=False)
+    services: str = field(repr=False)
+
+
+def start_redis(folder: Path, port: int, password: str, database: int = 0) -> RunningServer:
     """In the background, with the platform's settings. Raises LentaError naming the log when it does not answer."""
-    folder.mkdir(parents=True, exist_ok=True)
-    log = folder / "redis.log"
-    command = [str(redis_program()), str(INFRA / "redis/redis.conf"), "--bind", HOST, "--port", str(port)]
-    pid = start_detached([*command, "--dir", str(folder)], os.environ, log)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log, settings = folder / "redis.log", folder / "redis.conf"
+    write_private(settings, f'include "{INFRA}/redis/redis.conf"\nrequirepass "{password}"\n')
+    command = [str(redis_program()), str(settings), "--bind", HOST, "--port", str(port), "--dir", str(folder)]
+    pid = start_detached(command, os.environ, log)
     _wait_for_port(port, log, lambda: lives(pid), "Redis")
-    return RunningServer(f"redis://{HOST}:{port}/{database}", pid, log)
+    return RunningServer(redis_url(port, password, database), pid, log)
+
+
+def redis_url(port: int | None, password: str, database: int = 0) -> str:
+    return f"redis://:{password}@{HOST}:{port}/{database}"
+
+
+def postgres_url(role: str, password: str, port: int | None, database: str) -> str:
+    return f"postgresql://{role}:{password}@{HOST}:{port}/{database}"
 
 
 def stop_process(pid: int, seconds: float = 10.0) -> None:
@@ -75,11 +99,16 @@ class Postgres:
         self._programs = _reachable_programs(programs, self._user)
         self.log = self.data.parent / "postgres.log"
 
-    def start(self, port: int) -> RunningServer:
-        """In the background, made anew where there is none. Raises LentaError naming the log when it does not start."""
+    def start(self, port: int, passwords: PostgresPasswords) -> RunningServer:
+        """In the background, made anew where there is none. Raises LentaError naming the log when it does not start.
+
+        A cluster that an earlier version made without passwords has them from now on.
+        """
         _own_folder(self.data.parent, self._user)
         if not (self.data / "PG_VERSION").exists():
             self._make_cluster()
+        self._set_passwords(passwords)
+        (self.data / "pg_hba.conf").write_text(WHO_MAY_CONNECT)
         (self.data / "postgresql.conf").write_text((INFRA / "postgres/postgresql.conf").read_text())
         options = f"-c listen_addresses={HOST} -c port={port} -c unix_socket_directories={self.data}"
         try:
@@ -87,7 +116,7 @@ class Postgres:
         except subprocess.CalledProcessError as error:
             raise LentaError(f"Postgres did not start; its log: {self.log}\n{_tail(self.log)}") from error
         pid = int((self.data / "postmaster.pid").read_text().split()[0])
-        return RunningServer(f"postgresql://lenta@{HOST}:{port}/postgres", pid, self.log)
+        return RunningServer(postgres_url(OWNER, passwords.owner, port, "postgres"), pid, self.log)
 
     def stop(self) -> None:
         if (self.data / "postmaster.pid").exists():
@@ -101,12 +130,25 @@ class Postgres:
         """A cluster that died while it was made is made again."""
         shutil.rmtree(self.data, ignore_errors=True)
         try:
-            self._run("initdb", "-D", str(self.data), "-U", "lenta", "--auth=trust", "--encoding=UTF8", "--no-locale")
+            how = (f"--username={OWNER}", "--auth=reject", "--encoding=UTF8", "--no-locale")
+            self._run("initdb", "-D", str(self.data), *how)
         except subprocess.CalledProcessError as error:
             shutil.rmtree(self.data, ignore_errors=True)
             raise LentaError(f"initdb could not make {self.data}: {error.stderr.strip()}") from error
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _set_passwords(self, passwords: PostgresPasswords) -> None:
+        """Before anybody can connect: by a server of one session, which speaks to its input alone."""
+        statements = (
+            f"ALTER ROLE {OWNER} PASSWORD '{passwords.owner}'",
+            f"CREATE ROLE {SERVICES}",  # which says so where there is one
+            f"ALTER ROLE {SERVICES} LOGIN NOSUPERUSER PASSWORD '{passwords.services}'",
+        )
+        try:
+            self._run("postgres", "--single", "-D", str(self.data), "postgres", said="\n".join(statements) + "\n")
+        except subprocess.CalledProcessError as error:
+            raise LentaError(f"Postgres in {self.data} took no passwords: {error.stderr.strip()}") from error
+
+    def _run(self, program: str, *arguments: str, said: str = "") -> None:
         as_user = (
             {} if self._user is None else {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
         )
@@ -114,7 +156,7 @@ class Postgres:
         subprocess.run(
             [str(self._programs / program), *arguments],
             check=True,
-            stdin=subprocess.DEVNULL,
+            input=said,
             stdout=output,
             stderr=output,
             text=True,
