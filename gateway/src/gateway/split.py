@@ -75,7 +75,7 @@ class Split:
             if not experiment.plan.is_seen:
                 shadows.append(Enrolment(experiment, assignment))
             elif visible is None or user_id in experiment.plan.forced:
-                visible = Enrolment(experiment, assignment)
+                visible = Enrolment(experiment.served(now), assignment)
         if visible is None:
             return Placement(running.otherwise, running.otherwise, None, tuple(shadows))
         group = visible.assignment.group

@@ -17,6 +17,7 @@ from console.words import UNKNOWN
 
 ACTS: dict[str, tuple[State | None, Outcome | None]] = {
     "start": ("running", None),
+    "resume": (None, None),
     "stop": ("stopped", None),
     "archive": ("archived", None),
     "ship": (None, "ship"),
@@ -25,13 +26,14 @@ ACTS: dict[str, tuple[State | None, Outcome | None]] = {
 }
 ACT_WORDS: dict[str, str] = {
     "start": "Start: users are split from now on",
+    "resume": "Resume: test gets its traffic back before the pause is over",
     "stop": "Stop: the result freezes, everybody gets control’s ranker",
     "archive": "Archive: stays readable",
     **dict(OUTCOMES.items()),
 }
 BY_STATE: dict[State, tuple[str, ...]] = {
     "draft": ("start", "archive"),
-    "running": ("ship", "keep_control", "roll_back", "stop"),
+    "running": ("resume", "ship", "keep_control", "roll_back", "stop"),
     "stopped": ("ship", "keep_control", "roll_back", "archive"),
     "archived": (),
 }
@@ -59,7 +61,7 @@ def acts(experiment: Experiment | None) -> dict[str, str]:
     """What may be done now, in words. A decision is made once."""
     if experiment is None:
         return {}
-    names = BY_STATE[experiment.state]
+    names = [name for name in BY_STATE[experiment.state] if name != "resume" or experiment.paused]
     decided, seen = experiment.decision is not None, experiment.plan.is_seen
     return {
         name: ACT_WORDS[name]
@@ -104,18 +106,24 @@ def review_act(before: Experiment, act: str, form: Mapping[str, str], report: Re
     state, outcome = ACTS[act]
     serving = impact.serving(before, now)
     after = impact.after_decision(outcome) if outcome else impact.NOBODY
-    if act == "start":
+    if act in ("start", "resume"):
         after = impact.serving_by(before.name, before.plan, before, now)
     moved = impact.share_moved(serving, after) if act != "archive" else 0.0
-    lines = [ChangedField(label="State", before=before.state.capitalize(), after=(state or "stopped").capitalize())]
+    lines = [ChangedField(label="State", **_states(before, act, state))]
     if outcome is not None:
         lines.append(ChangedField(label="Decision", before=UNKNOWN, after=OUTCOMES[outcome]))
     given: dict[str, object] = {"reason": reason, "by": by, "revision": before.revision}
-    given |= {"state": state} if state else {"decision": outcome}
+    given |= {"state": state} if state else {"decision": outcome} if outcome else {"resume": True}
     return Review(
         name=before.name, is_new=False, lines=lines, moved=impact.said(moved, impact.users_known(report)), warning=None,
         edit=Edit.model_validate(given).model_dump_json(exclude_unset=True), reason=reason,
     )  # fmt: skip
+
+
+def _states(before: Experiment, act: str, state: State | None) -> dict[str, str]:
+    if act == "resume":
+        return {"before": "Test’s traffic pauses", "after": "Test gets its traffic"}
+    return {"before": before.state.capitalize(), "after": (state or "stopped").capitalize()}
 
 
 def _reason(form: Mapping[str, str], field: str = "reason") -> tuple[str, str]:

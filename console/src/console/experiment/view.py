@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from contracts.experiments import Metric
+from contracts import names
+from contracts.experiments import Experiment, Metric
 from contracts.names import MODES, metric, verdict
 from contracts.reports import MetricReading, Report, RunLine
 from contracts.wire import Message
@@ -47,6 +48,7 @@ class ExperimentView(Message):
     shown: Literal["groups", "votes", "shadow"]
     state: str
     is_running: bool
+    pauses: bool
     words: Words
     stale: str | None
     held: bool
@@ -100,6 +102,7 @@ def view_of(
         shown=shown,
         state=_state(report),
         is_running=report.experiment.state == "running",
+        pauses=report.experiment.paused is not None,
         words=words,
         stale=None if frozen else stale(report, now),
         held=held,
@@ -154,13 +157,18 @@ def _state(report: Report) -> str:
             planned = experiment.plan.rules.days
             day = int(report.days) + 1
             if day > planned:
-                return f"Running, {numbers.days(report.days)}; {planned} planned"
-            return f"Running, day {day} of {planned}"
+                return f"Running, {numbers.days(report.days)}; {planned} planned{_paused(experiment)}"
+            return f"Running, day {day} of {planned}{_paused(experiment)}"
         case "draft":
             return "Draft, not started"
         case "stopped" | "archived":
             when = f" on {numbers.date_and_clock(experiment.stopped_at)}" if experiment.stopped_at else ""
             return f"{experiment.state.capitalize()}{when} after {numbers.days(report.days)}"
+
+
+def _paused(experiment: Experiment) -> str:
+    pause = experiment.paused
+    return f"; test’s traffic pauses until {pause.until:%H:%M} UTC: {names.pause(pause)}" if pause else ""
 
 
 def _course(report: Report, selected: MetricReading | None) -> Course | None:
@@ -170,7 +178,10 @@ def _course(report: Report, selected: MetricReading | None) -> Course | None:
     rules = report.experiment.plan.rules
     changed = [
         Moment(
-            at=period.starts_at, text=f"weights {' / '.join(f'{round(w * 100):g}' for w in period.weights.values())}"
+            at=period.starts_at,
+            text="test pauses"
+            if period.pause
+            else f"weights {' / '.join(f'{round(w * 100):g}' for w in period.weights.values())}",
         )
         for period in report.experiment.periods[1:]
         if start < period.starts_at <= report.at

@@ -1,23 +1,30 @@
-"""Guardrails: a group that breaches one loses its traffic within seconds.
+"""The switch: within seconds it takes traffic from a test that answers badly, and gives it back by itself.
 
-The window is the last minute of real time, however fast the platform's clock runs: exposures carry the platform's time,
-so the ends of the window are converted to it. If the clock was set within that minute, the window begins with the new
-clock. A share is certainly past its limit when the lower end of its 99 % Wilson interval is, over at least `FEWEST`
-answers. Checked every two seconds for weeks, a share that sits right at its limit will now and then look breached: set
-limits well above what is usual.
+It is no verdict: the report draws that from whole users over the whole experiment (`reports.readings.guardrail`). The
+switch looks every two seconds at the last minute of real time, however fast the platform's clock runs: exposures carry
+the platform's time, so the ends of the window are converted to it. If the clock was set within that minute, the window
+begins with the new clock.
+
+Test's share of bad answers must lie above control's of the same seconds by more than the guardrail's limit for certain:
+Newcombe's interval of a difference (Newcombe 1998, method 10) at 99.99 %, because it is read 20,000 times a fortnight,
+with users for answers, because a user's answers are alike; over `FEWEST_USERS` and trouble in `FEWEST_SECONDS`. So what
+hits both groups, and what lasts a moment, moves nothing.
+
+A pause lasts a minute, and four times as long each time again within a day, six hours at most. Then test is tried anew.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import sqrt
 
 import structlog
 from contracts.clock import Clock
-from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE
-from contracts.experiments import Experiment, Guardrail, GuardrailMetric
+from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE, UNREACHABLE_LIKE
+from contracts.experiments import Experiment, Guardrail, GuardrailMetric, Pause
+from experiments.effects import Interval
 from experiments.shares import wilson
 from prometheus_client import Counter
 from sqlalchemy import Connection, Engine, RowMapping
@@ -25,52 +32,58 @@ from sqlalchemy import Connection, Engine, RowMapping
 from feature_service.database.engine import naive
 from feature_service.database.queries import query
 from feature_service.experiments.definitions import record, running
-from feature_service.experiments.lifecycle import is_rolled_back, rolled_back
+from feature_service.experiments.lifecycle import paused, put_on_pause, resumed
 from feature_service.experiments.published import LOCK_EXPERIMENTS, publish
 from feature_service.keyspace.connection import Client
 
 WINDOW = timedelta(seconds=60)
 SKEW = timedelta(seconds=5)
 """How far a gateway's clock may run ahead of ours."""
-FEWEST = 50
-CONFIDENCE = 0.99
+FEWEST_USERS = 20
+FEWEST_SECONDS = 4
+"""In which test had trouble: a machine that stalls for three answers slowly in three."""
+CONFIDENCE = 0.9999
+FIRST_PAUSE, LONGEST_PAUSE, GROWS = timedelta(minutes=1), timedelta(hours=6), 4
+REMEMBERED = timedelta(days=1)
 BY = "guardrail"
-ROLLBACKS = Counter("ingest_rollbacks_total", "Experiments whose guardrail was breached.", ["experiment", "metric"])
+PAUSES = Counter("ingest_pauses_total", "Pauses of an experiment, by what test answered.", ["experiment", "why"])
 
 _COUNTS = query(__package__, "guardrail_counts")
-_WORDS = {"ranker_failed": RANKER_FAILED_LIKE, "fallback": FALLBACK_VERSION}
+_WORDS = {"ranker_failed": RANKER_FAILED_LIKE, "unreachable": list(UNREACHABLE_LIKE), "fallback": FALLBACK_VERSION}
 COLUMNS: Mapping[GuardrailMetric, str] = {
     "slow_share": "slow",
     "error_share": "failed",
     "fallback_share": "fallbacks",
 }
-"""Of each metric: where the answers past it are counted, here and in `exposure_days`."""
+"""Of each metric: where the answers past it are counted."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Breach:
+class Trouble:
+    """more: what test has more than control; of an interleaved experiment, what it has."""
+
     rule: Guardrail
-    past: int
-    answers: int
-    low: float
+    test: RowMapping
+    control: RowMapping | None
+    more: Interval
+
+    @property
+    def is_unreachable(self) -> bool:
+        """Whether most of it is a ranker that nobody reached."""
+        past: int = self.test[COLUMNS[self.rule.metric]]
+        return self.rule.metric != "slow_share" and self.test["unreachable"] > past / 2
 
     @property
     def reason(self) -> str:
-        """Begins with the metric, by which a report recognizes it (`breach_of`)."""
-        slower = f" (over {self.rule.over_ms:g} ms)" if self.rule.over_ms else ""
+        past, slower = COLUMNS[self.rule.metric], f" (over {self.rule.over_ms:g} ms)" if self.rule.over_ms else ""
+        what = "ranker can't be reached" if self.is_unreachable else f"{self.rule.metric}{slower}"
+        beside = f", {self.control[past]} of {self.control['answers']} of control's" if self.control else ""
         return (
-            f"guardrail {self.rule.metric}{slower}: {self.past} of {self.answers} answers in the last minute, "
-            f"for certain over {100 * self.low:.1f} %, limit {100 * self.rule.limit:g} %"
+            f"{what}: {self.test[past]} of {self.test['answers']} answers in the last minute{beside}; "
+            f"for certain {100 * self.more.low:.1f} points more, limit {100 * self.rule.limit:g}"
         )
-
-
-def breach_of(experiment: Experiment) -> str | None:
-    """The metric whose breach rolled this experiment back, unless its traffic was given back since."""
-    reason = experiment.periods[-1].reason if experiment.periods else ""
-    match = re.match(r"guardrail (\w+)", reason)
-    return match.group(1) if match else None
 
 
 class GuardrailWatch:
@@ -78,12 +91,10 @@ class GuardrailWatch:
         self._engine, self._client = engine, client
 
     def look(self, real: datetime, clock: Clock) -> list[str]:
-        """Rolls back what is breached; the names of those experiments."""
-        now = clock.at(real)
+        """Pauses what is in trouble, resumes what has paused long enough; the names of those experiments."""
         with self._engine.begin() as connection:
-            watched = [each for each in running(connection) if each.is_on(now) and _can_breach(each, now)]
-            broken = [each for each in watched if _breach(connection, each, real, clock)]
-        done = [each.name for each in broken if self._roll_back(each.name, real, clock)]
+            due = [each.name for each in _watched(connection, clock.at(real)) if _next(connection, each, real, clock)]
+        done = [name for name in due if self._change(name, real, clock)]
         if done:
             publish(self._engine, self._client)
         return done
@@ -103,56 +114,101 @@ class GuardrailWatch:
             publish(self._engine, self._client)
         return [each.name for each in over]
 
-    def _roll_back(self, name: str, real: datetime, clock: Clock) -> bool:
-        """Checked again under the lock that every change takes: the breach may be over by then."""
-        now = clock.at(real)
+    def _change(self, name: str, real: datetime, clock: Clock) -> bool:
+        """Looked at again under the lock that every change takes: it may be over by then."""
         with self._engine.begin() as connection:
             connection.execute(LOCK_EXPERIMENTS)
-            current = next((each for each in running(connection) if each.name == name), None)
-            if current is None or is_rolled_back(current, now):
+            current = next((each for each in _watched(connection, clock.at(real)) if each.name == name), None)
+            change = _next(connection, current, real, clock) if current else None
+            if current is None or change is None:
                 return False
-            if (breach := _breach(connection, current, real, clock)) is None:
-                return False
-            what = "weights control 100 %, test 0 %"
-            new = rolled_back(current, now, breach.reason)
-            if current.plan.mode == "interleave":  # everybody sees both: only stopping it takes test away
-                new = new.model_copy(update={"state": "stopped", "stopped_at": now})
-                what = "stopped"
-            record(connection, new, now, by=BY, reason=breach.reason, what=what)
-        ROLLBACKS.labels(name, breach.rule.metric).inc()
-        log.error("guardrail_breached", experiment=name, reason=breach.reason)
+            new, reason, what = change
+            record(connection, new, clock.at(real), by=BY, reason=reason, what=what)
+        log.warning(
+            "experiment_paused" if what.startswith("paused") else "experiment_resumed", experiment=name, reason=reason
+        )
         return True
 
 
-def _can_breach(experiment: Experiment, now: datetime) -> bool:
-    return experiment.plan.is_seen and not is_rolled_back(experiment, now)
+Change = tuple[Experiment, str, str]
+"""The experiment after it, its reason, and what it is, for the history."""
+
+
+def _watched(connection: Connection, now: datetime) -> list[Experiment]:
+    return [each for each in running(connection) if each.is_on(now) and each.plan.is_seen]
 
 
 def _is_over(experiment: Experiment, now: datetime) -> bool:
     return experiment.plan.ends_at is not None and experiment.plan.ends_at <= now
 
 
-def _breach(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Breach | None:
-    """The first guardrail that is certainly past its limit."""
+def _next(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Change | None:
+    now = clock.at(real)
+    if pause := paused(experiment, now):
+        return _resumed(experiment, now) if now >= pause.until else None
+    if not experiment.periods[experiment.period(now)].weights.get("test"):
+        return None
+    trouble = _trouble(connection, experiment, real, clock)
+    return _paused(experiment, trouble, now, clock) if trouble else None
+
+
+def _resumed(experiment: Experiment, now: datetime) -> Change:
+    reason = "the pause is over: test is tried anew"
+    new = resumed(experiment, now, reason)
+    return new.model_copy(update={"revision": experiment.revision + 1}), reason, "resumed"
+
+
+def _paused(experiment: Experiment, trouble: Trouble, now: datetime, clock: Clock) -> Change:
+    lasts = _lasts(experiment, now, clock)
+    why = "unreachable" if trouble.is_unreachable else trouble.rule.metric
+    pause = Pause.model_validate({"why": why, "until": now + lasts * clock.speed})
+    PAUSES.labels(experiment.name, why).inc()
+    minutes = lasts.total_seconds() / 60
+    what = f"paused for {minutes:g} minutes: weights control 100 %, test 0 %"
+    return put_on_pause(experiment, now, pause, trouble.reason), trouble.reason, what
+
+
+def _lasts(experiment: Experiment, now: datetime, clock: Clock) -> timedelta:
+    """In real time."""
+    since = now - REMEMBERED * clock.speed
+    before = sum(period.pause is not None and period.starts_at > since for period in experiment.periods)
+    return min(FIRST_PAUSE * float(GROWS ** min(before, 10)), LONGEST_PAUSE)
+
+
+def _trouble(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Trouble | None:
+    """The first guardrail that test is certainly past."""
     rules, now = experiment.plan.guardrails, clock.at(real)
     begin = experiment.periods[experiment.period(now)].starts_at
     values = {
         "name": experiment.name,
         "since": naive(max(clock.at(real - WINDOW), begin)),
         "until": naive(now + SKEW * clock.speed),
+        "speed": clock.speed,
         "over_ms": next((rule.over_ms for rule in rules if rule.over_ms is not None), None),
         "interleaved": experiment.plan.mode == "interleave",
     }
-    counts = connection.execute(_COUNTS, values | _WORDS).mappings().one()
-    return _first_breach(rules, counts)
-
-
-def _first_breach(rules: Sequence[Guardrail], counts: RowMapping) -> Breach | None:
-    if (answers := counts["answers"]) < FEWEST:
+    groups = {row["exp_group"]: row for row in connection.execute(_COUNTS, values | _WORDS).mappings()}
+    test, control = groups.get("test"), groups.get("control")
+    if test is None or test["users"] < FEWEST_USERS or test["seconds"] < FEWEST_SECONDS:
         return None
-    for rule in rules:
-        past = counts[COLUMNS[rule.metric]]
-        low = wilson(past, answers, CONFIDENCE).low
-        if low > rule.limit:
-            return Breach(rule, past, answers, low)
-    return None
+    alone = not experiment.periods[experiment.period(now)].weights.get("control") or values["interleaved"]
+    troubles = (Trouble(rule, test, control, _more(rule, test, control, bool(alone))) for rule in rules)
+    return next((each for each in troubles if each.more.low > each.rule.limit), None)
+
+
+def _more(rule: Guardrail, test: RowMapping, control: RowMapping | None, alone: bool) -> Interval:
+    """Test's share less control's. alone: there is no control to compare with."""
+    worse = _share(rule, test)
+    if alone:
+        return worse
+    beside = _share(rule, control) if control else Interval(0.0, 0.0, 1.0, CONFIDENCE)
+    more = worse.estimate - beside.estimate
+    low = more - sqrt((worse.estimate - worse.low) ** 2 + (beside.high - beside.estimate) ** 2)
+    high = more + sqrt((worse.high - worse.estimate) ** 2 + (beside.estimate - beside.low) ** 2)
+    return Interval(more, low, high, CONFIDENCE)
+
+
+def _share(rule: Guardrail, group: RowMapping) -> Interval:
+    """As if each user were one answer."""
+    past, users = group[COLUMNS[rule.metric]], group["users"]
+    return wilson(round(past / group["answers"] * users), users, CONFIDENCE)

@@ -10,7 +10,18 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from chassis.errors import Conflict, InvalidParameter
-from contracts.experiments import Decision, Edit, Experiment, Plan, State, WeightPeriod, periods
+from contracts.assignment import BUCKETS
+from contracts.experiments import (
+    Decision,
+    Edit,
+    Experiment,
+    Pause,
+    Plan,
+    State,
+    WeightPeriod,
+    next_number,
+    periods,
+)
 
 CHANGES_WHILE_RUNNING = {"weights", "ramp", "forced", "ends_at", "enrolment"}
 _NEXT: dict[State, set[State]] = {
@@ -57,6 +68,15 @@ def changed(
     if edit.plan is not None and edit.plan != current.plan:
         new, said = _planned(current, edit.plan, others, now, edit.reason)
         words.append(said)
+    elif edit.plan is not None and (pause := paused(current, now)):
+        raise Conflict(
+            f"plan.weights: {current.name} pauses until {pause.until:%H:%M:%S}, its weights are these already: "
+            "resume it to give test its traffic back now",
+            field="plan.weights",
+        )
+    if edit.resume:
+        new = resumed(new, now, edit.reason)
+        words.append(f"resumed: {_weights(new.plan)}")
     if edit.decision is not None:
         new = _decided(new, edit, now, run)
         words.append(f"decided: {edit.decision.replace('_', ' ')}")
@@ -71,23 +91,29 @@ def changed(
     return new.model_copy(update={"revision": current.revision + 1}), "; ".join(words)
 
 
-def rolled_back(experiment: Experiment, now: datetime, reason: str) -> Experiment:
-    """All weight to control from now on; the plan stays what the team decided, and the experiment keeps running.
+def put_on_pause(experiment: Experiment, now: datetime, pause: Pause, reason: str) -> Experiment:
+    """Everybody, testers too, to control until it is resumed; the plan stays what the team decided."""
+    begun = [period for period in experiment.periods if period.starts_at < now]
+    made = WeightPeriod(
+        number=next_number(experiment.periods),
+        starts_at=now,
+        weights={"control": 1.0, "test": 0.0},
+        table="0" * BUCKETS,
+        reason=reason,
+        pause=pause,
+    )
+    return experiment.model_copy(update={"periods": [*begun, made], "revision": experiment.revision + 1})
 
-    Users whom the plan forces into test are testers, and go back to control too.
-    """
-    past = [period for period in experiment.periods if period.starts_at < now]
-    weights = {"control": 1.0, "test": 0.0}
-    back = WeightPeriod(starts_at=now, weights=weights, table="0" * len(experiment.periods[0].table), reason=reason)
-    forced = {user: group for user, group in experiment.plan.forced.items() if group == "control"}
-    plan = experiment.plan.model_copy(update={"forced": forced})
-    update = {"plan": plan, "periods": [*past, back], "revision": experiment.revision + 1}
-    return experiment.model_copy(update=update)
+
+def resumed(experiment: Experiment, now: datetime, reason: str) -> Experiment:
+    """The plan's weights again, by the tables of before: nobody has changed groups. Raises Conflict if none pauses."""
+    if paused(experiment, now) is None:
+        raise Conflict(f"{experiment.name} does not pause: there is nothing to resume", field="resume")
+    return experiment.model_copy(update={"periods": periods(experiment.plan, now, experiment.periods, reason)})
 
 
-def is_rolled_back(experiment: Experiment, now: datetime) -> bool:
-    """Whether test gets nobody at this time."""
-    return experiment.periods[experiment.period(now)].weights.get("test", 0.0) == 0
+def paused(experiment: Experiment, now: datetime) -> Pause | None:
+    return experiment.pause(now) if experiment.state == "running" else None
 
 
 def refuse_double_guardrails(plan: Plan) -> None:

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE
+from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE, UNREACHABLE_LIKE
 from contracts.experiments import Plan
 from contracts.wire import Assigned, Exposure, Shadowed
 from sqlalchemy import Connection
@@ -18,7 +18,12 @@ from feature_service.database.queries import query
 
 _EXPOSURES = query(__package__, "exposures")
 _DEFAULT_RULES = json.dumps([rule.model_dump() for rule in Plan().guardrails])
-_FIXED = {"ranker_failed": RANKER_FAILED_LIKE, "fallback": FALLBACK_VERSION, "rules": _DEFAULT_RULES}
+_FIXED = {
+    "ranker_failed": RANKER_FAILED_LIKE,
+    "unreachable": list(UNREACHABLE_LIKE),
+    "fallback": FALLBACK_VERSION,
+    "rules": _DEFAULT_RULES,
+}
 _ASSIGNMENTS = query(__package__, "assignments")
 _SHADOWS = query(__package__, "shadows")
 

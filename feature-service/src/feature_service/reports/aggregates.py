@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
+from contracts.assignment import BUCKETS
 from contracts.experiments import Experiment, GuardrailMetric, Metric
 from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
@@ -154,13 +155,14 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
 
 
 def compared(experiment: Experiment) -> list[int]:
-    """The periods in which both groups have weight."""
-    return [place for place, period in enumerate(experiment.periods) if min(_shares(period.weights)) > 0]
+    """The numbers of the periods in which both groups have weight, in order."""
+    return [period.number for period in experiment.periods if min(_shares(period.weights)) > 0]
 
 
 def _compared(experiment: Experiment) -> list[int]:
     """All periods of an interleaved experiment: its users see both rankers in each."""
-    return list(range(len(experiment.periods))) if experiment.plan.mode == "interleave" else compared(experiment)
+    drafted = [period.number for period in experiment.periods if not period.pause]
+    return drafted if experiment.plan.mode == "interleave" else compared(experiment)
 
 
 def _shares(weights: Mapping[Any, float]) -> tuple[float, float]:
@@ -174,12 +176,12 @@ def _forced(connection: Connection, name: str) -> list[int]:
 
 def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
     """Selects who is compared; and for each period, by bucket, whether later weights leave the group unchanged."""
-    places = compared(experiment)
-    stays = ["1" * len(period.table) for period in experiment.periods]
-    for place in places:
-        later = [experiment.periods[other].table for other in places if other > place]
-        table = experiment.periods[place].table
-        stays[place] = "".join("1" if all(t[i] == table[i] for t in later) else "0" for i in range(len(table)))
+    tables = {period.number: period.table for period in experiment.periods}
+    numbers = compared(experiment)
+    stays = ["1" * BUCKETS] * (max(tables, default=0) + 1)
+    for place, number in enumerate(numbers):
+        table, later = tables[number], [tables[other] for other in numbers[place + 1 :]]
+        stays[number] = "".join("1" if all(t[i] == table[i] for t in later) else "0" for i in range(len(table)))
     moves = any("0" in line for line in stays) and experiment.plan.mode != "interleave"
     sql = _PEOPLE.replace("/*forced*/", "AND user_id <> ALL(:forced)" if forced else "")
     if moves:

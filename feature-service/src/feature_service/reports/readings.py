@@ -201,23 +201,26 @@ def _side(interval: Interval) -> Reading:
 
 def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[SplitReading, srm.SplitCheck | None]:
     periods, read = list[srm.Period](), list[PeriodSplit]()
-    for place, period in enumerate(experiment.periods):
-        counts = tuple(assigned.get((place, group), 0) for group in GROUPS)
+    numbers = {period.number for period in experiment.periods}
+    strays = sum(users for (number, _), users in assigned.items() if number not in numbers)
+    for period in experiment.periods:
+        counts = tuple(assigned.get((period.number, group), 0) for group in GROUPS)
         weights = tuple(period.weights.get(group, 0.0) for group in GROUPS)
         periods.append(srm.Period(counts, weights))
         read.append(
             PeriodSplit(
-                weight_period=place,
+                weight_period=period.number,
                 starts_at=period.starts_at,
                 expected=dict(zip(GROUPS, weights, strict=True)),
                 assigned=dict(zip(GROUPS, counts, strict=True)),
             )
         )
-    checked = _if_enough(lambda: srm.check(periods))
+    checked = _if_enough(lambda: srm.check(periods, strays=strays))
     reading = SplitReading(
         p_value=checked.p if checked else None,
         alpha=srm.THRESHOLD,
         failed=checked is not None and checked.failed,
+        strays=checked.strays if checked else strays,
         periods=read,
     )
     return reading, checked

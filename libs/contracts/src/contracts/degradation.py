@@ -21,6 +21,10 @@ TEXTS = "texts"
 RANKER_FAILED_LIKE = r"%ranker\_%"
 """SQL's LIKE: a stored `degraded` that names a failed ranker. An exposure's group has failed then."""
 
+UNREACHABLE_LIKE = (r"%ranker\_refused%", r"%ranker\_open%")
+"""SQL's LIKE ANY: a ranker that nobody reached. That says nothing of its model: the switch takes the traffic away, and
+no verdict counts it."""
+
 LAST_SLATE, POPULAR_IN_SEGMENT, POPULAR = "last_slate", "popular_in_segment", "popular"
 """What stands in for a model's ranking, in this order."""
 FALLBACK_VERSION = ""

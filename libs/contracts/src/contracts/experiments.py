@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Literal, NamedTuple, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from contracts.assignment import BUCKETS, GROUPS, Group, Mode, Salt, bucket, reweight
 from contracts.clock import REAL, Clock
@@ -166,14 +167,25 @@ EXPLORED = 20
 """How many posts of the highest upper confidence bounds share the slot that explores."""
 
 
-class WeightPeriod(Message):
-    """From `starts_at` to the next period's. A period begins with every change of weights, a rollback included."""
+class Pause(Message):
+    """Why test's traffic was taken away for a while: past which guardrail it answered, or that nobody reached it."""
 
+    why: GuardrailMetric | Literal["unreachable"]
+    until: Time
+    """From then on it is tried again."""
+
+
+class WeightPeriod(Message):
+    """From `starts_at` to the next period's. A period begins with every change of weights, a pause included."""
+
+    number: Annotated[int, Field(ge=0)] = 0
+    """Its identity, which exposures and assignments name. Never used again, though the period be dropped unbegun."""
     starts_at: Time
     weights: Weights
     table: Annotated[str, Field(min_length=BUCKETS, max_length=BUCKETS, pattern=r"^[01]*$", repr=False)]
     """One letter per bucket: the index of its group in `GROUPS`."""
     reason: str = ""
+    pause: Pause | None = None
 
 
 class Decision(Message):
@@ -206,6 +218,14 @@ class Experiment(Message):
     stopped_at: Time | None = None
     decision: Decision | None = None
 
+    @field_validator("periods", mode="before")
+    @classmethod
+    def _numbered(cls, periods: object) -> object:
+        """Those of before periods had numbers were named by their place."""
+        if not isinstance(periods, list):
+            return periods
+        return [{"number": place, **each} if isinstance(each, dict) else each for place, each in enumerate(periods)]
+
     @classmethod
     def started(cls, name: str, plan: Plan, now: datetime) -> Self:
         """A running experiment with the periods that its weights and its ramp make."""
@@ -233,15 +253,32 @@ class Experiment(Message):
         """The index of the weight period that holds at this time; the first one before it began."""
         return max((i for i, period in enumerate(self.periods) if period.starts_at <= now), default=0)
 
+    @property
+    def paused(self) -> Pause | None:
+        """The pause that has not been resumed: no period is planned beyond it."""
+        return self.periods[-1].pause if self.state == "running" and self.periods else None
+
+    def pause(self, now: datetime) -> Pause | None:
+        """That of this time: everybody, testers too, sees control's ranker."""
+        return self.periods[self.period(now)].pause if self.periods else None
+
     def assign(self, user_id: int, now: datetime) -> Assignment:
         """A pure function of the user's id, the experiment and the weight period."""
-        period = self.period(now)
+        period = self.periods[self.period(now)]
         if user_id in self.plan.forced:
-            return Assignment(self.plan.forced[user_id], True, period)
+            group = "control" if period.pause else self.plan.forced[user_id]
+            return Assignment(group, True, period.number)
         if bucket(user_id, self.enrolment_salt) not in self.plan.slice:
             return Assignment("control", False)
-        group = GROUPS[int(self.periods[period].table[bucket(user_id, self.group_salt)])]
-        return Assignment(group, True, period)
+        return Assignment(GROUPS[int(period.table[bucket(user_id, self.group_salt)])], True, period.number)
+
+    def served(self, now: datetime) -> Experiment:
+        """As it is served at this time: while it pauses, an interleaved experiment shows control's list alone."""
+        return self._undrafted if self.plan.mode == "interleave" and self.pause(now) else self
+
+    @cached_property
+    def _undrafted(self) -> Experiment:
+        return self.model_copy(update={"plan": self.plan.model_copy(update={"mode": "ab"})})
 
 
 def periods(
@@ -249,16 +286,23 @@ def periods(
 ) -> list[WeightPeriod]:
     """The weight periods that have begun before now, and then those of the plan's weights and ramp.
 
-    Each table moves as few users from the one before as arithmetic allows.
+    Each table moves as few users from the one before as arithmetic allows; a pause moves nobody for good.
     """
+    before = list(before)
     made = [period for period in before if period.starts_at < now]
+    table = next((period.table for period in reversed(made) if not period.pause), "")
     ahead = [step for step in plan.ramp if step.at > now]
     steps = [RampStep(at=now, weights=_weights_at(plan, now)), *ahead]
-    for place, step in enumerate(steps):
-        table = reweight(made[-1].table if made else "", step.weights)
-        why = reason if place == 0 else "ramp"
-        made.append(WeightPeriod(starts_at=step.at, weights=step.weights, table=table, reason=why))
+    for number, step in enumerate(steps, next_number(before)):
+        table = reweight(table, step.weights)
+        why = reason if step is steps[0] else "ramp"
+        made.append(WeightPeriod(number=number, starts_at=step.at, weights=step.weights, table=table, reason=why))
     return made
+
+
+def next_number(periods: Iterable[WeightPeriod]) -> int:
+    """periods: all that the experiment has, those that have not begun too."""
+    return max((period.number for period in periods), default=-1) + 1
 
 
 def _weights_at(plan: Plan, now: datetime) -> Mapping[Group, float]:
@@ -283,6 +327,8 @@ class Edit(Message):
     """Stops the experiment and records how it ended."""
     reason: Reason
     by: Annotated[str, Field(max_length=100)] = "admin"
+    resume: bool = False
+    """Gives test its traffic back before the pause is over."""
     revision: int | None = None
     """The revision that was edited; refused unless it is still the newest."""
 

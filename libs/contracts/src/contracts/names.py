@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from contracts.assignment import Mode
-from contracts.experiments import GuardrailMetric, Metric, Outcome
+from contracts.experiments import GuardrailMetric, Metric, Outcome, Pause
 from contracts.reports import GuardrailState, Reading, VerdictKind
 
 
@@ -82,6 +82,11 @@ def metric(name: Metric) -> str:
 def guardrail(name: GuardrailMetric, over_ms: float | None) -> str:
     """`Slower than 200 ms`, `Ranker failed`."""
     return GUARDRAILS[name] if over_ms is None else f"{GUARDRAILS[name]} {over_ms:g} ms"
+
+
+def pause(why: Pause) -> str:
+    """Why test's traffic was taken away, as in the middle of a sentence."""
+    return "nobody reached its ranker" if why.why == "unreachable" else f"guardrail “{GUARDRAILS[why.why]}”"
 
 
 def only_compares(kind: VerdictKind, mode: str) -> bool:

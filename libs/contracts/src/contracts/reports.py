@@ -83,6 +83,8 @@ class SplitReading(Message):
     """Valid at every look; below `alpha` the split has failed."""
     alpha: float
     failed: bool
+    strays: int = 0
+    """Users whom a gateway assigned by weights that did not hold then: left out; past one in a thousand, a failure."""
     periods: list[PeriodSplit]
 
 

@@ -17,13 +17,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import erfc, exp, isfinite, lgamma, log, sqrt
+from math import exp, isfinite, lgamma, log
 
 from experiments.effects import NotEnough
 
 THRESHOLD = 0.01
 """A split check fails below it: of sound experiments one in a hundred at most, over all looks of each (simulated, with
 daily looks: one in two thousand, since a martingale that is seen once a day rarely reaches its bound)."""
+
+TOLERATED, FEWEST_STRAYS = 0.001, 10
+"""Of the users, and at least: so many may be where they cannot be, as one process that had not heard of new weights
+assigns them for a moment. More of them are a fault of the assignment."""
 
 CONCENTRATIONS = (10.0, 10_000.0)
 
@@ -32,7 +36,7 @@ CONCENTRATIONS = (10.0, 10_000.0)
 class Period:
     """While the weights stood: users assigned to each group, and the groups' weights, in one order.
 
-    Weights need not add up to 1. A group of weight 0 has no users; if it has, the split has failed: its p-value is 0.
+    Weights need not add up to 1. A group of weight 0 has no users; those that it has are strays.
     Raises ValueError for negative counts or weights, unequal lengths, or no weight at all.
     """
 
@@ -56,9 +60,9 @@ class Period:
         return sum(self.counts)
 
     @property
-    def impossible(self) -> bool:
+    def strays(self) -> int:
         """Users in a group without weight."""
-        return any(count and not weight for count, weight in zip(self.counts, self.weights, strict=True))
+        return sum(count for count, weight in zip(self.counts, self.weights, strict=True) if not weight)
 
     @property
     def shares(self) -> list[tuple[int, float]]:
@@ -74,17 +78,23 @@ class SplitCheck:
     p: float
     users: int
     threshold: float
+    strays: int = 0
 
     @property
     def failed(self) -> bool:
         return self.p < self.threshold
 
 
-def check(periods: Sequence[Period], threshold: float = THRESHOLD) -> SplitCheck:
-    """Over all periods so far. Raises NotEnough without users; ValueError for a threshold outside (0, 1)."""
+def check(periods: Sequence[Period], threshold: float = THRESHOLD, strays: int = 0) -> SplitCheck:
+    """Over all periods so far; strays: users of no period at all. Its p is 0 where more have strayed than is tolerated.
+
+    Raises NotEnough without users; ValueError for a threshold outside (0, 1).
+    """
     if not 0 < threshold < 1:
         raise ValueError(f"a threshold between 0 and 1, not {threshold:g}")
-    return SplitCheck(sequential_p_value(periods), sum(period.users for period in periods), threshold)
+    users, strays = sum(period.users for period in periods), strays + sum(period.strays for period in periods)
+    p = 0.0 if strays > max(FEWEST_STRAYS, TOLERATED * users) else sequential_p_value(periods)
+    return SplitCheck(p, users, threshold, strays)
 
 
 def sequential_p_value(periods: Sequence[Period], concentrations: Sequence[float] = CONCENTRATIONS) -> float:
@@ -94,39 +104,7 @@ def sequential_p_value(periods: Sequence[Period], concentrations: Sequence[float
     """
     if not any(period.users for period in periods):
         raise NotEnough("no users were assigned")
-    if any(period.impossible for period in periods):
-        return 0.0
     return exp(min(0.0, -sum(_log_bayes_factor(period, concentrations) for period in periods)))
-
-
-def fixed_p_value(periods: Sequence[Period]) -> float:
-    """Pearson's chi-square at one look fixed in advance: statistics and degrees of freedom add up over the periods.
-
-    Raises NotEnough where no period has a user, or none could go to more than one group.
-    """
-    seen = [period for period in periods if period.users]
-    if any(period.impossible for period in seen):
-        return 0.0
-    statistic = sum((n - period.users * w) ** 2 / (period.users * w) for period in seen for n, w in period.shares)
-    degrees = sum(len(period.shares) - 1 for period in seen)
-    if not degrees:
-        raise NotEnough("no users who could have gone to either group")
-    return chi_square_tail(statistic, degrees)
-
-
-def chi_square_tail(statistic: float, degrees: int) -> float:
-    """P(X >= statistic) of chi-square with whole degrees of freedom: Abramowitz & Stegun 1964, 26.4.4, 26.4.5, 26.4.8.
-
-    Q(a + 1, x) = Q(a, x) + x^a e^-x / Gamma(a + 1), from Q(1/2, x) = erfc(sqrt x) or Q(1, x) = e^-x.
-    """
-    x, a = statistic / 2, 0.5 if degrees % 2 else 1.0
-    if x == 0:
-        return 1.0
-    tail = erfc(sqrt(x)) if degrees % 2 else exp(-x)
-    while a < degrees / 2:
-        tail += exp(a * log(x) - x - lgamma(a + 1))
-        a += 1
-    return min(tail, 1.0)
 
 
 def _log_bayes_factor(period: Period, concentrations: Sequence[float]) -> float:

@@ -140,6 +140,15 @@ def stop(name: Name, reason: Reason, by: By = "admin") -> None:
 
 
 @app.command()
+def resume(name: Name, reason: Reason, by: By = "admin") -> None:
+    """Give test its traffic back before the pause of a guardrail is over. By itself it comes back when that is.
+
+    Example: lenta experiment resume models --reason "the ranker has its memory back"
+    """
+    _change(name, reason, by, resume=True)
+
+
+@app.command()
 def decide(
     name: Name,
     outcome: Annotated[Outcome, typer.Argument(help="ship, keep_control or roll_back")],
@@ -198,6 +207,7 @@ def _change(
     plan: Callable[[ExperimentPage], Plan] | None = None,
     state: State | None = None,
     decision: Outcome | None = None,
+    resume: bool = False,
 ) -> None:
     """On top of the current revision: a change made at the same time is refused, not overwritten."""
     from pipeline.experiment.api import experiments
@@ -211,6 +221,7 @@ def _change(
             plan=plan(before) if plan else None,
             state=state,
             decision=decision,
+            resume=resume,
             reason=reason,
             by=by,
             revision=before.experiment.revision,

@@ -35,8 +35,8 @@ def print_page(page: ExperimentPage, console: Console) -> None:
     console.print(_plan_table(experiment, plan))
     if experiment.periods:
         table = _table("weight period", "from", "weights", "reason")
-        for place, period in enumerate(experiment.periods):
-            table.add_row(str(place), _time(period.starts_at), _weights(period.weights), escape(period.reason))
+        for period in experiment.periods:
+            table.add_row(str(period.number), _time(period.starts_at), _weights(period.weights), escape(period.reason))
         _section(console, "Weights", table)
     if page.history:
         _section(console, "History", _history(page))
@@ -98,8 +98,13 @@ def _state(experiment: Experiment) -> str:
         made = experiment.decision
         return f"{experiment.state}: {names.DECIDED[made.outcome].lower()} on {_time(made.at)} ({escape(made.reason)})"
     if experiment.state == "running" and experiment.started_at:
-        return f"running since {_time(experiment.started_at)}"
+        return f"running since {_time(experiment.started_at)}{_pause(experiment)}"
     return experiment.state
+
+
+def _pause(experiment: Experiment) -> str:
+    pause = experiment.paused
+    return f"; test's traffic pauses until {_time(pause.until)}: {names.pause(pause)}" if pause else ""
 
 
 def _plan_table(experiment: Experiment, plan: Plan) -> Table:

@@ -27,9 +27,11 @@ WITH new AS (
 INSERT INTO exposure_days AS d (user_id, day, exposures, hits, likes, degraded, degraded_hits, degraded_likes,
   failed, fallbacks, slow, weight_period, exp_group, experiment)
 SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0,
-  count(*) FILTER (WHERE degraded LIKE :ranker_failed), count(*) FILTER (WHERE model_version = :fallback),
+  count(*) FILTER (WHERE degraded LIKE :ranker_failed AND reached),
+  count(*) FILTER (WHERE model_version = :fallback AND reached),
   count(*) FILTER (WHERE took_ms > over_ms), weight_period, min(exp_group), experiment
 FROM new LEFT JOIN limits USING (experiment)
+  CROSS JOIN LATERAL (SELECT degraded IS NULL OR degraded NOT LIKE ALL (:unreachable) AS reached) what
 GROUP BY experiment, user_id, served_at::date, weight_period
 ON CONFLICT (experiment, user_id, day, weight_period) DO UPDATE
 SET exposures = d.exposures + excluded.exposures, degraded = d.degraded + excluded.degraded,

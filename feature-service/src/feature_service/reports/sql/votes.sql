@@ -10,5 +10,5 @@ WITH credited AS (
 )
 SELECT count(*) FILTER (WHERE test > control) AS test, count(*) FILTER (WHERE control > test) AS control,
   count(*) FILTER (WHERE control = test) AS ties,
-  (SELECT count(*) FROM exposures WHERE experiment = :name AND teams IS NULL) AS excluded
+  (SELECT count(*) FROM exposures WHERE experiment = :name AND mode = 'interleave' AND teams IS NULL) AS excluded
 FROM votes
