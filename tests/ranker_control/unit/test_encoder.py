@@ -12,6 +12,7 @@ from ranker_control.training import train_encoder
 from ranking.artefact import ArtefactError
 from ranking.encoder import Column, Matrix, UserState
 from ranking.examples import Examples, Index, Liked, Posts
+from ranking.last_likes import LastLikes
 
 from tests.support.data.small_feed import TOPICS, text_of
 
@@ -40,6 +41,7 @@ def encoder() -> TextEncoder:
         topic_likes=counts,
         liked_from=start,
         liked=before - start,
+        since_like=np.full(len(user), np.inf),
         post_odds=np.zeros(len(user)),
         clicked=clicked,
         time=np.arange(len(user)),
@@ -56,7 +58,9 @@ def text_taste(encoder: TextEncoder, liked: Index) -> Column:
     vectors = vectors_of(encoder)
     nothing = np.zeros((1, len(TOPICS)))
     liked_sum = vectors[liked].sum(axis=0)[None, :]
-    user = UserState(np.full((1, 7), np.nan), nothing, nothing, liked_sum, np.array([float(len(liked))]))
+    user = UserState(
+        np.full((1, 7), np.nan), nothing, nothing, liked_sum, np.array([float(len(liked))]), LastLikes.none()
+    )
     out = np.empty((POSTS, 1), np.float32)
     encoder.write(user, vectors, TOPIC, out)
     return out[:, 0].astype(np.float64)

@@ -29,6 +29,7 @@ def drawn_examples(rng: np.random.Generator) -> Examples:
         topic_likes=np.zeros((ROWS, TOPICS)),
         liked_from=np.zeros(ROWS, np.int64),
         liked=np.zeros(ROWS, np.int64),
+        since_like=np.full(ROWS, np.inf),
         post_odds=np.zeros(ROWS),
         clicked=(rng.random(ROWS) < 0.3).astype(np.float64),
         time=np.arange(ROWS),

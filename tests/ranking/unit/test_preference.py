@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ranking.encoder import UserState
 from ranking.examples import Examples, Liked, Posts
+from ranking.last_likes import LastLikes
 from ranking.preference import PreferencePosterior, fit_preference
 from ranking.profiles import profile_inputs
 from ranking.taste import standard_space, taste_space, taste_variances
@@ -38,6 +39,7 @@ def _drawn(rng: np.random.Generator, spread: float) -> tuple[Examples, np.ndarra
         topic_likes=counts[:, 2:],
         liked_from=start,
         liked=before - start,
+        since_like=np.full(len(user), np.inf),
         post_odds=np.full(len(user), -2.0),
         clicked=clicked,
         time=np.arange(len(user)),
@@ -71,7 +73,12 @@ def test_a_users_taste_is_recovered_from_likes_and_shrunk_by_how_few_they_are() 
     sign = np.sign(space.turn[0, 0])
     assert np.corrcoef(sign * preference.tastes(theta)[:, 0], taste)[0, 1] > 0.75
     nobody = UserState(
-        np.full((1, 7), np.nan), np.zeros((1, 2)), np.zeros((1, 2)), np.zeros((1, 1), np.float32), np.zeros(1)
+        np.full((1, 7), np.nan),
+        np.zeros((1, 2)),
+        np.zeros((1, 2)),
+        np.zeros((1, 1), np.float32),
+        np.zeros(1),
+        LastLikes.none(),
     )
     assert np.abs(preference.posterior(nobody, nobody.liked_sum, profile_inputs(nobody.profile))).max() < 0.2
 
@@ -87,7 +94,7 @@ def test_the_posterior_is_that_of_the_formula_for_one_and_for_many_users() -> No
     )
     views, likes = rng.integers(10, 60, (5, 2)).astype(float), rng.integers(0, 9, (5, 2)).astype(float)
     sums, liked = rng.normal(size=(5, 1)).astype(np.float32), rng.integers(0, 9, 5).astype(float)
-    user = UserState(np.full((5, 7), np.nan), views, likes, sums, liked)
+    user = UserState(np.full((5, 7), np.nan), views, likes, sums, liked, LastLikes.none())
     theta = preference.posterior(user, sums, profile_inputs(user.profile))
     for row in range(5):
         h = np.diag([views[row, 0] * 0.09, views[row, 1] * 0.16, liked[row] * 0.85**2])

@@ -70,6 +70,8 @@ WORDS = {
     "shared_taste": "what readers of like taste chose",
     "taste": "the user’s taste as a whole",
     "collaborative_taste": "liked by people who liked the same posts",
+    "recent_taste": "liked by people who liked what the user liked lately",
+    "mood": "like what the user has just liked",
 }
 
 

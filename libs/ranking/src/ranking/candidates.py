@@ -12,6 +12,7 @@ from contracts.vocabulary import CATEGORIES
 from ranking.artefact import Manifest
 from ranking.encoder import Encoder, Matrix, UserState
 from ranking.examples import topic_places
+from ranking.last_likes import LAST, LastLikes, seconds_since
 
 
 def post_inputs(catalogue: Catalogue, segment: int) -> dict[str, Array]:
@@ -57,7 +58,7 @@ class Candidates:
         for place, column in zip(self._segment_places, self._by_segment[row.profile.segment_index].T, strict=True):
             out[:, place] = column
         derive(self._pairs(profile, counts, now), out[:, :width], self._odds)
-        state = self._state(profile, counts, row.hidden)
+        state = self._state(profile, counts, row.hidden, now)
         self._encoder.write(state, self.vectors, self._topic, out[:, width:])
         return out
 
@@ -74,16 +75,19 @@ class Candidates:
         ranks = [vocabulary.ranks(name, np.array([getattr(profile, name)]))[0] for name in CATEGORIES]
         return np.array(plain + ranks)
 
-    def _state(self, profile: Array, counts: Counts, hidden: npt.NDArray[np.integer]) -> UserState:
+    def _state(self, profile: Array, counts: Counts, hidden: npt.NDArray[np.integer], now: int) -> UserState:
         """The user as the encoder sees one: a single row."""
-        liked = self.catalogue.index_of(np.unique(hidden).astype(np.int64))
+        ids, first = np.unique(hidden, return_index=True)
+        liked = self.catalogue.index_of(ids[np.argsort(first)].astype(np.int64))
         liked = liked[liked >= 0]
+        since = seconds_since(np.array([float(counts.last_like_at)]), np.array([float(now)]))
         return UserState(
             profile=profile[None, :],
             topic_views=_by_topic(counts.views, self._in_catalogue),
             topic_likes=_by_topic(counts.likes, self._in_catalogue),
             liked_sum=self.vectors[liked].sum(axis=0, dtype=np.float64)[None, :].astype(np.float32),
             liked=np.array([float(len(liked))]),
+            last=LastLikes(self.vectors, liked[::-1][None, :LAST].astype(np.int64), since),
         )
 
     def _seen(self, counts: Counts) -> Array:

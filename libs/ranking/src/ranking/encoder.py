@@ -10,6 +10,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ranking.last_likes import LastLikes
+
 Matrix = npt.NDArray[np.float32]
 Column = npt.NDArray[np.float64]
 
@@ -31,6 +33,8 @@ class UserState:
     """Shape (m, dimensions): sum of the vectors of the distinct posts liked."""
     liked: Column
     """Shape (m,): how many distinct posts that sum holds."""
+    last: LastLikes
+    """What the user liked last, in the same space."""
 
 
 class Encoder(Protocol):

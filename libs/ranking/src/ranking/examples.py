@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ranking.encoder import Column, Matrix, UserState
+from ranking.last_likes import LAST, LastLikes
 
 SPAN = 100_000
 """Likes whose running sums are held at once."""
@@ -41,6 +42,13 @@ class Liked:
     """The distinct posts that each user liked, oldest first, all users in one array. posts: index in `Posts`."""
 
     posts: Index
+
+    def last(self, start: Index, count: Index) -> Index:
+        """Of each row i the last of posts[start[i] : start[i] + count[i]], newest first, -1 behind the oldest; shape
+        (rows, at most LAST)."""
+        back = np.arange(min(LAST, int(count.max(initial=0))))
+        place = (start + count)[:, None] - 1 - back
+        return np.where(back < count[:, None], self.posts[np.maximum(place, 0)] if len(self.posts) else -1, -1)
 
     def sums(self, vectors: Matrix, start: Index, count: Index) -> Matrix:
         """Of each row i the sum of the vectors of posts[start[i] : start[i] + count[i]], shape (rows, dimensions)."""
@@ -82,6 +90,8 @@ class Examples:
     """Where the user's likes start in `all_liked`, shape (n,)."""
     liked: Index
     """How many of them came before the row, shape (n,)."""
+    since_like: Column
+    """Seconds since the last of them, infinite for none, shape (n,)."""
     post_odds: Column
     """Log-odds of a like by the post's own counts, shape (n,)."""
     clicked: Column
@@ -103,6 +113,7 @@ class Examples:
             topic_likes=self.topic_likes[rows],
             liked_from=self.liked_from[rows],
             liked=self.liked[rows],
+            since_like=self.since_like[rows],
             post_odds=self.post_odds[rows],
             clicked=self.clicked[rows],
             time=self.time[rows],
@@ -116,6 +127,7 @@ class Examples:
             topic_likes=self.topic_likes,
             liked_sum=self.all_liked.sums(vectors, self.liked_from, self.liked),
             liked=self.liked.astype(np.float64),
+            last=LastLikes(vectors, self.all_liked.last(self.liked_from, self.liked), self.since_like),
         )
 
     def last_rows(self) -> Index:

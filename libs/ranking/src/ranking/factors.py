@@ -5,6 +5,8 @@ expected, are w . z, with w ~ N(0, 1) over users (`ranking.factors_fit` learns z
 likes, so that a user without preferences sums up to about 0, and covariance diag(spread) there. Of n liked posts with
 sum r, at the feed's rate p, (1 - p) r is about normal with mean n (1 - p)^2 diag(spread) w and that as covariance: one
 Newton step of the logistic likelihood from 0. So the posterior mean of w is (1 - p) r / (n (1 - p)^2 spread + 1).
+Where likes have weights, r has n = their sum in its mean and s = the sum of their squares in its covariance: the
+posterior mean is that of (n / s) r with n^2 / s likes.
 """
 
 from __future__ import annotations
@@ -18,8 +20,10 @@ import numpy.typing as npt
 
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index
+from ranking.last_likes import FadedSum
 
 Floats = npt.NDArray[np.float64]
+TINY = 1e-9
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,11 @@ class Factors:
         known = liked[:, None] * seen**2 * self.spread + 1.0
         taste: Matrix = (seen * liked_sum / known).astype(np.float32)
         return taste
+
+    def faded_taste(self, likes: FadedSum) -> Matrix:
+        """The same of likes that count the less, the more followed them."""
+        worth = likes.weight / np.maximum(likes.square, TINY)
+        return self.taste((worth[:, None] * likes.sums).astype(np.float32), worth * likes.weight)
 
     def arrays(self, prefix: str) -> dict[str, npt.NDArray[Any]]:
         return {f"{prefix}_{part.name}": getattr(self, part.name) for part in fields(self)}

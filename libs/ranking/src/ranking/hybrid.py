@@ -16,7 +16,12 @@ from ranking.examples import topic_places
 from ranking.factors import Factors
 
 FILE = "factors.npz"
-COLUMN = "collaborative_taste"
+COLUMNS = ("collaborative_taste", "recent_taste", "mood")
+"""Of all likes, of the last ones, and of the last few while they are fresh."""
+RECENT_LIKES, MOOD_LIKES = 10.0, 1.0
+"""How many more likes halve what one says of a taste that moves, and of a mood."""
+MOOD_SECONDS = 1_800.0
+"""In which a mood falls by e after the last like."""
 
 
 class ContentEncoder(Protocol):
@@ -49,7 +54,7 @@ class ContentEncoder(Protocol):
 
 @dataclass(frozen=True)
 class HybridEncoder:
-    """A post's vector is the content's and, behind it, its factors; the last column is the user's taste for them.
+    """A post's vector is the content's and, behind it, its factors; the last columns are the user's taste for them.
 
     The trees start from the content alone: what the factors are worth on the feed at hand, held-out views decide.
     """
@@ -59,7 +64,7 @@ class HybridEncoder:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        return *self.content.columns, COLUMN
+        return *self.content.columns, *COLUMNS
 
     @property
     def base(self) -> tuple[str, ...]:
@@ -77,8 +82,12 @@ class HybridEncoder:
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         size = self.content.dimensions
         content = replace(user, liked_sum=user.liked_sum[:, :size])
-        self.content.write(content, vectors[:, :size], topic, out[:, :-1])
-        out[:, -1] = dots(self.factors.taste(user.liked_sum[:, size:], user.liked), vectors[:, size:])
+        self.content.write(content, vectors[:, :size], topic, out[:, : -len(COLUMNS)])
+        factors, mood = vectors[:, size:], user.last.faded(MOOD_LIKES, size).sums
+        fresh = np.exp(-user.last.seconds / MOOD_SECONDS)
+        out[:, -3] = dots(self.factors.taste(user.liked_sum[:, size:], user.liked), factors)
+        out[:, -2] = dots(self.factors.faded_taste(user.last.faded(RECENT_LIKES, size)), factors)
+        out[:, -1] = dots((fresh[:, None] * mood).astype(np.float32), factors)
 
     def save(self, folder: Path) -> None:
         self.content.save(folder)

@@ -15,6 +15,7 @@ from contracts.features import POST_INPUTS, PROFILE, SCHEMA, Pairs, derive
 from contracts.vocabulary import Vocabulary
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index, Liked
+from ranking.last_likes import seconds_since
 
 from pipeline.dataset.counters import sum_up, sums_of
 from pipeline.dataset.engine import DuckDB, Engine
@@ -48,6 +49,11 @@ class Batch:
     liked_from: Index
     liked: Index
     pairs: Pairs
+
+    @property
+    def since_like(self) -> Column:
+        """Seconds since the user's last like, infinite for none."""
+        return seconds_since(self.pairs.last_like_at, self.pairs.now)
 
     def features(self, length: int = len(SCHEMA)) -> Matrix:
         out = np.empty((len(self.user_id), length), np.float32, order="F")

@@ -81,7 +81,17 @@ def _examples(
 ) -> Examples:
     joined: dict[str, npt.NDArray[np.generic]] = {
         name: np.concatenate([getattr(part, name) for part in parts])
-        for name in ("user_id", "post", "profile", "topic_views", "topic_likes", "liked_from", "liked", "time")
+        for name in (
+            "user_id",
+            "post",
+            "profile",
+            "topic_views",
+            "topic_likes",
+            "liked_from",
+            "liked",
+            "since_like",
+            "time",
+        )
     }
     return Examples(
         posts=history.feed.posts,
@@ -93,6 +103,7 @@ def _examples(
         topic_likes=joined["topic_likes"].astype(np.float64),
         liked_from=joined["liked_from"].astype(np.int64),
         liked=joined["liked"].astype(np.int64),
+        since_like=joined["since_like"].astype(np.float64),
         time=joined["time"].astype(np.int64),
         post_odds=post_odds.astype(np.float64),
         clicked=clicked,
