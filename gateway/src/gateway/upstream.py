@@ -14,9 +14,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Self, TypeVar
 
-import aiohttp
 import structlog
 from chassis.deadline import Deadline
+from chassis.hops import Broken, Hop, NotConnected
 from contracts.degradation import Failure
 from contracts.headers import TEXTS_VERSION
 from prometheus_client import Histogram
@@ -36,6 +36,7 @@ SECONDS = Histogram(
     buckets=(0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.12, 0.3, 1.0),
 )
 
+_TEXTS_VERSION = TEXTS_VERSION.lower()
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -77,16 +78,14 @@ class Upstream:
     """One kind of calls to one service. What fails together has one breaker: a service that cannot read histories,
     since Postgres is down, still gives rows."""
 
-    def __init__(
-        self, name: str, session: aiohttp.ClientSession, seconds: float = CALL_SECONDS, breaker: Breaker | None = None
-    ) -> None:
+    def __init__(self, name: str, hop: Hop, seconds: float = CALL_SECONDS, breaker: Breaker | None = None) -> None:
         """seconds: the most that one call may take of its deadline."""
         self.name, self.seconds = name, seconds
-        self._session, self._breaker = session, breaker or Breaker()
+        self._hop, self._breaker = hop, breaker or Breaker()
 
     def within(self, seconds: float) -> Self:
         """The same service and breaker, with another budget."""
-        return type(self)(self.name, self._session, seconds, self._breaker)
+        return type(self)(self.name, self._hop, seconds, self._breaker)
 
     @property
     def trouble(self) -> str | None:
@@ -142,15 +141,15 @@ class Upstream:
             async with asyncio.timeout(budget):
                 try:
                     reply = await self._send(method, path, content, params, sent)
-                except aiohttp.ClientConnectorError:  # nobody listened, so nothing was sent
+                except NotConnected:  # nobody listened, so nothing was sent
                     reply = await self._send(method, path, content, params, sent)
         except TimeoutError as error:
             self._breaker.timed_out()
             raise self._down("timeout", started) from error
-        except aiohttp.ClientConnectorError as error:
+        except NotConnected as error:
             self._breaker.failed()
             raise self._down("refused", started) from error
-        except aiohttp.ClientError as error:
+        except Broken as error:
             self._breaker.failed()
             raise self._down("error", started) from error
         if reply.status >= 500:
@@ -172,10 +171,10 @@ class Upstream:
         params: Mapping[str, str | int] | None,
         headers: Mapping[str, str],
     ) -> Reply:
-        async with self._session.request(method, path, data=content, params=params, headers=headers) as response:
-            content = await response.read()
-            told = response.headers
-            return Reply(response.status, response.content_type, content, told.get("ETag"), told.get(TEXTS_VERSION))
+        answer = await self._hop.request(method, path, content=content, params=params, headers=headers)
+        told = answer.headers
+        content_type = told.get("content-type", "").split(";", 1)[0]
+        return Reply(answer.status, content_type, answer.content, told.get("etag"), told.get(_TEXTS_VERSION))
 
     def _down(self, word: Failure, started: float) -> Down:
         SECONDS.labels(self.name, word).observe(time.perf_counter() - started)

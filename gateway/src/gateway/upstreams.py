@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from chassis.clients import http_session
+from chassis.hops import Hop
 from chassis.inner_door import internal_headers
 from contracts.assignment import Group
 from prometheus_client import Gauge
@@ -39,7 +39,7 @@ async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
     headers = internal_headers(settings.internal_key)
     async with AsyncExitStack() as stack:
         features, control, test = [
-            await stack.enter_async_context(http_session(url, headers))
+            await stack.enter_async_context(Hop(url, headers))
             for url in (settings.features_url, settings.control_url, settings.test_url)
         ]
         yield Upstreams(

@@ -7,8 +7,8 @@ import socket
 import threading
 
 import pytest
-from chassis.clients import http_session
 from chassis.deadline import Deadline
+from chassis.hops import Hop
 from gateway.upstream import Down, Upstream
 
 
@@ -30,13 +30,11 @@ def test_a_service_that_does_not_answer_is_given_up_in_time() -> None:
 
 
 async def _reason(url: str) -> str:
-    async with http_session(url) as session:
+    async with Hop(url) as hop:
         with pytest.raises(Down) as caught:
-            await Upstream("service", session, seconds=0.3).call("GET", "/", deadline=Deadline.after(1.0))
+            await Upstream("service", hop, seconds=0.3).call("GET", "/", deadline=Deadline.after(1.0))
         return caught.value.word
 
 
 def _hang_up(listener: socket.socket) -> None:
-    """The session itself asks once more on a new connection."""
-    for _ in range(2):
-        listener.accept()[0].close()
+    listener.accept()[0].close()

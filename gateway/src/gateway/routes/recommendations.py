@@ -20,11 +20,13 @@ from gateway.fallback import Texts
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
 from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
+from gateway.routes.query import QueryRoute
 from gateway.split import Placement
 from gateway.state import RequestState, state_of
 from gateway.upstream import JSON
 
-router = APIRouter(tags=["recommendations"])
+router = APIRouter(tags=["recommendations"], route_class=QueryRoute)
+previews = APIRouter(tags=["recommendations"])
 
 SECONDS = Histogram(
     "gateway_recommendation_seconds",
@@ -54,7 +56,7 @@ async def recommendations(request: Request, id: Id, time: At = None, limit: Limi
     return Response(body, headers=_headers(answer, limit), media_type=JSON, background=after)
 
 
-@router.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
+@previews.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
 async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
     state = state_of(request)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-import aiohttp
 import httpx
 from httpx_aiohttp import HttpxAiohttpClient
 
@@ -19,17 +18,4 @@ def http_client(base_url: str, *, timeout: float, headers: Mapping[str, str] = _
         headers=dict(headers),
         timeout=timeout,
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=100, keepalive_expiry=60),
-    )
-
-
-def http_session(base_url: str, headers: Mapping[str, str] = _NONE) -> aiohttp.ClientSession:
-    """The transport itself, for the hot path: at half of httpx's cost. The caller sets a time limit on every call."""
-    return aiohttp.ClientSession(
-        base_url,
-        headers=headers,
-        connector=aiohttp.TCPConnector(limit=200, keepalive_timeout=60),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        skip_auto_headers={"User-Agent", "Accept", "Accept-Encoding"},
-        auto_decompress=False,
     )
