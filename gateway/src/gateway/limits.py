@@ -1,4 +1,4 @@
-"""Turns away what is too much before any work is done on it, each kind of work apart, and bodies too large."""
+"""Turns away what is too much before any work is done on it, each kind of work apart."""
 
 from __future__ import annotations
 
@@ -8,17 +8,14 @@ from typing import Literal
 
 from contracts.wire import Problem
 from prometheus_client import Counter, Gauge
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.concurrency import AdaptiveLimit
 
-MAX_BODY_BYTES = 2**20
 SHED = Counter("gateway_shed_total", "Requests refused because too many of their kind were under way.", ["kind"])
 LIMIT = Gauge("gateway_concurrency_limit", "Requests of a kind that may be under way now.", ["kind"])
 ALWAYS = ("/livez", "/readyz", "/metrics")
-TOO_LARGE = f"a body of more than {MAX_BODY_BYTES} bytes; send smaller batches"
 
 Kind = Literal["recommendations", "events", "administration", "reads"]
 KINDS: tuple[Kind, ...] = ("recommendations", "events", "administration", "reads")
@@ -61,25 +58,9 @@ class Limits:
 
         limit.begin()
         try:
-            await self._bounded(scope, receive, watched)
+            await self._app(scope, receive, watched)
         finally:
             limit.end(time.perf_counter() - started if status < 400 else None)
-
-    async def _bounded(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if _declared(scope) > MAX_BODY_BYTES:
-            await _refusal(413, "too_large", TOO_LARGE)(scope, receive, send)
-            return
-        read = 0
-
-        async def counted() -> Message:
-            nonlocal read
-            message = await receive()
-            read += len(message.get("body", b""))
-            if read > MAX_BODY_BYTES:  # a body of undeclared length; whatever reads it lets this exception through
-                raise HTTPException(413, TOO_LARGE)
-            return message
-
-        await self._app(scope, counted, send)
 
 
 def kind_of(method: str, path: str) -> Kind:
@@ -90,16 +71,7 @@ def kind_of(method: str, path: str) -> Kind:
     return "reads" if method == "GET" else "events"
 
 
-def _declared(scope: Scope) -> int:
-    """0 where the length is not declared."""
-    return next((int(value) for name, value in scope["headers"] if name == b"content-length" and value.isdigit()), 0)
-
-
-def _refusal(status: int, error: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    body = Problem(error=error, message=message).model_dump_json(exclude_none=True)
-    return Response(body, status, headers, media_type="application/json")
-
-
-_busy = _refusal(503, "unavailable", "too many requests; try again", {"Retry-After": "1"})
-BUSY_START: Message = {"type": "http.response.start", "status": 503, "headers": _busy.raw_headers}
-BUSY_BODY: Message = {"type": "http.response.body", "body": _busy.body}
+_busy = Problem(error="unavailable", message="too many requests; try again").model_dump_json(exclude_none=True).encode()
+_headers = Headers({"content-type": "application/json", "content-length": str(len(_busy)), "retry-after": "1"}).raw
+BUSY_START: Message = {"type": "http.response.start", "status": 503, "headers": _headers}
+BUSY_BODY: Message = {"type": "http.response.body", "body": _busy}
