@@ -43,7 +43,7 @@ check: ## the platform's acceptance: quality, latency, memory, against the runni
 	@$(setup) local
 	@$(lenta) check
 
-load: ## users who ask, view and like, against the running platform; writes .lenta/load.html
+load: ## more and more users, each answer checked, until the running platform is at its knee; writes .lenta/load.html
 	@$(setup) development
 	@infra/local/load
 
