@@ -20,7 +20,7 @@ $(foreach name,$(optional),$(if $($(name)),$(eval export $(name))))
 
 setup := infra/local/setup $(PYTHON)
 lenta := .venv/bin/lenta
-sources := $(wildcard libs/*/src */src)
+sources := $(wildcard libs/*/src */src clients/*/src)
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

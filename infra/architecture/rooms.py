@@ -32,6 +32,7 @@ PACKAGES = (
     "ranker_test",
     "console",
     "pipeline",
+    "lenta_client",
 )
 DRAWN = ("gateway", "feature_service", "console", "pipeline")
 COLUMN, ROW, BOX_WIDTH, BOX_HEIGHT, MARGIN = 150, 92, 126, 34, 24

@@ -28,7 +28,9 @@ class ReleaseError(Exception):
 
 def members(root: Path) -> list[Path]:
     """The pyproject files that carry the version: one a package."""
-    return sorted([*root.glob("*/pyproject.toml"), *root.glob("libs/*/pyproject.toml")])
+    return sorted(
+        [*root.glob("*/pyproject.toml"), *root.glob("libs/*/pyproject.toml"), *root.glob("clients/*/pyproject.toml")]
+    )
 
 
 def current_version(root: Path) -> str:

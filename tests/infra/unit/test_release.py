@@ -42,8 +42,12 @@ def test_a_release_gives_every_package_image_and_the_changelog_one_version_and_t
     release = _release(clone, "99.0.0")
     assert release.returncode == 0, release.stderr
     assert "Next: git push --follow-tags" in release.stdout
-    pyprojects = [*clone.glob("*/pyproject.toml"), *clone.glob("libs/*/pyproject.toml")]
-    assert len(pyprojects) == 10
+    pyprojects = [
+        *clone.glob("*/pyproject.toml"),
+        *clone.glob("libs/*/pyproject.toml"),
+        *clone.glob("clients/*/pyproject.toml"),
+    ]
+    assert len(pyprojects) == 11
     assert all('\nversion = "99.0.0"\n' in path.read_text() for path in pyprojects)
     assert (clone / "k8s/base/kustomization.yaml").read_text().count("newTag: 99.0.0}") == 5
     changelog = (clone / "CHANGELOG.md").read_text()

@@ -80,6 +80,8 @@ class Features:
     texts_version: str = "1.0"
     delay: float = 0.0
     refusal: dict[str, str] | None = None
+    busy: int = 0
+    """So many writes to come are answered with 503."""
     history_status: int = 200
     row: bytes | None = None
     """Instead of the right one."""
@@ -179,6 +181,9 @@ class Features:
         return Response(posts.model_dump_json(), self.texts_status)
 
     async def _accept(self, request: Request) -> Response:
+        if self.busy > 0:
+            self.busy -= 1
+            return Response(status_code=503)
         self.seen.append(await request.body())
         if self.refusal is not None:
             return JSONResponse(self.refusal, 422)
