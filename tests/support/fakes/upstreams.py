@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import numpy as np
+from chassis.inner_door import InnerDoor
 from contracts.assignment import Group
 from contracts.experiments import Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import TEXTS_VERSION
@@ -31,6 +32,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 POPULAR = [Post(id=number, text=f"popular {number}", topic="movie") for number in range(900, 920)]
 IN_SEGMENT = [Post(id=number, text=f"in segment {number}", topic="sport") for number in range(800, 820)]
@@ -96,9 +98,10 @@ class Features:
     def run(self, *experiments: Experiment, otherwise: Group = "control") -> None:
         self.running = RunningExperiments(experiments=list(experiments), otherwise=otherwise)
 
-    def app(self) -> Starlette:
-        return Starlette(
-            routes=[
+    def app(self) -> ASGIApp:
+        """Behind the door that the real one has: what it would refuse is refused here."""
+        return _behind_door(
+            [
                 Route("/users/{id:int}/row", self._row),
                 Route("/running", self._running),
                 Route("/popular", self._popular),
@@ -211,9 +214,10 @@ class Ranker:
     at_once: int = 0
     most_at_once: int = 0
 
-    def app(self) -> Starlette:
-        return Starlette(
-            routes=[
+    def app(self) -> ASGIApp:
+        """Behind the door that the real one has: what it would refuse is refused here."""
+        return _behind_door(
+            [
                 Route("/rank", self._rank, methods=["POST"]),
                 Route("/explain", self._explain, methods=["POST"]),
             ]
@@ -245,3 +249,7 @@ class Ranker:
             for post in range(self.first, self.first + int(request.query_params["limit"]))
         ]
         return Response(Explanations(model=self.name, version="v1", posts=posts).model_dump_json(), self.explain_status)
+
+
+def _behind_door(routes: list[Route]) -> ASGIApp:
+    return InnerDoor(Starlette(routes=routes), "")

@@ -104,8 +104,10 @@ class Hop:
         headers: Mapping[str, str],
     ) -> bytes:
         query = f"?{urlencode(params)}" if params else ""
-        length = "" if content is None else f"Content-Length: {len(content)}\r\n"
-        head = f"{method} {self._prefix}{quote(path)}{query} HTTP/1.1\r\n{self._always}{_lines(headers)}{length}\r\n"
+        body = "" if content is None else f"Content-Length: {len(content)}\r\n"
+        if content is not None and "Content-Type" not in headers:
+            body += "Content-Type: application/octet-stream\r\n"
+        head = f"{method} {self._prefix}{quote(path)}{query} HTTP/1.1\r\n{self._always}{_lines(headers)}{body}\r\n"
         return head.encode("latin-1") + (content or b"")
 
     async def _ask(self, connection: _Connection, data: bytes) -> Answer:
