@@ -10,6 +10,7 @@ from typing import TypedDict
 
 import httpx
 from chassis.clients import http_client
+from chassis.keys import Keys
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from fastapi import FastAPI
@@ -24,6 +25,7 @@ from console.editor.sessions import Sessions
 from console.experiment import routes as experiment
 from console.frame import STATIC, PageHeaders, static_path
 from console.gateway import Gateway
+from console.reading import PagesBehindKey
 from console.settings import ConsoleSettings
 from console.system import routes as system
 from console.system.watch import Watch
@@ -75,6 +77,8 @@ def create(settings: ConsoleSettings | None = None) -> FastAPI:
         hosts=settings.hosts,
     )
     app.router.routes.insert(0, Mount(static_path(), StaticFiles(directory=STATIC), name="static"))
-    app.add_middleware(PageHeaders)
+    app.add_middleware(PageHeaders, over_tls=settings.secure_cookies)
+    if settings.reading_keys:
+        app.add_middleware(PagesBehindKey, keys=Keys(settings.reading_keys))
     app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
     return app

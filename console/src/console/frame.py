@@ -95,10 +95,13 @@ def unless_known(request: Request, response: Response) -> Response:
 
 
 class PageHeaders:
-    """ASGI middleware: the browser may load from this origin alone, and may keep the fingerprinted files."""
+    """ASGI middleware: the browser may load from this origin alone, and may keep the fingerprinted files.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    over_tls: it is told to ask over TLS alone for the next year.
+    """
+
+    def __init__(self, app: ASGIApp, *, over_tls: bool = False) -> None:
+        self._app, self._over_tls = app, over_tls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or not scope["path"].startswith("/console"):
@@ -111,6 +114,8 @@ class PageHeaders:
                 headers["Content-Security-Policy"] = CONTENT_SECURITY_POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "same-origin"
+                if self._over_tls:
+                    headers["Strict-Transport-Security"] = "max-age=31536000"
                 if scope["path"].startswith(static_path()) and message["status"] == 200:
                     headers["Cache-Control"] = "public, max-age=31536000, immutable"
             await send(message)

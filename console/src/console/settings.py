@@ -40,6 +40,12 @@ class ConsoleSettings(PublicSettings):
     services: Annotated[tuple[ServiceAddress, ...], NoDecode, BeforeValidator(_split)] = ()
     """What the system page watches: `name=http://host:port`, comma-separated. A host with several addresses, or a name
     given twice, is a service with several replicas."""
+    secure_cookies: bool = False
+    """Where browsers reach it over TLS: the editor's cookie then travels over nothing else, and browsers are told to
+    ask over TLS alone for a year."""
+    reading_keys: Annotated[str, Field(repr=False)] = ""
+    """Comma-separated: browsers ask for one of them, as a password to any name, before they show a page. Without one
+    the pages are open to whoever reaches them."""
     poll_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
     """Between two readings of the services' metrics."""
     example_users: Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_split)] = (200, 201, 202, 203, 204, 205)

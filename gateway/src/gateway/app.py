@@ -14,11 +14,12 @@ from chassis.service import create_service
 from fastapi import FastAPI
 
 from gateway import readiness
-from gateway.access import sends_bodies
+from gateway.access import BehindKey, has_key
 from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.exposures import WaitingExposures
 from gateway.fallback import Fallback
 from gateway.limits import Limits
+from gateway.rates import Rates
 from gateway.recommend import recommend
 from gateway.refresh import Refresh
 from gateway.routes import events, experiments, explanations, history, recommendations
@@ -52,11 +53,14 @@ def create(settings: Settings | None = None) -> FastAPI:
         checks=readiness.CHECKS,
         warnings=readiness.WARNINGS,
         public=True,
-        admits=sends_bodies,
+        admits=has_key,
         metrics_address=settings.metrics_address,
         hosts=settings.hosts,
     )
     app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
+    if settings.reading_needs_key:
+        app.add_middleware(BehindKey)
+    app.add_middleware(Rates, per_second=settings.calls_per_second)
     return app
 
 
@@ -88,8 +92,8 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
             shadows=shadows,
             fallback=fallback,
             upstreams=upstreams,
-            keys=Keys(settings.api_keys),
-            admin_keys=Keys(settings.admin_keys),
+            keys=Keys(settings.api_keys, settings.api_keys_file),
+            admin_keys=Keys(settings.admin_keys, settings.admin_keys_file),
             deadline_seconds=settings.deadline_ms / 1000,
         )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from ipaddress import ip_address
+from pathlib import Path
 from typing import Annotated, Self
 
 from chassis.keys import listed
 from chassis.settings import InternalSettings, PublicSettings, prefixed
-from pydantic import Field, model_validator
+from pydantic import Field, FilePath, model_validator
 
 KNOWN_KEYS = {"development", "administration", "change-me", "local", "local-admin"}
 """Those of compose files, manifests and examples, which everybody can read."""
@@ -20,10 +21,18 @@ class Settings(InternalSettings, PublicSettings):
     features_url: str
     control_url: str
     test_url: str
-    api_keys: Annotated[str, Field(min_length=1, repr=False)]
+    api_keys: Annotated[str, Field(repr=False)] = ""
     """Comma-separated: any of them opens the calls that need a key."""
+    api_keys_file: FilePath | None = None
+    """More of them, by commas or lines. Read anew within a second of a change, without a restart."""
     admin_keys: Annotated[str, Field(repr=False)] = ""
     """Comma-separated: any of them changes experiments. Without one nobody does."""
+    admin_keys_file: FilePath | None = None
+    """More of them, as with `api_keys_file`."""
+    reading_needs_key: bool = False
+    """Recommendations, profiles, posts and histories, too, for callers with a key alone."""
+    calls_per_second: Annotated[int, Field(ge=0)] = 0
+    """Of one key, or of one address without a key; 0 for no limit."""
     listen: str = ""
     """The address on which it is published, where that is not the one it listens on itself. On loopback it takes the
     keys that everybody knows."""
@@ -41,17 +50,27 @@ class Settings(InternalSettings, PublicSettings):
     remembering whose assignment was reported."""
 
     @model_validator(mode="after")
+    def _need_a_key(self) -> Self:
+        if not listed(self.api_keys) and self.api_keys_file is None:
+            raise ValueError("GATEWAY_API_KEYS: names no key, and there is no GATEWAY_API_KEYS_FILE")
+        return self
+
+    @model_validator(mode="after")
     def _refuse_known_keys(self) -> Self:
         """Raises ValueError that names the variable."""
         if is_loopback(self.listen):
             return self
-        for field in ("api_keys", "admin_keys", "internal_key"):
-            if known := KNOWN_KEYS.intersection(listed(getattr(self, field))):
+        for field in ("api_keys", "api_keys_file", "admin_keys", "admin_keys_file", "internal_key"):
+            if known := KNOWN_KEYS.intersection(listed(_text(getattr(self, field)))):
                 raise ValueError(
                     f"GATEWAY_{field.upper()} holds {known.pop()!r}, a key that everybody knows; set another, "
                     "or GATEWAY_LISTEN=127.0.0.1 where nobody but this machine reaches the gateway"
                 )
         return self
+
+
+def _text(given: str | Path | None) -> str:
+    return given.read_text() if isinstance(given, Path) else given or ""
 
 
 def is_loopback(address: str) -> bool:

@@ -93,7 +93,7 @@ def address() -> Iterator[str]:
 @pytest.fixture
 def client(address: str) -> Iterator[httpx.Client]:
     """Connections of its own: a server closes the one on which a bug showed."""
-    with httpx.Client(base_url=address, timeout=5) as http:
+    with httpx.Client(base_url=address, timeout=30) as http:
         yield http
 
 
@@ -105,6 +105,10 @@ def client(address: str) -> Iterator[httpx.Client]:
         ("POST", "/events", '{"events": [{"key": "a"}]}', 422, "events.0.user_id"),
         ("POST", "/events", "{", 422, "body"),
         ("POST", "/events", None, 422, "body"),
+        ("POST", "/events", b"\xff\xfe{", 422, "body"),
+        ("POST", "/events", "[" * 100_000, 422, "body"),
+        ("POST", "/events", '{"events": ' + "9" * 5_000 + "}", 422, "body"),
+        ("GET", "/livez/", None, 404, None),
         ("GET", "/nowhere", None, 404, None),
         ("DELETE", "/number", None, 405, None),
         ("GET", "/down", None, 503, None),
@@ -112,7 +116,7 @@ def client(address: str) -> Iterator[httpx.Client]:
     ],
 )
 def test_every_error_has_the_one_shape_and_names_the_field(
-    client: httpx.Client, method: str, path: str, body: str | None, status: int, field: str | None
+    client: httpx.Client, method: str, path: str, body: str | bytes | None, status: int, field: str | None
 ) -> None:
     answer = client.request(method, path, content=body, headers={"Content-Type": "application/json"})
     said = answer.json()
@@ -198,3 +202,8 @@ def test_a_page_that_had_its_own_name_point_here_is_turned_away() -> None:
     with called(app(hosts="127.0.0.1,localhost,*.example.org")) as http:
         for host, status in (("localhost:1", 200), ("a.example.org", 200), ("evil.example", 400), ("", 400)):
             assert http.get("/livez", headers={"Host": host}).status_code == status, host
+
+
+def test_a_wrong_method_is_told_the_right_ones(client: httpx.Client) -> None:
+    answer = client.delete("/number")
+    assert (answer.json()["error"], answer.headers["Allow"]) == ("method_not_allowed", "GET")

@@ -265,3 +265,12 @@ def test_a_gateway_that_is_gone_is_not_a_wrong_key() -> None:
 
 def test_nothing_of_the_editor_is_kept_by_a_browser(editor: httpx.Client) -> None:
     assert editor.get(EDIT).headers["cache-control"] == "no-store"
+
+
+def test_behind_a_proxy_that_speaks_tls_the_cookie_travels_over_nothing_else(gateway: FakeGateway) -> None:
+    with served(gateway.app()) as url:
+        app = create(ConsoleSettings(gateway_url=url, api_key=READ_KEY, secure_cookies=True))
+        with served(app) as at, httpx.Client(base_url=at) as browser:
+            answer = browser.post("/console/editor/session", data={"key": ADMIN_KEY, "back": EDIT})
+    assert "secure" in answer.headers["set-cookie"].lower()
+    assert answer.headers["strict-transport-security"] == "max-age=31536000"

@@ -322,3 +322,16 @@ def test_a_console_without_gateway_names_the_setting(monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("CONSOLE_GATEWAY_URL", raising=False)
     with pytest.raises(SettingsError, match="CONSOLE_GATEWAY_URL"):
         ConsoleSettings.read()
+
+
+def test_pages_can_be_put_behind_a_key() -> None:
+    with served(create(ConsoleSettings(gateway_url="http://127.0.0.1:9", reading_keys="one,two"))) as at:
+        for path in ("/console/demo", "/console/experiments/models.json", "/console/static/none", "/openapi.json"):
+            answer = httpx.get(f"{at}{path}")
+            assert answer.status_code == 401, path
+            assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+        for given in (("", "one"), ("anybody", "two")):
+            assert httpx.get(f"{at}/console/demo", auth=given).status_code == 200
+        for odd in ("Basic", "Basic !", "Basic /w==", "Bearer one", "Basic b25l"):
+            assert httpx.get(f"{at}/console/demo", headers={"Authorization": odd}).status_code == 401, odd
+        assert httpx.get(f"{at}/readyz").status_code == 200

@@ -45,7 +45,7 @@ class Stage:
 
 
 @contextmanager
-def gateway_stage(features: Features | None = None, *, wait: bool = True, **settings: int | str) -> Iterator[Stage]:
+def gateway_stage(features: Features | None = None, *, wait: bool = True, **settings: object) -> Iterator[Stage]:
     """Its budgets are so long that a machine which pauses changes no answer. What is about slowness sets its own."""
     features = features or Features()
     control, test = Ranker("control", 100), Ranker("test", 200)

@@ -24,7 +24,7 @@ from console.editor.sessions import COOKIE, LIFETIME_SECONDS, EditorSession, Ses
 from console.experiment.routes import is_name
 from console.frame import EXPERIMENTS, page
 from console.gateway import ChangeRefused, Gateway, GatewayError, KeyRefused, or_error, unreadable
-from console.state import GatewayDep, NowDep
+from console.state import GatewayDep, NowDep, SettingsDep
 
 NEW = "new"
 """The page of a new experiment; no experiment may have this name."""
@@ -45,8 +45,8 @@ class FormRefused(Exception):
 
 @router.post(SIGN_IN)
 async def sign_in(
-    request: Request, gateway: GatewayDep, sessions: SessionsDep, key: Annotated[str, Form()] = "",
-    back: Annotated[str, Form()] = EXPERIMENTS,
+    request: Request, gateway: GatewayDep, sessions: SessionsDep, settings: SettingsDep,
+    key: Annotated[str, Form()] = "", back: Annotated[str, Form()] = EXPERIMENTS,
 ) -> Response:  # fmt: skip
     to = back if back.startswith("/console/") and "\\" not in back else EXPERIMENTS
     if not _is_ours(request):
@@ -64,20 +64,21 @@ async def sign_in(
     response = RedirectResponse(to, 303)
     response.set_cookie(
         COOKIE, sessions.open(key.strip()), max_age=LIFETIME_SECONDS, path="/console", httponly=True,
-        samesite="strict", secure=request.url.scheme == "https",
+        samesite="strict", secure=settings.secure_cookies or request.url.scheme == "https",
     )  # fmt: skip
     return response
 
 
 @router.post(SIGN_OUT)
-async def sign_out(request: Request, sessions: SessionsDep) -> Response:
+async def sign_out(request: Request, sessions: SessionsDep, settings: SettingsDep) -> Response:
     try:
         await _posted(request, sessions)
     except FormRefused as error:
         return error.page
     sessions.close(request.cookies.get(COOKIE))
     response = RedirectResponse(EXPERIMENTS, 303)
-    response.delete_cookie(COOKIE, path="/console")
+    secure = settings.secure_cookies or request.url.scheme == "https"
+    response.delete_cookie(COOKIE, path="/console", httponly=True, samesite="strict", secure=secure)
     return response
 
 

@@ -57,6 +57,7 @@ _WORDS = {
     409: "Not allowed in this state, or somebody else saved in the meantime.",
     413: "The body is too large.",
     422: "A parameter is malformed; `field` names it.",
+    429: "Too many calls of this one caller. `Retry-After` says when to ask again.",
     503: "Not now: too many requests, or a part of the platform is down. `Retry-After` says when to ask again.",
 }
 
@@ -65,7 +66,7 @@ def problems(*statuses: int) -> Responses:
     """All errors have one shape."""
     retry = {"Retry-After": _header("Seconds until it is worth asking again.", "integer")}
     return {
-        status: {"model": Problem, "description": _WORDS[status]} | ({"headers": retry} if status == 503 else {})
+        status: {"model": Problem, "description": _WORDS[status]} | ({"headers": retry} if status in (429, 503) else {})
         for status in statuses
     }
 

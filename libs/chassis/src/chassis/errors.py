@@ -9,6 +9,7 @@ ServiceError
  |- Conflict           409, names the field if there is one
  |- TooLarge           413
  |- UnsupportedMediaType 415
+ |- TooMany            429, with Retry-After
  |- Unavailable        503, with Retry-After
      |- Busy            429: up, and too much asked
 """
@@ -77,6 +78,15 @@ class UnsupportedMediaType(ServiceError):
     status, error = 415, "unsupported_media_type"
 
 
+class TooMany(ServiceError):
+    """Of this one caller; others are answered."""
+
+    status, error = 429, "too_many"
+
+    def __init__(self, message: str, *, field: str | None = None, retry_after: int = 1) -> None:
+        super().__init__(message, field=field, retry_after=retry_after)
+
+
 class Unavailable(ServiceError):
     """What is needed is down or full; the same request may succeed later."""
 
@@ -130,9 +140,16 @@ def invalid_parameter_from(error: ValidationError, whole: str) -> InvalidParamet
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
+    """A framework's refusals. Its 400 is a body that is no text, or nested beyond what can be read."""
     assert isinstance(error, HTTPException)
-    word: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 413: TooLarge.error}
-    return problem(request, error.status_code, word.get(error.status_code, "http_error"), str(error.detail))
+    if error.status_code == 400:
+        return problem(request, 422, "invalid_parameter", f"body: {error.detail}", "body")
+    response = problem(request, error.status_code, _WORDS.get(error.status_code, "http_error"), str(error.detail))
+    response.headers.update(error.headers or {})
+    return response
+
+
+_WORDS: Mapping[int, str] = {404: "not_found", 405: "method_not_allowed", 413: TooLarge.error}
 
 
 async def _bug(request: Request, error: Exception) -> Response:

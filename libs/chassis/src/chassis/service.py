@@ -30,7 +30,7 @@ class Service(FastAPI):
     any reason has an id and is counted."""
 
     def __init__(self, *, public: bool, admits: Admits, internal_key: str | None, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(redirect_slashes=False, **settings)  # a redirect would carry whatever Host was said
         self._public, self._admits, self._internal_key = public, admits, internal_key
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -70,7 +70,8 @@ def create_service(
     SERVICE.labels(title, version).set(1)
     allow_files()
     render_errors(app)
-    app.add_middleware(TrustedHostMiddleware, allowed_hosts=listed(hosts), www_redirect=False)
+    if hosts != "*":
+        app.add_middleware(TrustedHostMiddleware, allowed_hosts=listed(hosts), www_redirect=False)
     if not metrics_address:
         app.add_route("/metrics", metrics_endpoint, include_in_schema=False)
     app.include_router(health)

@@ -15,15 +15,17 @@ MAX_BATCH = 1_000
 USER_ID_MAX = POST_ID_MAX = 2**31 - 1
 UserId = Annotated[int, Field(ge=0, le=USER_ID_MAX)]
 PostId = Annotated[int, Field(ge=0, le=POST_ID_MAX)]
+"""As a path and a query write them: in a message `Strict` goes with them, where `true` is no 1."""
+Strict = Field(strict=True)
 
 
 def _utc_if_naive(value: object) -> object:
     """A timestamp without zone is UTC, as everywhere on the platform."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
-    if isinstance(value, datetime) and value.tzinfo is None:
-        return value.replace(tzinfo=UTC)
-    return value
+    if not isinstance(value, datetime):
+        raise ValueError("a time in ISO 8601, like 2026-11-24T10:00:00Z")  # noqa: TRY004 - which pydantic lets through
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -66,11 +68,11 @@ class Recommendations(Message):
 class UserProfile(Message):
     """What a user filled in. Everything may be missing."""
 
-    age: Annotated[int, Field(ge=0, le=130)] | None = None
-    gender: Annotated[int, Field(ge=0, le=1)] | None = None
+    age: Annotated[int, Strict, Field(ge=0, le=130)] | None = None
+    gender: Annotated[int, Strict, Field(ge=0, le=1)] | None = None
     country: Name | None = None
     city: Name | None = None
-    exp_group: Annotated[int, Field(ge=0, le=254)] | None = None
+    exp_group: Annotated[int, Strict, Field(ge=0, le=254)] | None = None
     os: Name | None = None
     source: Name | None = None
 
@@ -88,8 +90,8 @@ class Event(Message):
     """A view or a like. `key` is the client's idempotency key, unique for the user: the event's identity."""
 
     key: Key
-    user_id: UserId
-    post_id: PostId
+    user_id: Annotated[UserId, Strict]
+    post_id: Annotated[PostId, Strict]
     action: Literal["view", "like"]
     timestamp: Time | None = None
     """When it happened; the time of arrival if missing."""

@@ -1,0 +1,72 @@
+"""How many calls one caller may make, by its key or else its address, and how many keys it may guess."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from hashlib import sha256
+from time import monotonic
+
+from chassis.errors import TooMany, refusal
+from chassis.keys import Keys
+from contracts.headers import API_KEY
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+CALLERS = 10_000
+"""Remembered; the one heard of longest ago is forgotten first, and starts anew."""
+GUESSES, GUESSES_PER_SECOND = 20, 0.5
+"""Wrong keys of one address: at once, and in the long run."""
+ALWAYS = {"/livez", "/readyz", "/metrics"}
+_HEADER = API_KEY.lower().encode()
+
+
+class TokenBuckets:
+    """One bucket a caller, which holds `burst` tokens and gains `per_second`. A call takes one.
+
+    Turner, "New directions in communications (or which way to the information age?)", 1986, in its usual form.
+    """
+
+    def __init__(self, burst: float, per_second: float, clock: Callable[[], float] = monotonic) -> None:
+        self._burst, self._per_second, self._clock = burst, per_second, clock
+        self._levels: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        """By caller: tokens, and when that was."""
+
+    def take(self, caller: str) -> bool:
+        """Whether there was one."""
+        now = self._clock()
+        level, since = self._levels.pop(caller, (self._burst, now))
+        level = min(self._burst, level + (now - since) * self._per_second)
+        self._levels[caller] = (level - 1 if level >= 1 else level, now)
+        if len(self._levels) > CALLERS:
+            self._levels.popitem(last=False)
+        return level >= 1
+
+
+class Rates:
+    """ASGI middleware. Behind a proxy an address is the caller's where FORWARDED_ALLOW_IPS names the proxy."""
+
+    def __init__(self, app: ASGIApp, per_second: int) -> None:
+        """per_second: calls of one caller, 0 for as many as they like; twice as many at once."""
+        self._app = app
+        self._calls = TokenBuckets(2 * per_second, per_second) if per_second else None
+        self._guesses = TokenBuckets(GUESSES, GUESSES_PER_SECOND)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in ALWAYS or self._may_call(scope):
+            await self._app(scope, receive, send)
+        else:
+            await refusal(scope, TooMany("too many calls; ask again in a second"))(scope, receive, send)
+
+    def _may_call(self, scope: Scope) -> bool:
+        key, address = _key(scope), (scope["client"] or ("", 0))[0]
+        if key is not None and not _is_known(key, scope["state"]["keys"], scope["state"]["admin_keys"]):
+            return self._guesses.take(address)
+        return self._calls is None or self._calls.take(address if key is None else sha256(key.encode()).hexdigest())
+
+
+def _key(scope: Scope) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER), None)
+
+
+def _is_known(key: str, *sets: Keys) -> bool:
+    return any(key in keys for keys in sets)
