@@ -7,6 +7,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection, text
 
+DEFAULT = "feed_data_default"
+PARTITIONS = "SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'feed_data'::regclass"
+
 
 def months(first: datetime, last: datetime) -> Iterator[datetime]:
     """The first moment of each month that [first, last] touches."""
@@ -17,7 +20,13 @@ def months(first: datetime, last: datetime) -> Iterator[datetime]:
 
 
 def partition_name(month: datetime) -> str:
-    return f"feed_data_{month:%Y_%m}"
+    return f"feed_data_{month.year:04}_{month.month:02}"
+
+
+def creation(month: datetime) -> str:
+    """SQL that makes a month's partition, of whose rows the default partition holds none."""
+    bounds = f"FROM ('{month.date()}') TO ('{_next_month(month).date()}')"
+    return f"CREATE TABLE {partition_name(month)} PARTITION OF feed_data FOR VALUES {bounds}"
 
 
 def ensure_partitions(connection: Connection, first: datetime, last: datetime) -> None:
@@ -25,12 +34,7 @@ def ensure_partitions(connection: Connection, first: datetime, last: datetime) -
 
     Rows of such a month that the default partition already holds are moved into the new one.
     """
-    have = {
-        row.name
-        for row in connection.execute(
-            text("SELECT inhrelid::regclass::text AS name FROM pg_inherits WHERE inhparent = 'feed_data'::regclass")
-        )
-    }
+    have = {row.name for row in connection.execute(text(PARTITIONS))}
     for month in months(first, last):
         if (name := partition_name(month)) not in have:
             _make(connection, name, month, _next_month(month))
@@ -46,11 +50,8 @@ def _make(connection: Connection, name: str, start: datetime, end: datetime) -> 
         ),
         bounds,
     )
-    connection.execute(
-        text(
-            f"ALTER TABLE feed_data ATTACH PARTITION {name} FOR VALUES FROM ('{start:%Y-%m-%d}') TO ('{end:%Y-%m-%d}')"
-        )
-    )
+    bounds_sql = f"FROM ('{start.date()}') TO ('{end.date()}')"
+    connection.execute(text(f"ALTER TABLE feed_data ATTACH PARTITION {name} FOR VALUES {bounds_sql}"))
 
 
 def _next_month(month: datetime) -> datetime:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import duckdb
 
 from pipeline.errors import LentaError
-from pipeline.tables.formats import FEED, Column, FilePattern, TableFormat, find
+from pipeline.tables.csv_bytes import check_bytes
+from pipeline.tables.formats import FEED, LATEST, SHOWN, Column, FilePattern, TableFormat, find, listed
 
+AHEAD = timedelta(days=1)
+"""A row's time may lie after now by this much: another time zone, another clock."""
 MEMORY = "2GB"
 BATCH_ROWS = 100_000
 WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
 
 
 @contextmanager
-def opened() -> Iterator[duckdb.DuckDBPyConnection]:
+def opened(now: datetime | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """now: by which a row's time may not be later than a day from now; real time if not given."""
+    latest = (now or datetime.now(UTC)).astimezone(UTC).replace(tzinfo=None) + AHEAD
     with TemporaryDirectory(prefix="lenta-import-") as spill, duckdb.connect() as database:
         database.execute(f"SET memory_limit = '{MEMORY}'; SET temp_directory = '{spill}'; SET TimeZone = 'UTC'")
+        database.execute(f"SET VARIABLE {LATEST} = TIMESTAMP '{latest.isoformat(sep=' ')}'")
         hide_progress(database)
         yield database
 
@@ -51,6 +57,8 @@ class TableFile:
 
     def check(self) -> int:
         """The number of rows. Raises LentaError naming the first value that is wrong."""
+        if self.source.is_csv:
+            check_bytes(self.source.path)
         faults = ", ".join(f"count_if({self._fault(column)})" for column in self.table.columns)
         rows, *bad = self.ask(f"SELECT count(*), {faults} FROM {self.source.scan}")[0]
         for column, count in zip(self.table.columns, bad, strict=True):
@@ -110,7 +118,7 @@ class TableFile:
             else (f"NOT coalesce({column.allowed.replace('value', f'({value})')}, FALSE)")
         )
         if column.type == "VARCHAR" and column.allowed == "TRUE":
-            return "FALSE"
+            return "FALSE" if self.source.is_csv else f"coalesce(contains({value}, chr(0)), FALSE)"
         missing = self._is_missing(column)
         wrong = f"(({value}) IS NULL OR {wrong})"
         return f"(CASE WHEN {missing} THEN {'TRUE' if column.required else 'FALSE'} ELSE {wrong} END)"
@@ -125,8 +133,7 @@ class TableFile:
         )[0]
         place = f"line {int(str(row)) + 1}" if self.source.is_csv else f"row {row}"
         said = "nothing" if value in (None, "") else f"{str(value)[:60]!r}"
-        wanted = column.what or "a value"
-        raise LentaError(f"{self.source.shown}, {place}, column {column.name}: {said} is not {wanted}")
+        raise LentaError(f"{self.source.shown}, {place}, column {column.name}: {said} is not {column.what}")
 
 
 def whole(raw: str, type_: str) -> str:
@@ -136,7 +143,7 @@ def whole(raw: str, type_: str) -> str:
 
 def before(until: datetime | None) -> str:
     """SQL on `timestamp`, in UTC; all rows for None."""
-    return f"timestamp < TIMESTAMP '{until.astimezone(UTC):%Y-%m-%d %H:%M:%S.%f}'" if until else "TRUE"
+    return f"timestamp < TIMESTAMP '{until.astimezone(UTC).replace(tzinfo=None)}'" if until else "TRUE"
 
 
 def _named(column: Column, have: list[str], source: FilePattern) -> str:
@@ -145,7 +152,7 @@ def _named(column: Column, have: list[str], source: FilePattern) -> str:
             return name
     names = " or ".join((column.name, *column.aliases))
     place = f"{source.shown}, line 1" if source.is_csv else source.shown
-    raise LentaError(f"{place}: there is no column {names}; it has {', '.join(have)}")
+    raise LentaError(f"{place}: there is no column {names}; it has {listed(have)}")
 
 
 def _in_words(message: str) -> str:
@@ -155,4 +162,4 @@ def _in_words(message: str) -> str:
     column = re.search(r'[Cc]olumn:? "?([A-Za-z_]+)"?', message)
     place = f"line {line[1]}" if line else ""
     place += f"{', ' if place else ''}column {column[1]}" if column else ""
-    return f"{place}: {first}" if place else first
+    return f"{place}: {first[:SHOWN]}" if place else first[:SHOWN]

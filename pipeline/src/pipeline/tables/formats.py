@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import csv
 import gzip
+import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import LentaError
+from pipeline.tables.csv_bytes import open_bytes
 
 INT_MAX = 2**31 - 1
+HEADER_MAX = 100_000
+"""Bytes of a CSV file's first line."""
+SHOWN = 200
+"""Characters of what a file says, in a message."""
+LATEST = "latest"
+"""DuckDB variable: the last moment that a row may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,7 @@ class Column:
     """A missing value is a fault."""
     allowed: str = "TRUE"
     """SQL on `value`, already of `type`: what else must hold."""
-    what: str = "text"
+    what: str = "text without NUL characters"
     """In words, for the help and for the error."""
 
 
@@ -97,7 +106,8 @@ FEED = TableFormat(
             "timestamp",
             "when it happened; UTC where no zone is given",
             type="TIMESTAMP",
-            what="a time like 2021-12-01 10:00:00",
+            allowed=f"value BETWEEN TIMESTAMP '1970-01-01 00:00:01' AND getvariable('{LATEST}')",
+            what="a time like 2021-12-01 10:00:00, from 1970 to a day from now",
         ),
         _id("user_id", "who; a profile may be missing"),
         _id("post_id", "which post; rows of posts that are not in post_text_df are kept and not counted"),
@@ -127,6 +137,11 @@ class FilePattern:
     """A CSV file's column names."""
 
     @property
+    def path(self) -> Path:
+        """A CSV file's."""
+        return Path(self.pattern)
+
+    @property
     def scan(self) -> str:
         """Everything as it is: text from CSV, typed from Parquet."""
         place = quoted(self.pattern)
@@ -151,6 +166,7 @@ def find(folder: Path, table: str) -> FilePattern:
     if len(paths) > 1:
         raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in paths)}; remove one")
     path = paths[0]
+    _refuse_links(folder, [path, *path.glob("*.parquet")])
     if path.is_dir():
         return FilePattern(f"{path}/*.parquet", False, f"{path.name}/")
     if path.stat().st_size == 0:
@@ -162,15 +178,30 @@ def find(folder: Path, table: str) -> FilePattern:
 
 def _header(path: Path) -> tuple[str, ...]:
     """Raises LentaError for a first line that names no columns."""
-    open_text = gzip.open if path.suffix == ".gz" else open
     try:
-        with open_text(path, "rt", encoding="utf-8-sig", newline="") as file:
-            names = tuple(name.strip() for name in next(csv.reader(file), []))
-    except (UnicodeDecodeError, gzip.BadGzipFile, csv.Error, EOFError) as error:
-        raise LentaError(f"{path}, line 1: not CSV in UTF-8 ({error})") from error
+        with open_bytes(path) as file:
+            line = file.readline(HEADER_MAX)
+        if len(line) == HEADER_MAX:
+            raise LentaError(f"{path}, line 1: column names of more than {HEADER_MAX // 1000} kB")
+        names = tuple(name.strip() for name in next(csv.reader([line.decode("utf-8-sig")]), []))
+    except (UnicodeDecodeError, gzip.BadGzipFile, zlib.error, csv.Error, EOFError) as error:
+        raise LentaError(f"{path}, line 1: not CSV in UTF-8 ({str(error)[:SHOWN]})") from error
     if len(set(names)) != len(names) or not all(names):
-        raise LentaError(f"{path}, line 1: column names are missing or there twice: {', '.join(names)}")
+        raise LentaError(f"{path}, line 1: column names are missing or there twice: {listed(names)}")
     return names
+
+
+def _refuse_links(folder: Path, paths: Sequence[Path]) -> None:
+    """A file that somebody sends must not open another one of this machine's."""
+    for path in paths:
+        if not path.resolve().is_relative_to(folder.resolve()):
+            raise LentaError(f"{path}: a link that leads out of {folder}; put the file itself there")
+
+
+def listed(names: Sequence[str]) -> str:
+    """For a message, cut where it gets long: nobody needs a megabyte of names."""
+    text = ", ".join(names)
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
 
 
 def quoted(text: str) -> str:

@@ -1,8 +1,8 @@
-"""From files into Postgres: checked first, then copied as Arrow batches, one transaction per table."""
+"""From files into Postgres: checked first, then copied as Arrow batches, the three tables in one transaction."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,8 @@ import adbc_driver_postgresql.dbapi
 import duckdb
 import pyarrow as pa
 from chassis.progress import OnProgress, silent
-from feature_service.database.engine import connect
-from feature_service.database.partitions import ensure_partitions, partition_name
+from contracts.catalogue import TOPICS_MAX
+from feature_service.database.partitions import DEFAULT, PARTITIONS, creation, partition_name
 from feature_service.database.tables import Table
 from sqlalchemy import Dialect
 from sqlalchemy.dialects import postgresql
@@ -23,6 +23,9 @@ from pipeline.tables.files import BATCH_ROWS, TableFile, before, opened
 from pipeline.tables.formats import FEED, FORMATS, POSTS, USERS
 
 INDEX_MEMORY = "256MB"
+MONTHS_MAX = 120
+"""Partitions of one feed; older rows share the default one. Every query locks each partition and its indexes, and
+Postgres has some thousands of locks for all."""
 DIALECT: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -45,21 +48,35 @@ class ImportReport:
 
 
 def import_tables(
-    folder: Path, postgres_url: str, until: datetime | None = None, on_progress: OnProgress = silent
+    folder: Path,
+    postgres_url: str,
+    until: datetime | None = None,
+    on_progress: OnProgress = silent,
+    now: datetime | None = None,
 ) -> ImportReport:
-    """Replaces the three tables by the folder's. Rows from `until` on stay out.
+    """Replaces the three tables by the folder's, or changes nothing. Rows from `until` on stay out.
 
+    now: real time if not given; no row may be later than a day from then.
     Raises LentaError naming file, line and column; every file is checked before anything is loaded.
     """
-    with opened() as database:
-        users, posts, feed = (TableFile(database, table, folder) for table in FORMATS)
-        counts = {file.table.name: file.check() for file in (users, posts, feed)}
-        _make_views(database, users, posts, feed, until)
-        report = _report(database, counts)
-        if report.first is not None and report.last is not None:
-            _make_partitions(postgres_url, report.first, report.last)
-        _copy_all(database, postgres_url, report, on_progress)
+    now = now or datetime.now(UTC)
+    with opened(now) as database:
+        try:
+            users, posts, feed = (TableFile(database, table, folder) for table in FORMATS)
+            counts = {file.table.name: file.check() for file in (users, posts, feed)}
+            _make_views(database, users, posts, feed, until)
+            _check_topics(database, posts)
+            report = _report(database, counts)
+            _copy_all(database, postgres_url, report, now, on_progress)
+        except duckdb.Error as error:
+            raise LentaError(f"{folder} could not be read: {str(error).splitlines()[0]}") from error
     return report
+
+
+def _check_topics(database: duckdb.DuckDBPyConnection, posts: TableFile) -> None:
+    (topics,) = database.execute("SELECT count(DISTINCT topic) FROM loaded_post_text_df").fetchall()[0]
+    if topics > TOPICS_MAX:
+        raise LentaError(f"{posts.source.shown}, column topic: {topics} topics; there may be {TOPICS_MAX}")
 
 
 def _make_views(
@@ -105,61 +122,71 @@ def _report(database: duckdb.DuckDBPyConnection, counts: dict[str, int]) -> Impo
     )
 
 
-def _make_partitions(postgres_url: str, first: datetime, last: datetime) -> None:
-    engine = connect(postgres_url, connect_seconds=10)
-    try:
-        with engine.begin() as connection:
-            ensure_partitions(connection, first.replace(tzinfo=None), last.replace(tzinfo=None))
-    finally:
-        engine.dispose()
-
-
 def _copy_all(
-    database: duckdb.DuckDBPyConnection, postgres_url: str, report: ImportReport, on_progress: OnProgress
+    database: duckdb.DuckDBPyConnection,
+    postgres_url: str,
+    report: ImportReport,
+    now: datetime,
+    on_progress: OnProgress,
 ) -> None:
+    """The feed first, which takes the longest: the other tables can be read for as long."""
     copy = _Copy(database, report.users + report.posts + report.feed_rows, on_progress)
-    with adbc_driver_postgresql.dbapi.connect(postgres_url) as connection:
-        for table in FORMATS:
-            try:
-                with connection.cursor() as cursor:
-                    if table is FEED:
-                        _copy_feed(copy, cursor)
-                    else:
-                        cursor.execute(f"TRUNCATE {table.name}")
-                        copy.into(cursor, table.name, f"SELECT * FROM loaded_{table.name}")
-                connection.commit()
-            except adbc_driver_postgresql.dbapi.Error as error:
-                connection.rollback()
-                raise LentaError(
-                    f"{table.name} could not be loaded into Postgres: {str(error).splitlines()[0]}"
-                ) from error
-        with connection.cursor() as cursor:
+    try:
+        with adbc_driver_postgresql.dbapi.connect(postgres_url) as connection, connection.cursor() as cursor:
+            _copy_feed(copy, cursor, now)
+            for table in (POSTS, USERS):
+                copy.table = table.name
+                cursor.execute(f"TRUNCATE {table.name}")
+                copy.into(cursor, table.name, f"SELECT * FROM loaded_{table.name}")
+            connection.commit()
             cursor.execute("ANALYZE user_data, post_text_df, feed_data")
-        connection.commit()
+            connection.commit()
+    except adbc_driver_postgresql.dbapi.Error as error:  # a connection that closes rolls back what it did not commit
+        raise LentaError(f"{copy.table} could not be loaded into Postgres: {str(error).splitlines()[0]}") from error
 
 
-def _copy_feed(copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor) -> None:
+def _copy_feed(copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor, now: datetime) -> None:
     """Month by month straight into its partition, without indexes; these are built afterwards, at once."""
     indexes = sorted(Table.metadata.tables[FEED.name].indexes, key=lambda index: str(index.name))
     cursor.execute("TRUNCATE feed_data")
     cursor.execute(f"DROP INDEX {', '.join(str(index.name) for index in indexes)}")
-    months = copy.database.execute("SELECT DISTINCT date_trunc('month', timestamp) FROM loaded_feed_data ORDER BY 1")
-    for (month,) in months.fetchall():
-        query = f"SELECT * FROM loaded_feed_data WHERE date_trunc('month', timestamp) = TIMESTAMP '{month:%Y-%m-%d}'"
-        copy.into(cursor, partition_name(month), query)
+    query = "SELECT DISTINCT date_trunc('month', timestamp)::TIMESTAMP FROM loaded_feed_data ORDER BY 1 DESC"
+    months = [month for (month,) in copy.database.execute(query).fetchall()]
+    _make_partitions(cursor, months[:MONTHS_MAX], now)
+    for month in months[:MONTHS_MAX]:
+        copy.into(cursor, partition_name(month), f"SELECT * FROM loaded_feed_data WHERE {_is_of(month)}")
+    if older := months[MONTHS_MAX:]:
+        among = " OR ".join(_is_of(month) for month in older)
+        copy.into(cursor, DEFAULT, f"SELECT * FROM loaded_feed_data WHERE {among}")
     cursor.execute(f"SET LOCAL maintenance_work_mem = '{INDEX_MEMORY}'")
     for index in indexes:
         cursor.execute(str(CreateIndex(index).compile(dialect=DIALECT)))
 
 
+def _is_of(month: datetime) -> str:
+    return f"date_trunc('month', timestamp) = TIMESTAMP '{month}'"
+
+
+def _make_partitions(cursor: adbc_driver_postgresql.dbapi.Cursor, months: Sequence[datetime], now: datetime) -> None:
+    """Those of the months, which hold rows; of others only this month's and the coming ones, which are empty."""
+    cursor.execute(PARTITIONS)
+    have = {str(name) for (name,) in cursor.fetchall()} - {DEFAULT}
+    needed = {partition_name(month): month for month in months}
+    if useless := sorted(name for name in have - needed.keys() if name < partition_name(now)):
+        cursor.execute(f"DROP TABLE {', '.join(useless)}")
+    for name in sorted(needed.keys() - have):
+        cursor.execute(creation(needed[name]))
+
+
 @dataclass
 class _Copy:
-    """Copies query results, and reports progress out of `total` rows."""
+    """Copies query results, and reports progress out of `total` rows. table: which is being loaded, for an error."""
 
     database: duckdb.DuckDBPyConnection
     total: int
     on_progress: OnProgress
     done: int = 0
+    table: str = FEED.name
 
     def into(self, cursor: adbc_driver_postgresql.dbapi.Cursor, table: str, query: str) -> None:
         reader = self.database.sql(query).to_arrow_reader(BATCH_ROWS)
