@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from contracts.catalogue import Catalogue
 from contracts.records import pack_row
 from contracts.wire import Post, PostIds, Posts
 from ranking.artefact import Manifest, ModelStore
+from ranking.scorer import LoadEncoder
 from ranking.server import create_ranker
 from ranking.settings import RankerSettings
 from starlette.applications import Starlette
@@ -100,22 +104,57 @@ class Stage:
             time.sleep(0.05)
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+@contextmanager
+def _stage(folder: Path, load_encoder: LoadEncoder = LengthEncoder.load, trial_seconds: float = 0) -> Iterator[Stage]:
     service = CatalogueService(toy_catalogue(300))
     with served(service.app()) as features:
         settings = RankerSettings(
-            model_uri=str(tmp_path / "models"),
+            model_uri=str(folder / "models"),
             features_url=features,
-            cache_dir=tmp_path,
+            cache_dir=folder,
+            trial_seconds=trial_seconds,
             poll_seconds=0.1,
             catalogue_poll_seconds=0.1,
         )
         with (
-            served(create_ranker("toy", LengthEncoder.load, settings)) as url,
+            served(create_ranker("toy", load_encoder, settings)) as url,
             httpx.Client(base_url=url, timeout=20, headers=BYTES) as http,
         ):
-            yield Stage(service, tmp_path / "models", tmp_path, http)
+            yield Stage(service, folder / "models", folder, http)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    """Without trials, which take a second each."""
+    with _stage(tmp_path) as running:
+        yield running
+
+
+@dataclass(frozen=True)
+class CrashingEncoder(LengthEncoder):
+    """A file of it may hold what ends the process that opens it."""
+
+    @classmethod
+    def load(cls, folder: Path) -> LengthEncoder:
+        if (folder / "encoder.txt").read_text() == "crash":
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return LengthEncoder.load(folder)
+
+
+def test_a_version_that_crashes_what_opens_it_keeps_the_old_one_serving(tmp_path: Path) -> None:
+    with _stage(tmp_path, CrashingEncoder.load, trial_seconds=60) as stage:
+        stage.publish("1")
+        stage.until(lambda: stage.ready_reason() == "")
+        manifest = toy_artefact(stage.work / "crash", stage.service.catalogue, name="toy", version="2")
+        (stage.work / "crash/encoder.txt").write_text("crash")
+        store, before = ModelStore(str(stage.models)), stage.failed_swaps()
+        store.put(stage.work / "crash", manifest)
+        store.publish("toy", "2")
+        stage.until(lambda: "toy@2: opening it crashed a process (SIGSEGV)" in stage.warning())
+        assert stage.failed_swaps() == before + 1
+        assert stage.rank().json()["version"] == "1"
+        store.roll_back("toy")
+        stage.until(lambda: stage.warning() == "")
 
 
 def test_without_a_model_it_is_not_ready_and_says_what_to_run(stage: Stage) -> None:
@@ -242,7 +281,11 @@ def test_many_explanations_at_once_are_shed_and_rankings_go_on(stage: Stage) -> 
 def test_without_feature_service_it_is_not_ready_and_names_where_it_looked(tmp_path: Path) -> None:
     publish_toy(tmp_path / "models", tmp_path, toy_catalogue(80), name="toy", version="1")
     settings = RankerSettings(
-        model_uri=str(tmp_path / "models"), features_url="http://127.0.0.1:9", cache_dir=tmp_path, poll_seconds=0.1
+        model_uri=str(tmp_path / "models"),
+        features_url="http://127.0.0.1:9",
+        cache_dir=tmp_path,
+        trial_seconds=0,
+        poll_seconds=0.1,
     )
     with (
         served(create_ranker("toy", LengthEncoder.load, settings)) as url,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -96,14 +97,15 @@ class HybridEncoder:
 
     @classmethod
     def loader(cls, load_content: Callable[[Path], ContentEncoder]) -> Callable[[Path], HybridEncoder]:
-        """What opens a saved one; it raises ArtefactError for a folder without its files."""
+        """What opens a saved one; another process can be given it."""
+        return partial(cls.load, load_content)
 
-        def load(folder: Path) -> HybridEncoder:
-            content = load_content(folder)
-            try:
-                with np.load(folder / FILE, allow_pickle=False) as arrays:
-                    return cls(content, Factors.of_arrays(arrays, "factors"))
-            except (OSError, ValueError, KeyError) as error:
-                raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error
-
-        return load
+    @classmethod
+    def load(cls, load_content: Callable[[Path], ContentEncoder], folder: Path) -> HybridEncoder:
+        """Raises ArtefactError for a folder without its files."""
+        content = load_content(folder)
+        try:
+            with np.load(folder / FILE, allow_pickle=False) as arrays:
+                return cls(content, Factors.of_arrays(arrays, "factors"))
+        except (OSError, ValueError, KeyError) as error:
+            raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error

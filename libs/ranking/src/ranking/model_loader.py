@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from logging import ERROR, WARNING
 from pathlib import Path
 
 import anyio.to_thread
@@ -18,9 +19,9 @@ from contracts.wire import Post, PostIds, Posts
 from prometheus_client import Counter, Gauge
 
 from ranking.artefact import ArtefactError, ModelStore
-from ranking.golden import replay
 from ranking.scorer import BoundScorer, LoadEncoder, Scorer
 from ranking.settings import RankerSettings
+from ranking.trial import open_model, try_model
 from ranking.vectors import PostVectors
 
 log = structlog.get_logger()
@@ -33,6 +34,8 @@ CATALOGUE = Gauge("ranker_catalogue_version", "Version of the catalogue that is 
 MODEL_INFO = Gauge("ranker_model_info", "1 for the version in service.", ["model", "version"])
 
 TEXTS_AT_ONCE = 500
+BESIDE_REQUESTS = 10
+"""Niceness of a trial while an older version serves."""
 
 
 @dataclass
@@ -85,9 +88,9 @@ class ModelLoader:
                 await look()
                 self._served.faults.pop(what, None)
             except (ArtefactError, BadRecordError, httpx.HTTPError, OSError) as error:
-                reason = self._reason(error)
+                reason, level = self._reason(error), ERROR if isinstance(error, ArtefactError) else WARNING
                 if self._served.faults.get(what) != reason:
-                    log.warning("ranker_not_renewed", what=what, reason=reason)
+                    log.log(level, "ranker_not_renewed", what=what, reason=reason)
                 self._served.faults[what] = reason
             except Exception:  # a bug must be loud, and must not end the renewal for good
                 log.exception("ranker_renewal_bug", what=what)
@@ -128,17 +131,20 @@ class ModelLoader:
         return scorer
 
     def _load(self, version: str) -> Scorer:
-        """Returns only a model that has answered its golden requests. Raises ArtefactError whatever the files hold."""
-        with tempfile.TemporaryDirectory(prefix="lenta-model-", dir=self._settings.cache_dir) as folder:
-            self._store.fetch(self._served.name, version, Path(folder))
+        """Returns only a model that a process of its own has opened and that has answered its golden requests.
+
+        Raises ArtefactError whatever the files hold.
+        """
+        with tempfile.TemporaryDirectory(prefix="lenta-model-", dir=self._settings.cache_dir) as temporary:
+            folder = Path(temporary)
+            self._store.fetch(self._served.name, version, folder)
             try:
-                scorer = Scorer.open(Path(folder), self._load_encoder)
-                replay(scorer, Path(folder))
-            except ArtefactError:
-                raise
-            except Exception as error:  # a file may hold anything, and no library says all that it raises
-                raise ArtefactError(f"{self._served.name}@{version} does not fit this build: {error}") from error
-        return scorer
+                if self._settings.trial_seconds:
+                    niceness = 0 if self._served.bound is None else BESIDE_REQUESTS
+                    try_model(folder, self._load_encoder, self._settings.trial_seconds, niceness)
+                return open_model(folder, self._load_encoder)
+            except ArtefactError as error:
+                raise ArtefactError(f"{self._served.name}@{version}: {error}") from error
 
     async def look_for_catalogue(self) -> None:
         """Raises httpx.HTTPError when feature-service cannot be asked."""

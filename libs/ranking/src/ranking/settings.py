@@ -16,6 +16,8 @@ class RankerSettings(InternalSettings):
     features_url: str
     cache_dir: Path = Path(gettempdir())
     """Where a version is unpacked while it is loaded; removed afterwards."""
+    trial_seconds: float = 60.0
+    """That a new version may take to open in a process of its own, before the ranker opens it; 0: without a trial."""
     poll_seconds: float = 2.0
     """How often the store is asked for a newly published version."""
     catalogue_poll_seconds: float = 1.0
