@@ -16,7 +16,7 @@ from contracts.wire import Ranking
 
 from gateway.request import RecommendationRequest
 from gateway.row import Row
-from gateway.upstream import Upstream, UpstreamError
+from gateway.upstream import ROW_BODY, Upstream, UpstreamError
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ async def rank(request: RecommendationRequest, row: Row, ranker: Upstream, limit
         params={"limit": limit, "time": int(request.time.timestamp()), "explored": explored},
         content=row.packed,
         deadline=request.deadline,
-        headers={REQUEST_ID: request.key},
+        headers={REQUEST_ID: request.key, **ROW_BODY},
     )
 
 

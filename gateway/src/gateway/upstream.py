@@ -28,6 +28,7 @@ BUSY = 429
 """Of a service that is up and would not come to it in time: nobody's failure, and no sign of one."""
 JSON = "application/json"
 JSON_BODY = {"Content-Type": JSON}
+ROW_BODY = {"Content-Type": "application/octet-stream"}
 
 SECONDS = Histogram(
     "gateway_upstream_seconds",

@@ -34,7 +34,8 @@ def test_what_passes_is_read_to_its_end_or_refused_by_duckdb(tmp_path: Path, bod
         return
     path.write_bytes(HEADER + body + LAST)
     try:
-        rows = duckdb.sql(f"FROM {FilePattern(str(path), True, '', ('id', 'text', 'topic')).scan}").fetchall()
+        scan = FilePattern(str(path), True, "", ("id", "text", "topic")).scan
+        rows = duckdb.execute(f"FROM {scan}").fetchall()
     except duckdb.Error:
         return
     assert rows[-1] == ("the", "last", "row")

@@ -17,7 +17,7 @@ from gateway.forward import forward
 from gateway.routes.openapi import EXPLAINED, At, Id, InGroup
 from gateway.row import Row
 from gateway.state import RequestState, StateDep
-from gateway.upstream import JSON, UpstreamError
+from gateway.upstream import JSON, ROW_BODY, UpstreamError
 
 MOST = 20
 
@@ -52,7 +52,7 @@ async def _explained(state: RequestState, group: Group, row: Row, time: int, lim
                 into=Explanations.model_validate_json,
                 params={"limit": limit, "time": time},
                 content=row.packed,
-                headers={REQUEST_ID: state["request_id"]},
+                headers={REQUEST_ID: state["request_id"], **ROW_BODY},
             )
         )
     except UpstreamError as error:
