@@ -50,7 +50,7 @@ def test_a_decision_is_told_with_its_time_reason_and_run() -> None:
     words = words_of(STATES["decided"], NOW)
     assert words.headline == "Shipped test"
     assert words.decided == (
-        "Shipped test on 14 Mar, 10:02 UTC, by admin: Clear for three days in a row. Frozen at run 481."
+        "Shipped test on 14 Mar, 10:02 UTC, by admin: Clear for three days in a row. Decided on run 481."
     )
     rolled = words_of(STATES["rolled-back"], NOW)
     assert (rolled.headline, rolled.tone) == ("Rolled back test", "bad")

@@ -28,6 +28,7 @@ def test_a_gross_fault_shows_after_some_dozens_and_a_slight_one_after_many() -> 
     assert not check([Period((505, 495), (50, 50))]).failed
     assert check([Period((101_500, 98_500), (0.5, 0.5))]).failed
     assert not check([Period((100_200, 99_800), (0.5, 0.5))]).failed
+    assert check([Period((100_900, 99_100), (0.5, 0.5))]).failed, "which a prior for gross faults alone does not see"
 
 
 def test_a_ramp_is_checked_against_the_weights_of_each_period() -> None:

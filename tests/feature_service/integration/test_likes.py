@@ -185,3 +185,16 @@ def test_what_a_shadow_answered_is_recorded_once(platform: FeaturePlatform) -> N
     platform.settle()
     assert platform.count("shadows", "posts = '{4,5}' AND failed IS NULL") == 1
     assert platform.count("shadows", "failed = 'ranker_timeout'") == 1
+
+
+def test_an_exposure_liked_twice_in_two_batches_is_one_hit(platform: FeaturePlatform) -> None:
+    _show(platform, "once", 200, [1, 2, 3], SERVED)
+    _show(platform, "bad", 200, [4, 5], SERVED + MINUTE, degraded="ranker_timeout")
+    platform.settle()
+    for post in (1, 4, 2, 5, 3):
+        _like(platform, 200, post, SERVED + 2 * MINUTE)
+        platform.settle()
+    assert _likes(platform) == {"once": [1, 2, 3], "bad": [4, 5]}
+    with platform.engine.connect() as connection:
+        days = connection.execute(text("SELECT hits, likes, degraded_hits, degraded_likes FROM exposure_days")).one()
+    assert tuple(days) == (2, 5, 1, 2)

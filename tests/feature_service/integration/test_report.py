@@ -382,11 +382,16 @@ def test_runs_are_stored_read_by_number_and_frozen_by_the_last_one(platform: Fea
     assert first.run > 0
     assert platform.http.put("/experiments/models", json={"decision": "keep_control", "reason": "enough"}).is_success
     platform.send({"key": "w", "user_id": 200, "post_id": 1, "action": "view"})
+    platform.settle()
+    assert analyst.round() == [], "the next one waits its time, and likes may join for a day"
+    set_clock(platform.client, Clock(since=datetime.now(UTC), then=datetime.now(UTC) + timedelta(hours=24.1), speed=1))
+    platform.send({"key": "v", "user_id": 200, "post_id": 1, "action": "view"})
     assert analyst.round() == [], "the log is not drained yet"
     platform.settle()
     assert analyst.round() == ["models"]
     assert analyst.round() == []
     last = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
+    assert (first.final, last.final) == (False, True)
     assert last.run == first.run + 1
     assert last.at == last.experiment.stopped_at
     assert last.history[-1].what.startswith("decided")

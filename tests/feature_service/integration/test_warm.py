@@ -14,8 +14,8 @@ import pytest
 import redis
 from contracts.records import SEGMENTS, UserRow
 from feature_service.keyspace.connection import REQUIRED, WrongRedisSettings, connect_redis
-from feature_service.keyspace.generations import is_warm
-from feature_service.keyspace.keys import BUILDING, GENERATION
+from feature_service.keyspace.generations import building, flip, is_warm
+from feature_service.keyspace.keys import BUILDING, GENERATION, Keys
 from feature_service.serving.app import create
 from feature_service.settings import Settings
 from feature_service.warm.build import WarmError, warm
@@ -198,3 +198,17 @@ def test_no_more_rows_than_a_chunk_are_held_at_once(platform: FeaturePlatform) -
     with platform.engine.connect() as connection:
         chunks = in_chunks(connection, text(f"SELECT generate_series(1, {2 * CHUNK + 7})"))
         assert [len(rows) for rows in chunks] == [CHUNK, CHUNK, 7]
+
+
+def test_a_generation_that_lags_behind_in_one_shard_does_not_go_into_service(platform: FeaturePlatform) -> None:
+    with building(platform.client) as generation:
+        new, old = Keys(generation), platform.keys
+        for shard in range(SHARDS + 1):
+            platform.client.set(old.offset(shard), "7-2")
+            platform.client.set(new.offset(shard), "7-2")
+        platform.client.set(new.offset(SHARDS), "7-1")
+        assert flip(platform.client, generation, SHARDS) == 0
+        assert platform.client.get(GENERATION) == old.prefix.removeprefix("g").encode()
+        platform.client.set(new.offset(SHARDS), "7-2")
+        assert flip(platform.client, generation, SHARDS) == 1
+        assert platform.client.get(GENERATION) == str(generation).encode()

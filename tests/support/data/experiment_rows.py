@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -34,7 +34,7 @@ def put(engine: Engine, name: str, now: datetime = START, **edit: object) -> Exp
     return made[0]
 
 
-def start(engine: Engine, name: str, plan: dict[str, object] | None = None, now: datetime = START) -> Experiment:
+def start(engine: Engine, name: str, plan: Mapping[str, object] | None = None, now: datetime = START) -> Experiment:
     """Replaces the platform's first experiment."""
     with engine.connect() as connection:
         if read_experiment(connection, "models").state == "running":

@@ -27,7 +27,7 @@ ACTS: dict[str, tuple[State | None, Outcome | None]] = {
 ACT_WORDS: dict[str, str] = {
     "start": "Start: users are split from now on",
     "resume": "Resume: test gets its traffic back before the pause is over",
-    "stop": "Stop: the result freezes, everybody gets control’s ranker",
+    "stop": "Stop: nobody is assigned any more, everybody gets control’s ranker",
     "archive": "Archive: stays readable",
     **dict(OUTCOMES.items()),
 }

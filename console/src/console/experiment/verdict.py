@@ -46,14 +46,14 @@ def words_of(report: Report, now: datetime) -> Words:
     )
     if decision is None:
         return words
-    frozen = f" Frozen at run {decision.run}." if decision.run else ""
+    made = f" Decided on run {decision.run}." if decision.run else ""
     ended = f"{DECIDED[decision.outcome]} on {numbers.date_and_clock(decision.at)}, by {decision.by}"
     said = decision.reason if decision.reason.endswith((".", "!", "?", "…")) else f"{decision.reason}."
     return words.model_copy(
         update={
             "headline": DECIDED[decision.outcome],
             "tone": {"ship": "good", "roll_back": "bad"}.get(decision.outcome, "wait"),
-            "decided": f"{ended}: {said}{frozen}",
+            "decided": f"{ended}: {said}{made}",
         }
     )
 

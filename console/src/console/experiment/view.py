@@ -203,5 +203,7 @@ def _no_course(selected: MetricReading | None, held: bool, failed: bool) -> str:
 
 def _foot(report: Report) -> str:
     run = f"Analysis run {report.run}" if report.run else "Computed now, not stored"
+    if report.experiment.stopped_at is not None:
+        run += ", final" if report.final else ", not final: likes can still join its last answers"
     alpha = numbers.level(report.experiment.plan.rules.alpha)
     return f"{run}, data up to {numbers.date_and_clock(report.at)}. {alpha} level, two-sided."

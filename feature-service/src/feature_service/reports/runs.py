@@ -1,15 +1,17 @@
-"""Analysis runs: one whenever there is something new; the last one of a stopped experiment is final."""
+"""Analysis runs: one whenever there is something new. After a stop likes still join the last exposures for the plan's
+`join_hours`; the run after that is final."""
 
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import structlog
 from chassis.errors import NotFound
 from contracts.clock import Clock
+from contracts.experiments import Experiment
 from contracts.reports import Report, RunLine
 from prometheus_client import Gauge
 from sqlalchemy import Connection, Engine, bindparam, text
@@ -18,6 +20,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from feature_service.database import offsets
 from feature_service.database.engine import naive
 from feature_service.database.queries import query
+from feature_service.experiments.definitions import experiment
 from feature_service.keyspace.clock import read_clock
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, all_shards
@@ -66,6 +69,7 @@ def stored(connection: Connection, name: str, run: int | None) -> Report | None:
 
 def store(engine: Engine, report: Report, *, final: bool) -> int:
     name = report.experiment.name
+    report = report.model_copy(update={"final": final})
     values = {"name": name, "at": naive(report.at), "final": final, "report": json.loads(report.model_dump_json())}
     with engine.begin() as connection:
         run = int(connection.execute(_STORE, values).scalar_one())
@@ -80,6 +84,12 @@ def lag_seconds(
     waiting = [event_log.read(shard, written.get(shard, BEGINNING), 1) for shard in shards]
     oldest = [order(entries[0].position)[0] / 1000 for entries in waiting if entries]
     return max(0.0, (real - min(oldest, default=real)) * clock.speed)
+
+
+def is_settled(experiment: Experiment, now: datetime) -> bool:
+    """Whether no more likes can join its exposures."""
+    window = timedelta(hours=experiment.plan.rules.join_hours)
+    return experiment.stopped_at is not None and now > experiment.stopped_at + window
 
 
 class Analyst:
@@ -97,16 +107,17 @@ class Analyst:
             if not connection.execute(_TRY_LOCK).scalar_one():
                 return []
             due = connection.execute(_DUE).all()
-            return [row.name for row in due if self._analyse(row.name, final=row.state != "running")]
+            return [row.name for row in due if self._analyse(row.name)]
 
-    def _analyse(self, name: str, *, final: bool) -> bool:
+    def _analyse(self, name: str) -> bool:
         clock, real = read_clock(self._client), time.time()
         now = clock.at(datetime.fromtimestamp(real, UTC))
         with self._engine.connect() as connection:
             written = offsets.read_all(connection)
+            final = is_settled(experiment(connection, name), now)
         if final and not self._is_drained(name, written):
             return False
-        state = (written, now.date())
+        state = (written, now.date(), final)
         if not final and (self._seen.get(name) == state or time.monotonic() < self._next.get(name, 0.0)):
             return False
         started = time.monotonic()
@@ -121,7 +132,7 @@ class Analyst:
         return True
 
     def _is_drained(self, name: str, written: dict[int, str]) -> bool:
-        """Whether Postgres holds what was in the log when the stop was noticed, or a minute has passed."""
+        """Whether Postgres holds what was in the log when the window's end was noticed, or a minute has passed."""
         if name not in self._ends:
             self._ends[name] = time.monotonic(), {shard: self._log.end(shard) for shard in self._shards}
         seen_at, ends = self._ends[name]

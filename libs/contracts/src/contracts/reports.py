@@ -139,6 +139,8 @@ class Verdict(Message):
 class Report(Message):
     run: int
     """0 for one that is not stored."""
+    final: bool = False
+    """Of a stopped experiment, whose exposures no like can join any more: no later run follows."""
     at: Time
     """The platform's time up to which it reads, and the end of its last day."""
     experiment: Experiment

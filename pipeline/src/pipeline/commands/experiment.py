@@ -132,7 +132,7 @@ def start(name: Name, reason: Reason, by: By = "admin") -> None:
 
 @app.command()
 def stop(name: Name, reason: Reason, by: By = "admin") -> None:
-    """End it without a decision: nobody is assigned any more, and its result is frozen.
+    """End it without a decision: nobody is assigned any more. Its final report comes once likes no longer join.
 
     Example: lenta experiment stop towers --reason "the model was withdrawn"
     """
