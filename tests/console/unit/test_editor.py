@@ -10,7 +10,7 @@ from console.editor.draft import DraftError, plan_of
 from console.editor.form import MOST_GUARDRAILS, blocks_of, form_of, guard_rows
 from console.editor.review import acts, review_act, review_plan
 from console.editor.sessions import LIFETIME_SECONDS, MOST_SESSIONS, Sessions
-from contracts.experiments import Decision, Experiment, Guardrail, Plan, RampStep, periods
+from contracts.experiments import Decision, Experiment, Guardrail, Pause, Plan, RampStep, WeightPeriod, periods
 
 from tests.support.fakes.reports import NOW, report
 
@@ -152,6 +152,20 @@ def test_a_decision_moves_whoever_sees_the_other_ranker() -> None:
     assert shipped.moved == "About 25,000 users would change model, 50% of the 50,000 seen so far."
     assert '"decision":"ship"' in shipped.edit
     assert "plan" not in shipped.edit
+
+
+def test_a_pause_can_be_ended_and_says_whom_that_moves() -> None:
+    before, form = report().experiment, {"act_reason": "the ranker has its memory back"}
+    pause = Pause(why="unreachable", until=NOW + timedelta(minutes=4))
+    weights = WeightPeriod(number=1, starts_at=NOW, weights={"control": 1, "test": 0}, table="0" * 10_000, pause=pause)
+    paused = before.model_copy(update={"periods": [*before.periods, weights]})
+    assert list(acts(paused)) == ["resume", "ship", "keep_control", "roll_back", "stop"]
+    review = review_act(paused, "resume", form, report(), NOW)
+    assert [(line.before, line.after) for line in review.lines] == [("Test’s traffic pauses", "Test gets its traffic")]
+    assert review.moved == "About 25,000 users would change model, 50% of the 50,000 seen so far."
+    assert '"resume":true' in review.edit
+    with pytest.raises(DraftError, match="choose what to do"):
+        review_act(before, "resume", form, report(), NOW)
 
 
 def test_a_change_needs_a_reason_and_a_change() -> None:

@@ -106,8 +106,10 @@ def review_act(before: Experiment, act: str, form: Mapping[str, str], report: Re
     state, outcome = ACTS[act]
     serving = impact.serving(before, now)
     after = impact.after_decision(outcome) if outcome else impact.NOBODY
-    if act in ("start", "resume"):
+    if act == "start":
         after = impact.serving_by(before.name, before.plan, before, now)
+    if act == "resume":  # as in the period before the pause
+        after = impact.serving(before.model_copy(update={"periods": before.periods[:-1]}), now)
     moved = impact.share_moved(serving, after) if act != "archive" else 0.0
     lines = [ChangedField(label="State", **_states(before, act, state))]
     if outcome is not None:
