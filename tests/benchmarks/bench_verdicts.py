@@ -45,7 +45,7 @@ BETTER = [
     World("light, lift 8 %", "light", 0, lift=0.08, past=False),
     World("heavy, lift 15 %", "heavy", 0, lift=0.15, past=False),
     World("heavy, lift 20 %, 90:10", "heavy", 0, 0.1, lift=0.20, past=False),
-    World("zero-inflated, lift 40 %", "zero-inflated", 0, lift=0.40, past=False),
+    World("zero-inflated, lift 60 %", "zero-inflated", 0, lift=0.60, past=False),
     World("pareto, lift 25 %", "pareto", 0, lift=0.25, past=False),
     World("heavy, lift 15 %, known from before", "heavy", 0, lift=0.15),
 ]

@@ -12,16 +12,22 @@ PAST = RatioSums.of([0, 1] * 500, [1, 1] * 500)  # a mean of 0.5, variance 0.25 
 
 def test_sixteen_variances_over_the_square_of_the_change() -> None:
     needed = users_needed(PAST, 0.05)
-    assert needed.control == needed.test == pytest.approx(16 * 0.25 / 0.05**2, rel=0.02)
+    assert needed.control == needed.test == pytest.approx(16 * 0.25 / 0.05**2 * (1 + 1.1**2) / 2, rel=0.02)
+    assert users_needed(PAST, -0.05).test == pytest.approx(16 * 0.25 / 0.05**2, rel=0.02)
 
 
 @pytest.mark.parametrize("looks", ["one", "daily"])
 @pytest.mark.parametrize("share", [0.5, 0.1])
 def test_users_power_and_smallest_effect_agree(looks: Looks, share: float) -> None:
-    needed = users_needed(PAST, -0.03, power=0.9, test_share=share, looks=looks, removed=0.3)
+    needed = users_needed(PAST, 0.03, power=0.9, test_share=share, looks=looks, removed=0.3)
     assert power(PAST, 0.03, needed, looks=looks, removed=0.3) == pytest.approx(0.9, abs=1e-3)
     smallest = minimal_effect(PAST, needed, power=0.9, looks=looks, removed=0.3)
     assert smallest == pytest.approx(0.03, rel=1e-3)
+
+
+def test_so_few_users_that_no_change_is_large_enough_say_so() -> None:
+    with pytest.raises(NotEnough, match="any change"):
+        minimal_effect(PAST, Users(5, 5))
 
 
 def test_daily_looks_and_uneven_groups_cost_users_and_cuped_saves_them() -> None:

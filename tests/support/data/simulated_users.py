@@ -215,17 +215,13 @@ def bound(column: Array, winsorised: float) -> float:
 
 
 def planned(world: World) -> World:
-    """With as many users as find its lift with 80 % by daily looks, by what such users do without it.
-
-    Who likes more varies more: their likes are taken half the lift higher, between those of both groups.
-    """
+    """With as many users as find its lift with 80 % by daily looks, by what such users do without it."""
     past = drawn(replace(world, users=100_000, lift=0.0), np.random.default_rng(1))
     h, n = past.hits[:, -1], past.exposures[:, -1]
     h, n = h[n > 0], n[n > 0]
     weight = np.minimum(1.0, bound(n, world.rules.winsorised) / n)
-    half = 1 + world.lift / 2
-    sums = RatioSums.of((h * weight * half).tolist(), (n * weight).tolist())
-    needed = users_needed(sums, sums.ratio / half * world.lift, test_share=world.test_share, looks="daily")
+    sums = RatioSums.of((h * weight).tolist(), (n * weight).tolist())
+    needed = users_needed(sums, sums.ratio * world.lift, test_share=world.test_share, looks="daily")
     share = len(n) / 100_000
     rules = Rules(min_users=max(50, needed.test // 3), planned_users=needed.total)
     return replace(world, users=round(needed.total / share), rules=rules)

@@ -1,10 +1,13 @@
 """How many users, how many days, how small an effect: before the experiment starts.
 
-A rate's estimate from n users has variance v / n, with v the variance per user of the linearised ratio (`RatioSums`);
-both groups are taken to share v. With z = the bound that the estimate over its error must pass, and a share s of
-users in test,
+A rate's estimate from n users has variance v / n, with v the variance per user of the linearised ratio (`RatioSums`).
+Who likes more varies more: where the change is the same share of each user's rate r, test's variance is g v with
 
-    users = v (z + z_power)^2 / (change^2 s (1 - s))
+    g = (1 + change / r)^2, and 1 for a change downwards
+
+With z = the bound that the estimate over its error must pass, and a share s of users in test,
+
+    users = v (z + z_power)^2 / change^2 (1 / (1 - s) + g / s)
 
 van Belle, "Statistical Rules of Thumb" (2008), section 2.1, and Kohavi, Tang & Xu, "Trustworthy Online Controlled
 Experiments" (2020), chapter 15 (16 v / change^2 a group at 80 % and 50:50). Who looks each day plans with the
@@ -64,7 +67,8 @@ def users_needed(
         raise ValueError(f"a change to be found, not {change:g}")
     share = proper(test_share)
     reach = _bound(looks, confidence) + _normal.inv_cdf(proper(power))
-    users = _per_user(sums, removed) * (reach / change) ** 2 / (share * (1 - share))
+    spread = 1 / (1 - share) + _growth(sums, change) / share
+    users = _per_user(sums, removed) * (reach / change) ** 2 * spread
     return Users(ceil(users * (1 - share)), ceil(users * share))
 
 
@@ -77,9 +81,17 @@ def minimal_effect(
     looks: Looks = "one",
     removed: float = 0.0,
 ) -> float:
-    """The change, in the metric's units, that so many users find with this power. Raises as `users_needed`."""
-    reach = _bound(looks, confidence) + _normal.inv_cdf(proper(power))
-    return reach * _error(sums, users, removed)
+    """The change upwards, in the metric's units, that so many users find with this power.
+
+    Raises as `users_needed`; NotEnough where no change is large enough, since test's variance grows with it.
+    """
+    reach, rate = _bound(looks, confidence) + _normal.inv_cdf(proper(power)), sums.ratio
+    a, b = (reach**2 * _per_user(sums, removed) / many for many in (users.control, users.test))
+    left = 1 - b / rate**2 if rate else 1.0
+    if left <= 0:
+        raise NotEnough("too few users to find any change")
+    half = b / rate if rate else 0.0  # of left c^2 - 2 half c - (a + b) = 0
+    return (half + sqrt(half**2 + left * (a + b))) / left
 
 
 def power(
@@ -95,7 +107,7 @@ def power(
 
     Raises as `users_needed`, but takes no change: its power is 1 - confidence at one look.
     """
-    bound, moved = _bound(looks, confidence), change / _error(sums, users, removed)
+    bound, moved = _bound(looks, confidence), change / _error(sums, users, removed, change)
     return _normal.cdf(moved - bound) + _normal.cdf(-moved - bound)
 
 
@@ -132,5 +144,9 @@ def _per_user(sums: RatioSums, removed: float) -> float:
     return sums.variance * sums.users * (1 - removed)
 
 
-def _error(sums: RatioSums, users: Users, removed: float) -> float:
-    return sqrt(_per_user(sums, removed) * (1 / users.control + 1 / users.test))
+def _growth(sums: RatioSums, change: float) -> float:
+    return max(1.0, 1 + change / sums.ratio) ** 2 if sums.ratio else 1.0
+
+
+def _error(sums: RatioSums, users: Users, removed: float, change: float) -> float:
+    return sqrt(_per_user(sums, removed) * (1 / users.control + _growth(sums, change) / users.test))
