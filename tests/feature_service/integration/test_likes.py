@@ -50,11 +50,12 @@ def assert_days_are_sums(platform: FeaturePlatform) -> None:
         "sum(likes), count(degraded), count(degraded) FILTER (WHERE likes > 0), "
         "coalesce(sum(likes) FILTER (WHERE degraded IS NOT NULL), 0), "
         "count(*) FILTER (WHERE degraded LIKE '%ranker\\_%'), count(*) FILTER (WHERE model_version = ''), "
-        "count(*) FILTER (WHERE took_ms > 200), min(exp_group) FROM exposures GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
+        "count(*) FILTER (WHERE took_ms > 200), count(*) FILTER (WHERE degraded LIKE '%unlogged%'), "
+        "min(exp_group) FROM exposures GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4"
     )
     kept = (
         "SELECT experiment, user_id, day, weight_period, exposures, hits, likes, degraded, degraded_hits, degraded_likes, "
-        "failed, fallbacks, slow, exp_group "
+        "failed, fallbacks, slow, unlogged, exp_group "
         "FROM exposure_days ORDER BY 1, 2, 3, 4"
     )
     with platform.engine.connect() as connection:
@@ -87,6 +88,7 @@ def test_every_like_goes_where_the_rules_say(platform: FeaturePlatform) -> None:
         model="popular",
         model_version="",
     )
+    _show(platform, "late", 201, [7], SERVED, degraded="unlogged")
     _like(platform, 200, 1, SERVED + MINUTE)  # by user and post
     _like(platform, 200, 3, SERVED + 2 * HOUR)  # the latest exposure that holds it
     _like(platform, 200, 3, SERVED + 2 * HOUR + MINUTE, "first")  # the one that it names

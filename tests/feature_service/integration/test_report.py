@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -22,6 +22,7 @@ from feature_service.ingest.exposures import record_shadows
 from feature_service.keyspace.clock import set_clock
 from feature_service.log.entries import StreamLog
 from feature_service.reports.analysis import analyse
+from feature_service.reports.export import as_csv
 from feature_service.reports.runs import Analyst, store
 from sqlalchemy import Engine, text
 
@@ -296,6 +297,17 @@ def test_after_a_rollback_the_comparison_stays_what_it_was(engine: Engine) -> No
     report = analyse(engine, "back", LATER)
     assert report.metrics[0].lift == before.metrics[0].lift
     assert not report.split.failed
+
+
+def test_answers_of_a_dead_log_are_counted_by_group(engine: Engine) -> None:
+    experiment = start(engine, "dead")
+    made = [exposure(experiment, f"u{user}", user, START, degraded="unlogged" if user % 3 else None) for user in USERS]
+    write(engine, made)
+    unlogged = Counter(each.group for each in made if each.degraded)
+    report = analyse(engine, "dead", LATER)
+    assert {group.group: group.unlogged for group in report.groups} == unlogged
+    assert all(0 < group.unlogged == group.degraded < group.exposures for group in report.groups)
+    assert [line for line in as_csv(report).splitlines() if line.startswith("group,unlogged,test")]
 
 
 def test_interleaved_users_vote_once_and_a_failed_ranker_excludes_the_exposure(engine: Engine) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from contracts.experiments import Metric
 from contracts.names import GUARDRAIL_STATES, METRICS, guardrail, metric
-from contracts.reports import GuardrailReading, MetricReading, Range, Report
+from contracts.reports import GroupReading, GuardrailReading, MetricReading, Range, Report
 from contracts.wire import Message
 
 from console import numbers
@@ -172,12 +172,20 @@ def groups_of(report: Report) -> list[Fine]:
                 group.ranker,
                 f"{group.assigned:,}",
                 f"{group.exposures:,}",
-                f"{group.degraded:,} ({numbers.share(group.degraded / group.exposures)})" if group.exposures else "0",
+                _degraded(group),
                 f"{group.likes:,}",
             ],
         )
         for group in report.groups
     ]
+
+
+def _degraded(group: GroupReading) -> str:
+    """With how many of them were answered while the log was dead, where there are any."""
+    if not group.exposures:
+        return "0"
+    unlogged = f", {group.unlogged:,} unlogged" if group.unlogged else ""
+    return f"{group.degraded:,} ({numbers.share(group.degraded / group.exposures)}{unlogged})"
 
 
 def unattributed_of(report: Report) -> str | None:

@@ -135,6 +135,8 @@ class ExposureDay(Table):
     weight_period: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
     exp_group: Mapped[str] = mapped_column(Text)
     experiment: Mapped[str] = mapped_column(Text, primary_key=True)
+    unlogged: Mapped[int] = mapped_column(Integer, server_default="0")
+    """Answered while the log was dead, and recorded later."""
 
 
 class ExposureModel(Table):

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE, UNREACHABLE_LIKE
+from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE, UNLOGGED, UNREACHABLE_LIKE
 from contracts.experiments import Plan
 from contracts.wire import Assigned, Exposure, Shadowed
 from sqlalchemy import Connection
@@ -22,6 +22,7 @@ _FIXED = {
     "ranker_failed": RANKER_FAILED_LIKE,
     "unreachable": list(UNREACHABLE_LIKE),
     "fallback": FALLBACK_VERSION,
+    "unlogged": f"%{UNLOGGED}%",
     "rules": _DEFAULT_RULES,
 }
 _ASSIGNMENTS = query(__package__, "assignments")

@@ -99,7 +99,7 @@ class Aggregates:
     assigned: dict[Place, int]
     """Users by the period of their very first assignment."""
     groups: list[Row]
-    """By group: exposures, degraded, likes, failed, fallbacks, slow."""
+    """By group: exposures, degraded, likes, failed, fallbacks, slow, unlogged."""
     models: list[Row]
     """By group, model and version: exposures, the most first. Forced users' are among them."""
     unattributed: dict[str, int]

@@ -105,6 +105,7 @@ class _Analysis:
                 exposures=self._sum(group, "exposures"),
                 degraded=self._sum(group, "degraded"),
                 likes=self._sum(group, "likes"),
+                unlogged=self._sum(group, "unlogged"),
             )
             for group in GROUPS
         ]

@@ -27,7 +27,7 @@ def _lines(report: Report) -> Iterator[Line]:
     yield ("report", "days", None, report.days, None, None, None, f"{experiment.state}, {experiment.plan.mode}")
     yield ("verdict", report.verdict.kind, None, None, None, None, None, "; ".join(report.verdict.reasons))
     for group in report.groups:
-        for name in ("assigned", "exposures", "degraded", "likes"):
+        for name in ("assigned", "exposures", "degraded", "unlogged", "likes"):
             yield ("group", name, group.group, getattr(group, name), None, None, None, " ".join(group.models))
     note = "failed" if report.split.failed else ""
     yield ("split", "sample ratio", None, None, None, None, report.split.p_value, note)

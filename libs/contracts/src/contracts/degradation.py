@@ -14,7 +14,7 @@ Failure = Literal["timeout", "refused", "error", "open", "bug"]
 that it is left alone. bug: it refused a request of our own, or its answer cannot be understood."""
 
 UNLOGGED = "unlogged"
-"""The exposure could not be recorded."""
+"""The log was dead when the answer was given; its exposure is recorded when it is back."""
 TEXTS = "texts"
 """The texts of ranked posts could not be read, so that popular posts stand in."""
 

@@ -67,6 +67,8 @@ class GroupReading(Message):
     exposures: int
     degraded: int
     likes: int
+    unlogged: int = 0
+    """Of the degraded, those that were answered while the log was dead, and recorded when it was back."""
 
 
 class PeriodSplit(Message):

@@ -182,9 +182,11 @@ def _at_the_end(readings: Sequence[MetricReading]) -> Table:
 
 
 def _groups(report: Report) -> Table:
-    table = _table("group", "ranker", "users", "exposures", "degraded", "likes", "models")
+    table = _table("group", "ranker", "users", "exposures", "degraded", "unlogged", "likes", "models")
     for group in report.groups:
-        counts = (f"{count:,}" for count in (group.assigned, group.exposures, group.degraded, group.likes))
+        counts = (
+            f"{count:,}" for count in (group.assigned, group.exposures, group.degraded, group.unlogged, group.likes)
+        )
         table.add_row(group.group, group.ranker, *counts, ", ".join(group.models))
     return table
 

@@ -25,14 +25,16 @@ WITH new AS (
   WHERE rule ->> 'metric' = 'slow_share'
 )
 INSERT INTO exposure_days AS d (user_id, day, exposures, hits, likes, degraded, degraded_hits, degraded_likes,
-  failed, fallbacks, slow, weight_period, exp_group, experiment)
+  failed, fallbacks, slow, unlogged, weight_period, exp_group, experiment)
 SELECT user_id, served_at::date, count(*), 0, 0, count(degraded), 0, 0,
   count(*) FILTER (WHERE degraded LIKE :ranker_failed AND reached),
   count(*) FILTER (WHERE model_version = :fallback AND reached),
-  count(*) FILTER (WHERE took_ms > over_ms), weight_period, min(exp_group), experiment
+  count(*) FILTER (WHERE took_ms > over_ms), count(*) FILTER (WHERE degraded LIKE :unlogged), weight_period,
+  min(exp_group), experiment
 FROM new LEFT JOIN limits USING (experiment)
   CROSS JOIN LATERAL (SELECT degraded IS NULL OR degraded NOT LIKE ALL (:unreachable) AS reached) what
 GROUP BY experiment, user_id, served_at::date, weight_period
 ON CONFLICT (experiment, user_id, day, weight_period) DO UPDATE
 SET exposures = d.exposures + excluded.exposures, degraded = d.degraded + excluded.degraded,
-  failed = d.failed + excluded.failed, fallbacks = d.fallbacks + excluded.fallbacks, slow = d.slow + excluded.slow
+  failed = d.failed + excluded.failed, fallbacks = d.fallbacks + excluded.fallbacks, slow = d.slow + excluded.slow,
+  unlogged = d.unlogged + excluded.unlogged
