@@ -12,13 +12,13 @@ import time
 from collections.abc import Callable
 
 FIRST, LEAST = 16, 4
-TOLERANCE = 3.0
-"""So many times the delay of a request alone is no congestion: random arrivals at 70 % of the capacity wait that."""
+TOLERANCE = 4.0
+"""So many times the delay of a request alone is no congestion: random arrivals at 75 % of the capacity wait that."""
 SLACK_SECONDS = 0.003
 """Nor is this much more: what timers and garbage collection add to the shortest request."""
 DECREASE = 0.9
 ALONE = 2
-"""A request with at most so many under way, itself included, says what one takes without a queue."""
+"""What begins and ends with at most so many under way, itself included, says what a request takes without a queue."""
 ALONE_WEIGHT = 0.05
 WINDOW_SECONDS, WINDOW_REQUESTS = 0.1, 10
 BURST, BURST_SECONDS = 4, 0.1
@@ -48,17 +48,19 @@ class AdaptiveLimit:
         burst = self.under_way < min(BURST * self.limit, self._most)
         return burst and self._clock() - self._half_free_at < BURST_SECONDS
 
-    def begin(self) -> None:
+    def begin(self) -> bool:
+        """Whether it is nearly alone, for `end`."""
         self.under_way += 1
+        return self.under_way <= ALONE
 
-    def end(self, seconds: float | None) -> None:
+    def end(self, seconds: float | None, *, alone: bool = False) -> None:
         """seconds: that it took; None where that says nothing, since it was refused or failed."""
         if seconds is not None:
-            self._observe(seconds)
+            self._observe(seconds, alone and self.under_way <= ALONE)
         self.under_way -= 1
 
-    def _observe(self, seconds: float) -> None:
-        if self.under_way <= ALONE:
+    def _observe(self, seconds: float, alone: bool) -> None:
+        if alone:
             self._alone = seconds if self._alone is None else self._alone + ALONE_WEIGHT * (seconds - self._alone)
         self._seconds, self._requests = self._seconds + seconds, self._requests + 1
         if self._requests >= WINDOW_REQUESTS and self._clock() - self._window_from >= WINDOW_SECONDS:

@@ -1,8 +1,14 @@
-"""Turns away what is too much before any work is done on it, each kind of work apart."""
+"""Turns away what is too much before any work is done on it, each kind of work apart.
+
+A refusal is immediate. Whoever asks again on the same connection without waiting, and is refused again, hears so only
+after a pause: a client that repeats itself in a tight loop would else take more of the process than all who are served.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections import OrderedDict
 from functools import partial
 from typing import Literal
 
@@ -16,6 +22,10 @@ from gateway.concurrency import AdaptiveLimit
 SHED = Counter("gateway_shed_total", "Requests refused because too many of their kind were under way.", ["kind"])
 LIMIT = Gauge("gateway_concurrency_limit", "Requests of a kind that may be under way now.", ["kind"])
 ALWAYS = ("/livez", "/readyz", "/metrics")
+PAUSE_SECONDS = 0.2
+"""Between two refusals on one connection."""
+REMEMBERED = 4_096
+"""Connections of late refusals."""
 
 Kind = Literal["recommendations", "events", "administration", "reads"]
 KINDS: tuple[Kind, ...] = ("recommendations", "events", "administration", "reads")
@@ -30,6 +40,7 @@ class Limits:
         """max_concurrent: of one kind, however quick they are."""
         self._app = app
         self._limits = {kind: AdaptiveLimit(max_concurrent) for kind in KINDS}
+        self._refused_at = OrderedDict[tuple[str, int], float]()
         self._shed = {kind: SHED.labels(kind) for kind in KINDS}
         for kind, limit in self._limits.items():
             LIMIT.labels(kind).set_function(partial(getattr, limit, "limit"))
@@ -44,8 +55,7 @@ class Limits:
             await self._admitted(limit, scope, receive, send)
         else:
             self._shed[kind].inc()
-            await send(BUSY_START)
-            await send(BUSY_BODY)
+            await self._refused(scope, send)
 
     async def _admitted(self, limit: AdaptiveLimit, scope: Scope, receive: Receive, send: Send) -> None:
         started, status = time.perf_counter(), 500
@@ -56,11 +66,27 @@ class Limits:
                 status = message["status"]
             await send(message)
 
-        limit.begin()
+        alone = limit.begin()
         try:
             await self._app(scope, receive, watched)
         finally:
-            limit.end(time.perf_counter() - started if status < 400 else None)
+            limit.end(time.perf_counter() - started if status < 400 else None, alone=alone)
+
+    async def _refused(self, scope: Scope, send: Send) -> None:
+        if (wait := self._pause(scope["client"], time.monotonic())) > 0:
+            await asyncio.sleep(wait)
+        await send(BUSY_START)
+        await send(BUSY_BODY)
+
+    def _pause(self, connection: tuple[str, int] | None, now: float) -> float:
+        """Seconds until a refusal may be said."""
+        if connection is None:
+            return 0.0
+        until = max(now, self._refused_at.pop(connection, 0.0) + PAUSE_SECONDS)
+        self._refused_at[connection] = until
+        if len(self._refused_at) > REMEMBERED:
+            self._refused_at.popitem(last=False)
+        return until - now
 
 
 def kind_of(method: str, path: str) -> Kind:
