@@ -1,0 +1,185 @@
+"""Asks for recommendations faster than they can be given, and sorts the answers.
+
+Open loop: requests come at a rate whatever becomes of them, a Poisson process, each on a connection that is idle; its
+time counts from the moment at which it was due, so that a stalled server hides nothing (no coordinated omission).
+Closed loop: so many connections, each of which asks again as soon as it is answered, however often it is refused.
+
+Raw sockets, since a client library would take as much of the machine as the server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import cast
+
+import numpy as np
+
+MOST_CONNECTIONS = 2_000
+GIVEN_UP_SECONDS = 2.0
+"""An answer that comes later is none."""
+OWN, FALLBACK, UNLOGGED, SHED, FAILED = range(5)
+"""The user's own model; something instead of it, recorded or not; 503; anything else."""
+
+Answered = Callable[[int, float], None]
+
+
+@dataclass
+class Outcome:
+    """Of one round: when each answer came, in seconds after it was due, and of what kind it was."""
+
+    duration: float
+    seconds: list[float] = field(default_factory=list)
+    kinds: list[int] = field(default_factory=list)
+
+    def answered(self, kind: int, seconds: float) -> None:
+        self.kinds.append(kind)
+        self.seconds.append(seconds)
+
+    def rate(self, kind: int) -> float:
+        """Answers a second."""
+        return self.kinds.count(kind) / self.duration
+
+    def share(self, *kinds: int) -> float:
+        return sum(map(self.kinds.count, kinds)) / max(len(self.kinds), 1)
+
+    def quantile(self, at: float) -> float:
+        """Milliseconds of the accepted: all answers with posts."""
+        times = [
+            taken for kind, taken in zip(self.kinds, self.seconds, strict=True) if kind in (OWN, FALLBACK, UNLOGGED)
+        ]
+        return 1_000 * float(np.quantile(times, at)) if times else float("nan")
+
+
+class Client(asyncio.Protocol):
+    """One connection, one request at a time."""
+
+    def __init__(self, when_idle: Callable[[Client], None]) -> None:
+        self._when_idle, self._data = when_idle, b""
+        self._transport: asyncio.Transport | None = None
+        self._answered: Answered | None = None
+        self._due = 0.0
+
+    def ask(self, request: bytes, due: float, answered: Answered) -> None:
+        """due: by the loop's clock."""
+        assert self._transport is not None, "a connection that is not open"
+        self._due, self._answered = due, answered
+        self._transport.write(request)
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        head = self._data.find(b"\r\n\r\n")
+        if head < 0 or len(self._data) < head + 4 + _length(self._data[:head]):
+            return
+        answer, self._data = self._data[:head].lower(), b""
+        self._end(_kind(answer))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._end(FAILED)
+
+    def close(self) -> None:
+        self._answered = None
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self, kind: int) -> None:
+        answered, self._answered = self._answered, None
+        if answered is not None:
+            answered(kind, asyncio.get_running_loop().time() - self._due)
+            if self._transport is not None:
+                self._when_idle(self)
+
+
+def _length(head: bytes) -> int:
+    start = head.lower().find(b"content-length: ")
+    return int(head[start + 16 :].split(b"\r\n", 1)[0]) if start >= 0 else 0
+
+
+def _kind(head: bytes) -> int:
+    status = head[9:12]
+    if status == b"503":
+        return SHED if b"\r\nretry-after: " in head else FAILED
+    if status != b"200":
+        return FAILED
+    if b"\r\nx-degraded: " not in head:
+        return OWN
+    return UNLOGGED if b"unlogged" in head else FALLBACK
+
+
+@dataclass
+class Target:
+    """users: of whom one is drawn for every request."""
+
+    host: str
+    port: int
+    users: range
+    rng: random.Random
+
+    def request(self) -> bytes:
+        user = self.rng.choice(self.users)
+        return f"GET /post/recommendations/?id={user} HTTP/1.1\r\nHost: {self.host}\r\n\r\n".encode()
+
+
+async def closed_loop(target: Target, connections: int, seconds: float) -> Outcome:
+    loop, outcome = asyncio.get_running_loop(), Outcome(seconds)
+    end = loop.time() + seconds
+    clients = list[Client]()
+
+    def again(client: Client) -> None:
+        if loop.time() < end:
+            client.ask(target.request(), loop.time(), outcome.answered)
+
+    for _ in range(connections):
+        _, client = await loop.create_connection(lambda: Client(again), target.host, target.port)
+        clients.append(client)
+        again(client)
+    await asyncio.sleep(max(end - loop.time(), 0))
+    for client in clients:
+        client.close()
+    return outcome
+
+
+async def open_loop(target: Target, rate: float, seconds: float) -> Outcome:
+    loop, outcome = asyncio.get_running_loop(), Outcome(seconds)
+    idle, clients, opening = list[Client](), list[Client](), set[asyncio.Task[None]]()
+
+    def send(due: float) -> None:
+        while idle and not idle[-1].is_open:
+            clients.remove(idle.pop())
+        if idle:
+            idle.pop().ask(target.request(), due, outcome.answered)
+        elif len(clients) + len(opening) < MOST_CONNECTIONS:
+            task = loop.create_task(connect(due))
+            opening.add(task)
+            task.add_done_callback(opening.discard)
+        else:
+            outcome.answered(FAILED, GIVEN_UP_SECONDS)
+
+    async def connect(due: float) -> None:
+        try:
+            _, client = await loop.create_connection(lambda: Client(idle.append), target.host, target.port)
+        except OSError:
+            outcome.answered(FAILED, loop.time() - due)
+            return
+        clients.append(client)
+        client.ask(target.request(), due, outcome.answered)
+
+    due, end = loop.time(), loop.time() + seconds
+    while (due := due + target.rng.expovariate(rate)) < end:
+        if (wait := due - loop.time()) > 0.0005:
+            await asyncio.sleep(wait)
+        send(due)
+    await asyncio.sleep(GIVEN_UP_SECONDS if len(idle) < len(clients) else 0)
+    for client in clients:
+        client.close()
+    return outcome
