@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 import time
@@ -207,3 +208,11 @@ def test_a_page_that_had_its_own_name_point_here_is_turned_away() -> None:
 def test_a_wrong_method_is_told_the_right_ones(client: httpx.Client) -> None:
     answer = client.delete("/number")
     assert (answer.json()["error"], answer.headers["Allow"]) == ("method_not_allowed", "GET")
+
+
+def test_what_has_started_is_left_alone_by_the_garbage_collector_until_it_stops() -> None:
+    made = app()
+    with called(made) as http:
+        assert http.get("/livez").status_code == 200
+        assert gc.get_freeze_count() > 10_000
+    assert gc.get_freeze_count() == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from types import MappingProxyType
@@ -64,7 +65,7 @@ def create_service(
     health = health_routes(checks, warnings)
     beside = _watched_at(metrics_address, lifespan, health) if metrics_address else None
     app = Service(
-        title=title, version=version, description=description, lifespan=beside or lifespan, redoc_url=None, docs_url="/docs",
+        title=title, version=version, description=description, lifespan=_collected_less(beside or lifespan), redoc_url=None, docs_url="/docs",
         public=public, admits=admits, internal_key=internal_key,
     )  # fmt: skip
     SERVICE.labels(title, version).set(1)
@@ -78,6 +79,22 @@ def create_service(
     for router in routers:
         app.include_router(router)
     return app
+
+
+def _collected_less(lifespan: Lifespan) -> Lifespan:
+    """What a service has once it has started stays, so that the garbage collector need not look through it again: that
+    took 30 to 60 ms, in which nobody was answered, every few thousand requests."""
+
+    @asynccontextmanager
+    async def collected_less(app: FastAPI) -> AsyncIterator[Mapping[str, Any]]:
+        async with lifespan(app) as state:
+            gc.freeze()
+            try:
+                yield state
+            finally:
+                gc.unfreeze()
+
+    return collected_less
 
 
 def _watched_at(address: str, lifespan: Lifespan, health: APIRouter) -> Lifespan:
