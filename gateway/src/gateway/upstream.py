@@ -129,14 +129,17 @@ class Upstream:
         params: Mapping[str, str | int] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """deadline: of the request that needs it; by default this call's own budget. Raises Down or Refused."""
+        """deadline: of the request that needs it; by default this call's own budget. Raises Down or Refused.
+
+        The service is told until when this call waits, which may be less than its request has: nobody works for longer.
+        """
         deadline = deadline or Deadline.after(self.seconds)
         budget = deadline.remaining(self.seconds)
         if budget <= 0:  # used up by others: says nothing about this service
             raise Down(self.name, "timeout")
         if not self._breaker.allows():
             raise Down(self.name, "open")
-        sent = {**deadline.header(), **(headers or {})}
+        sent = {**Deadline.after(budget).header(), **(headers or {})}
         started = time.perf_counter()
         try:
             async with asyncio.timeout(budget):

@@ -292,12 +292,12 @@ def test_bytes_that_are_no_row_never_reach_a_ranker(stage: Stage, row: bytes) ->
     assert stage.test.calls == 0
 
 
-def test_the_deadline_and_the_requests_id_travel(stage: Stage) -> None:
+def test_a_calls_own_deadline_and_the_requests_id_travel(stage: Stage) -> None:
     before = time.time()
     answer = stage.recommend(200)
     asked = stage.features.asked[-1]
     assert asked[REQUEST_ID.lower()] == answer.headers[REQUEST_ID]
-    budget = stage.settings.deadline_ms / 1000
+    budget = stage.settings.features_ms / 1000
     assert before + budget - 0.01 < int(asked[DEADLINE.lower()]) / 1000 < time.time() + budget
 
 
