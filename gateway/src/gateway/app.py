@@ -14,12 +14,11 @@ from chassis.service import create_service
 from fastapi import FastAPI
 
 from gateway import readiness
-from gateway.access import BehindKey, has_key
+from gateway.access import has_key
 from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.exposures import WaitingExposures
 from gateway.fallback import Fallback
-from gateway.limits import Limits
-from gateway.rates import Rates
+from gateway.outside import put_before
 from gateway.recommend import recommend
 from gateway.refresh import Refresh
 from gateway.routes import events, experiments, explanations, history, recommendations
@@ -57,10 +56,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         metrics_address=settings.metrics_address,
         hosts=settings.hosts,
     )
-    app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
-    if settings.reading_needs_key:
-        app.add_middleware(BehindKey)
-    app.add_middleware(Rates, per_second=settings.calls_per_second)
+    put_before(app, settings)
     return app
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Self
 
 from chassis.keys import listed
 from chassis.settings import InternalSettings, PublicSettings, prefixed
-from pydantic import Field, FilePath, model_validator
+from pydantic import Field, FilePath, field_validator, model_validator
 
 KNOWN_KEYS = {"development", "administration", "change-me", "local", "local-admin"}
 """Those of compose files, manifests and examples, which everybody can read."""
 Positive = Annotated[int, Field(ge=1)]
+ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
 
 
 class Settings(InternalSettings, PublicSettings):
@@ -36,6 +38,9 @@ class Settings(InternalSettings, PublicSettings):
     listen: str = ""
     """The address on which it is published, where that is not the one it listens on itself. On loopback it takes the
     keys that everybody knows."""
+    cors_origins: str = ""
+    """Comma-separated, such as https://app.example: whose pages may call from a browser. `*`: everybody's. By default
+    nobody's."""
     deadline_ms: Positive = 300
     """From arrival to answer."""
     features_ms: Positive = 50
@@ -48,6 +53,20 @@ class Settings(InternalSettings, PublicSettings):
     memory_mb: Positive = 48
     """For last slates, hidden ids and texts, from which answers are made when something is down; a sixth of it for
     remembering whose assignment was reported."""
+
+    @property
+    def origins(self) -> list[str]:
+        return listed(self.cors_origins)
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _refuse_what_is_no_origin(cls, value: str) -> str:
+        for origin in listed(value):
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin: write https://app.example, without a path; several by commas"
+                )
+        return value
 
     @model_validator(mode="after")
     def _need_a_key(self) -> Self:

@@ -69,9 +69,10 @@ def _check_curl(words: tuple[str, ...]) -> None:
     urls = [word for word in words if word.startswith(("http://", "$LENTA_GATEWAY_URL"))]
     assert len(urls) == 1
     url = urlsplit(urls[0].replace("$LENTA_GATEWAY_URL", "http://127.0.0.1:8000"))
+    path = url.path.removeprefix("/v1")
     method = words[words.index("-X") + 1] if "-X" in words else "POST" if "-d" in words else "GET"
     assert url.netloc == "127.0.0.1:8000"
-    assert any(re.fullmatch(path, url.path) and method.lower() in methods for path, methods in _routes())
+    assert any(re.fullmatch(pattern, path) and method.lower() in methods for pattern, methods in _routes())
 
 
 def _routes() -> Iterator[tuple[str, set[str]]]:

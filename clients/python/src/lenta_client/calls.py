@@ -13,6 +13,7 @@ import httpx
 from lenta_client.errors import LATER, OF_STATUS, LentaError, Refused, ServerError, Unavailable
 from lenta_client.messages import Answer, Event, FeedRow, Page, Post, Profile, checked_id
 
+VERSION = "/v1"
 MAX_BATCH = 1_000
 """Events in one `POST /events`."""
 
@@ -30,7 +31,7 @@ class Call(Generic[T]):
     body: object = None
 
     def sent_by(self, http: httpx.Client | httpx.AsyncClient) -> httpx.Request:
-        return http.build_request(self.method, self.path, params=self.params, json=self.body)
+        return http.build_request(self.method, f"{VERSION}{self.path}", params=self.params, json=self.body)
 
     def answer(self, response: httpx.Response) -> T:
         """Raises LentaError."""
