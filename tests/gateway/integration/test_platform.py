@@ -149,10 +149,12 @@ def test_a_shadow_is_recorded_beside_the_exposure_that_was_seen(platform: Platfo
 
 def test_an_explored_slot_is_recorded_with_its_propensity(platform: Platform) -> None:
     platform.only("explore", Plan(exploration=0.5))
+    platform.test.ids = list(range(30, 0, -1))
     for user in range(5_000, 5_040):
         platform.ask(user)
     platform.settle(40)
-    rows = platform.rows("SELECT posts, propensities FROM exposures")
+    rows = platform.rows("SELECT posts, propensities, degraded FROM exposures")
+    assert {row["degraded"] for row in rows} == {None}
     assert {row["propensities"][-1] for row in rows} == {0.5, 0.025}
     assert all(len(set(row["posts"])) == 5 for row in rows)
 

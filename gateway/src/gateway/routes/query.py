@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from typing import Any, get_type_hints
 
 from chassis.errors import invalid_parameter_from
+from fastapi import APIRouter
+from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError, create_model
 from starlette.requests import Request
@@ -19,7 +21,7 @@ from starlette.responses import Response
 Endpoint = Callable[..., Coroutine[Any, Any, Response]]
 
 
-class QueryRoute(APIRoute):
+class _QueryRoute(APIRoute):
     """Of a coroutine that takes the `Request` and, of the query, what else it names, and answers a `Response`."""
 
     def get_route_handler(self) -> Endpoint:
@@ -34,6 +36,11 @@ class QueryRoute(APIRoute):
             return await endpoint(request, **vars(asked))
 
         return handle
+
+
+def query_router(tag: str) -> APIRouter:
+    """A router of such coroutines."""
+    return APIRouter(tags=[tag], route_class=_QueryRoute)
 
 
 def _query_of(endpoint: Endpoint) -> type[BaseModel]:

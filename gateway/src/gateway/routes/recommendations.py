@@ -20,12 +20,12 @@ from gateway.fallback import Texts
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
 from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
-from gateway.routes.query import QueryRoute
+from gateway.routes.query import query_router
 from gateway.split import Placement
 from gateway.state import RequestState, state_of
 from gateway.upstream import JSON
 
-router = APIRouter(tags=["recommendations"], route_class=QueryRoute)
+router = query_router("recommendations")
 previews = APIRouter(tags=["recommendations"])
 
 SECONDS = Histogram(
