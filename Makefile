@@ -5,7 +5,7 @@
 # PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test benchmark full public weeks lint types docs docs-serve lock release clean
+.PHONY: help up down status logs check load unit coverage test benchmark full public weeks lint types docs docs-serve lock release sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -104,6 +104,10 @@ lock: ## compile the hashed locks from the pyproject files
 
 release: ## VERSION=0.3.0: versions, changelog and image tags in one commit, and a tag; DRY=1 only prints the change
 	@$(PYTHON) infra/release/release.py $(if $(DRY),--dry) "$(VERSION)"
+
+sbom: ## what every container runs, as CycloneDX documents in dist/sbom
+	@$(setup) development
+	@infra/release/sbom dist/sbom
 
 clean: ## stop the platform and remove its data
 	@[ ! -x $(lenta) ] || $(lenta) down --clean

@@ -10,7 +10,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.state import StateDep
 
-OPEN = {"/livez", "/readyz", "/metrics", "/docs", "/openapi.json"}
+OPEN = ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json")
 _KEY = API_KEY.lower().encode()
 _header = APIKeyHeader(name=API_KEY, auto_error=False)
 
@@ -28,7 +28,7 @@ class BehindKey:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in OPEN or has_key(scope):
+        if scope["type"] != "http" or scope["path"].startswith(OPEN) or has_key(scope):
             await self._app(scope, receive, send)
         else:
             await refusal(scope, Unauthorized(f"every call needs a valid {API_KEY} header"))(scope, receive, send)

@@ -16,6 +16,7 @@ from fastapi import FastAPI
 from gateway import readiness
 from gateway.access import has_key
 from gateway.assignments import AssignmentReporter, RecentlyReported
+from gateway.description import describe
 from gateway.exposures import WaitingExposures
 from gateway.fallback import Fallback
 from gateway.outside import put_before
@@ -56,6 +57,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         metrics_address=settings.metrics_address,
         hosts=settings.hosts,
     )
+    describe(app)
     put_before(app, settings)
     return app
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
+from base64 import b64encode
 from collections import Counter
+from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 
 import httpx
@@ -18,6 +22,12 @@ READING = [
     "/test/post/explanations/?id=200",
     "/user/1/feed",
 ]
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with gateway_stage() as stage:
+        yield stage
 
 
 def test_reading_needs_a_key_where_it_is_told_so() -> None:
@@ -59,6 +69,36 @@ def test_keys_change_without_a_restart(tmp_path: Path) -> None:
         time.sleep(LOOK_SECONDS + 0.1)
         assert _status(stage, {"X-API-Key": "new"}, "/experiments") == 200
         assert _status(stage, {"X-API-Key": "old"}, "/experiments") == 401
+
+
+def test_the_description_is_shown_without_any_other_host() -> None:
+    with gateway_stage(reading_needs_key=True) as stage:
+        page = stage.http.get("/docs")
+        assert page.status_code == 200
+        assert "://" not in page.text
+        named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
+        assert len(named) >= 3
+        for path in named:
+            assert stage.http.get(path).status_code == 200, path
+        (script,) = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
+        known = b64encode(sha256(script.encode()).digest()).decode()
+        assert f"script-src 'self' 'sha256-{known}'" in page.headers["Content-Security-Policy"]
+        assert stage.http.get("/openapi.json").json()["paths"]["/events"]
+
+
+def test_every_answer_is_what_it_says(stage: Stage) -> None:
+    for path in ("/docs", "/metrics", "/readyz", "/nowhere", READING[0]):
+        answer = stage.http.get(path)
+        assert answer.headers["X-Content-Type-Options"] == "nosniff", path
+        assert answer.headers["X-Request-ID"]
+
+
+def test_methods_that_a_caller_makes_up_are_counted_as_one(stage: Stage) -> None:
+    for method in ("PROPFIND", "LOCK", "SEARCH"):
+        assert stage.http.request(method, "/livez").status_code == 405
+    said = stage.http.get("/metrics").text
+    assert 'method="other",route="' in said
+    assert "PROPFIND" not in said
 
 
 def _status(stage: Stage, headers: dict[str, str], path: str = READING[0]) -> int:

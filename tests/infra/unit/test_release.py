@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -93,3 +95,14 @@ def _release(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_bill_of_materials_names_what_the_lock_does_with_its_hashes(tmp_path: Path) -> None:
+    subprocess.run([ROOT / "infra/release/sbom", tmp_path, "gateway"], check=True, timeout=60)
+    bill = json.loads((tmp_path / "gateway.json").read_text())
+    lock = (ROOT / "requirements/gateway.txt").read_text()
+    locked = set(re.findall(r"^([a-z0-9.-]+)==([^ ]+)", lock, re.MULTILINE))
+    assert bill["bomFormat"] == "CycloneDX"
+    assert bill["metadata"]["component"]["name"] == "lenta-gateway"
+    assert {(part["name"], part["version"]) for part in bill["components"]} == locked
+    assert all(part["externalReferences"][0]["hashes"] for part in bill["components"])

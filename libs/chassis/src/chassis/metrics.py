@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BUCKETS = (0.001, 0.002, 0.004, 0.008, 0.016, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 5.0)
 
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 REQUESTS = Histogram(
     "http_request_duration_seconds", "Time to answer, by route.", ["method", "route", "status"], buckets=BUCKETS
 )
@@ -40,7 +41,8 @@ class RequestMetrics:
             await self._app(scope, receive, watch)
         finally:
             route = getattr(scope.get("route"), "path", "unmatched")
-            REQUESTS.labels(scope["method"], route, str(status)).observe(time.perf_counter() - started)
+            method = scope["method"] if scope["method"] in METHODS else "other"  # which a caller may make up
+            REQUESTS.labels(method, route, str(status)).observe(time.perf_counter() - started)
 
 
 async def metrics_endpoint(request: Request) -> Response:

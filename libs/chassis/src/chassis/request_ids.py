@@ -10,6 +10,8 @@ from contracts.headers import REQUEST_ID
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 READABLE = re.compile(rb"[\w.-]{1,64}")
+NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+"""An answer is what it says, whatever it looks like."""
 _HEADER = REQUEST_ID.lower().encode()
 
 
@@ -32,7 +34,7 @@ class RequestIds:
 
         async def named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode())]
+                message["headers"] = [*message.get("headers", ()), (_HEADER, request_id.encode()), NO_SNIFFING]
             await send(message)
 
         await self._app(scope, receive, named)

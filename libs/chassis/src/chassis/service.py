@@ -65,7 +65,7 @@ def create_service(
     health = health_routes(checks, warnings)
     beside = _watched_at(metrics_address, lifespan, health) if metrics_address else None
     app = Service(
-        title=title, version=version, description=description, lifespan=_collected_less(beside or lifespan), redoc_url=None, docs_url="/docs",
+        title=title, version=version, description=description, lifespan=_collected_less(beside or lifespan), redoc_url=None, docs_url=None,
         public=public, admits=admits, internal_key=internal_key,
     )  # fmt: skip
     SERVICE.labels(title, version).set(1)
