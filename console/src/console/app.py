@@ -46,7 +46,7 @@ class State(TypedDict):
 def create(settings: ConsoleSettings | None = None) -> FastAPI:
     """Ready as soon as it answers: a page that says what cannot be read is better than none."""
     settings = settings or ConsoleSettings.read_or_exit()
-    configure_logs("console", settings.log_level)
+    configure_logs("console", settings.log_level, settings.log_file)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:

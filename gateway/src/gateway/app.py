@@ -36,7 +36,7 @@ REPORTED_PART = 6
 
 def create(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings.read_or_exit()
-    configure_logs("gateway", settings.log_level)
+    configure_logs("gateway", settings.log_level, settings.log_file)
     app = create_service(
         "Lenta",
         version=version("lenta-gateway"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 
 import pytest
 from chassis import bodies, connections
@@ -182,14 +182,18 @@ def test_the_newest_caller_takes_the_place_of_the_one_that_waited_longest(
 ) -> None:
     monkeypatch.setattr(connections, "SECONDS", {"head": 20.0, "body": 20.0})
     monkeypatch.setattr(connections, "MAX_CONNECTIONS", 3)
-    with connected(url) as busy, connected(url) as oldest, connected(url) as older, connected(url) as newest:
+    with ExitStack() as stack:
+        busy = stack.enter_context(connected(url))
         busy.sendall(b"GET /busy HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+        time.sleep(0.2)  # until it is accepted: a connection waits from then on
+        oldest = stack.enter_context(connected(url))
+        time.sleep(0.2)
+        older, newest = (stack.enter_context(connected(url)) for _ in range(2))
         assert answer(oldest) == b""
-        newest.sendall(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        assert answer(newest).startswith(b"HTTP/1.1 200 ")
         assert answer(busy).endswith(b"done")
-        older.sendall(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        assert answer(older).startswith(b"HTTP/1.1 200 ")
+        for one in (newest, older):
+            one.sendall(b"GET /livez HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
+            assert answer(one).startswith(b"HTTP/1.1 200 ")
 
 
 def test_where_all_are_being_answered_the_newest_caller_is_told_to_come_back(

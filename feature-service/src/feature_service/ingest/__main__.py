@@ -24,7 +24,7 @@ def main() -> None:
         settings = Settings.read()
     except SettingsError as error:
         sys.exit(f"ingest: {error}")
-    configure_logs("ingest", settings.log_level)
+    configure_logs("ingest", settings.log_level, settings.log_file)
     try:
         with connect_redis(settings.redis_url) as client:
             if fault := wrong_settings(client.config_get("*")):

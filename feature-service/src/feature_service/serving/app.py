@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 def create(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings.read_or_exit()
-    configure_logs("feature-service", settings.log_level)
+    configure_logs("feature-service", settings.log_level, settings.log_file)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:

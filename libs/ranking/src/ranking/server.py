@@ -62,7 +62,7 @@ AnyQuery = TypeVar("AnyQuery", bound=Query)
 def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings | None = None) -> FastAPI:
     """name: of the model in the store."""
     settings = settings or RankerSettings.read_or_exit()
-    configure_logs(f"ranker-{name}", settings.log_level)
+    configure_logs(f"ranker-{name}", settings.log_level, settings.log_file)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[State]:

@@ -143,7 +143,7 @@ def _start(home: Home, processes: Processes, wanted: Sequence[Service], steps: S
         if processes.alive(service.name) is None:
             log = home.log(service.name)
             processes.running[service.name] = spawn(
-                service.name, service.command, service.port, service.environment, log
+                service.name, service.command, service.port, service.logging_to(log), log
             )
             processes.write(home)
     with steps.step("Services ready") as on_progress:

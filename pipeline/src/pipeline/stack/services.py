@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from chassis.connections import IMPLEMENTATION
 
@@ -26,6 +27,8 @@ class Service:
     port: int
     command: tuple[str, ...]
     settings: Mapping[str, str]
+    prefix: str = ""
+    """Of its settings' variables; '' where it has none of ours, and logs to stdout."""
 
     @property
     def url(self) -> str:
@@ -45,6 +48,10 @@ class Service:
             "OPENBLAS_NUM_THREADS": "1",
             **self.settings,
         }
+
+    def logging_to(self, log: Path) -> dict[str, str]:
+        """Its environment, with the file that it writes itself, and replaces when it is full."""
+        return {f"{self.prefix}LOG_FILE": str(log), **self.environment} if self.prefix else self.environment
 
 
 def services(
@@ -80,19 +87,19 @@ def services(
         "CONSOLE_API_KEY": api_key,
         "CONSOLE_SERVICES": ",".join(f"{name}={url[name]}" for name in WATCHED),
     }
-    ingest = Service("ingest", ports["ingest"], (*PYTHON, "feature_service.ingest"), features)
+    ingest = Service("ingest", ports["ingest"], (*PYTHON, "feature_service.ingest"), features, "FEATURES_")
     return [
-        _web("feature-service", "feature_service.serving.app:create", ports, features),
+        _web("feature-service", "feature_service.serving.app:create", ports, features, "FEATURES_"),
         ingest,
-        _web("ranker-control", "ranker_control.app:create", ports, ranker),
-        _web("ranker-test", "ranker_test.app:create", ports, ranker),
-        _web("gateway", "gateway.app:create", ports, gateway),
-        _web("console", "console.app:create", ports, console),
+        _web("ranker-control", "ranker_control.app:create", ports, ranker, "RANKER_"),
+        _web("ranker-test", "ranker_test.app:create", ports, ranker, "RANKER_"),
+        _web("gateway", "gateway.app:create", ports, gateway, "GATEWAY_"),
+        _web("console", "console.app:create", ports, console, "CONSOLE_"),
     ]
 
 
-def _web(name: str, factory: str, ports: Mapping[str, int], settings: Mapping[str, str]) -> Service:
+def _web(name: str, factory: str, ports: Mapping[str, int], settings: Mapping[str, str], prefix: str) -> Service:
     port = ports[name]
     command = (*PYTHON, "uvicorn", factory, "--factory", "--app-dir", os.sep, "--host", HOST, "--port", str(port))
     how = ("--http", IMPLEMENTATION, "--no-access-log", "--timeout-graceful-shutdown", "5")
-    return Service(name, port, (*command, *how), settings)
+    return Service(name, port, (*command, *how), settings, prefix)
