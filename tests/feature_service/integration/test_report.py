@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from contracts.clock import Clock
 from contracts.experiments import Experiment
-from contracts.reports import Day, Report
+from contracts.reports import Day, Reach, Report
 from contracts.wire import Assigned, Exposure, Shadowed
 from experiments import corrections, cuped, ratios, sequential
 from experiments.cuped import CupedSums
+from experiments.planning import Users, power, users_needed
 from experiments.ratios import RatioSums
 from feature_service.database.engine import connect
 from feature_service.ingest.exposures import record_shadows
@@ -449,3 +450,34 @@ def test_the_platforms_clock_dates_a_report(platform: FeaturePlatform) -> None:
     set_clock(platform.client, Clock(since=datetime.now(UTC), then=moved, speed=1))
     assert analyse(platform.engine, "models", moved).at == moved
     set_clock(platform.client, None)
+
+
+def test_a_draft_says_what_it_can_show_by_what_users_did(platform: FeaturePlatform) -> None:
+    past = start(platform.engine, "past")
+    exposures, likes = visits(past, USERS, np.random.default_rng(13))
+    write(platform.engine, exposures, likes)
+    set_clock(platform.client, Clock(since=datetime.now(UTC), then=LATER, speed=1))
+    plan = {"enrolment": 0.5, "weights": {"control": 0.8, "test": 0.2}, "rules": {"winsorised": 1, "days": 14}}
+    assert platform.http.put("/experiments/next", json={"plan": plan, "reason": "what next"}).is_success
+    told = Reach.model_validate_json(platform.http.get("/experiments/next/reach").raise_for_status().content)
+    rows = _by_user(exposures, likes)
+    by_hand = RatioSums.of([row[1] for row in rows.values()], [row[0] for row in rows.values()])
+    first = {user: min(each.served_at for each in exposures if each.user_id == user) for user in rows}
+    ends = [START + timedelta(days=day) for day in (1, 2, 3)]
+    assert told.users == [round(sum(at < end for at in first.values()) / 2) for end in ends]
+    _near(told.rate, by_hand.ratio)
+    for each in told.lifts:
+        needed = users_needed(by_hand, each.lift * by_hand.ratio, test_share=0.2, looks="daily")
+        assert each.users == needed.total
+        assert each.days == next((day for day, so_far in enumerate(told.users, 1) if so_far >= needed.total), None)
+    assert told.smallest_lift is not None
+    users = Users(round(told.users[-1] * 0.8), round(told.users[-1] * 0.2))
+    assert power(by_hand, told.smallest_lift * by_hand.ratio, users, looks="daily") == pytest.approx(0.8, abs=1e-3)
+    set_clock(platform.client, None)
+
+
+def test_without_a_past_nothing_is_planned_by_it(platform: FeaturePlatform) -> None:
+    told = Reach.model_validate_json(platform.http.get("/experiments/models/reach").content)
+    assert (told.rate, told.smallest_lift, told.lifts, told.users) == (None, None, [], [])
+    assert told.why is not None
+    assert platform.http.get("/experiments/unknown/reach").status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime
 
 from contracts.assignment import Group
@@ -11,16 +12,18 @@ from contracts.reports import (
     GroupReading,
     GuardrailReading,
     InterleavingReading,
+    LiftPlan,
     MetricReading,
     PeriodSplit,
     Range,
+    Reach,
     Report,
     RunLine,
     ShadowReading,
     SplitReading,
     Verdict,
 )
-from pipeline.experiment.printout import print_report
+from pipeline.experiment.printout import print_reach, print_report
 from rich.console import Console
 
 START, NOW = datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UTC)
@@ -175,3 +178,16 @@ def test_a_decided_experiment_says_so_and_does_not_ask_to_decide() -> None:
     said = printed(found.model_copy(update={"experiment": decided}))
     assert "stopped: shipped test on 2026-11-23 00:00 (it is better)" in said
     assert "decide models" not in said
+
+
+def test_what_a_plan_can_show_is_a_sentence_and_a_table() -> None:
+    lifts = [LiftPlan(lift=0.01, users=89_274, days=None), LiftPlan(lift=0.2, users=260, days=2)]
+    reach = Reach(metric="hit_rate", rate=0.6576, days=9, users=[300, 2_000], smallest_lift=0.0681, lifts=lifts)
+    out = io.StringIO()
+    print_reach(reach, Console(file=out, width=160))
+    assert "2,000 users with hit rate 0.6576: a lift of 6.8 % or more is found by then" in out.getvalue()
+    assert re.search(r"1.0 % +89,274 +more than 9", out.getvalue())
+    assert re.search(r"20.0 % +260 +2", out.getvalue())
+    out = io.StringIO()
+    print_reach(Reach(metric="hit_rate", rate=None, days=0, why="nobody came"), Console(file=out, width=160))
+    assert out.getvalue() == "Nothing to plan by: nobody came\n"

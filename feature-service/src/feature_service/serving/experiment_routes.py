@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio.to_thread
 from chassis.errors import InvalidParameter
 from contracts.experiments import Edit, ExperimentPage, Name, Plan
-from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from fastapi import APIRouter, Query
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -38,6 +38,11 @@ async def edit(request: Request, registry: RegistryDep, now: Now, name: Name) ->
     except ValidationError as error:
         raise invalid_edit(error) from error
     return await anyio.to_thread.run_sync(registry.edit, name, wanted, now)
+
+
+@router.get("/{name}/reach")
+async def reach(registry: RegistryDep, now: Now, name: str) -> Reach:
+    return await anyio.to_thread.run_sync(registry.reach, name, now)
 
 
 @router.get("/{name}/runs")

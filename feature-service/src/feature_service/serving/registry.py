@@ -11,7 +11,7 @@ import redis.exceptions
 import structlog
 from chassis.errors import Unavailable
 from contracts.experiments import Edit, ExperimentPage
-from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
@@ -22,6 +22,7 @@ from feature_service.experiments.published import LOCK_EXPERIMENTS, publish
 from feature_service.keyspace.connection import Client
 from feature_service.reports import runs
 from feature_service.reports.analysis import analyse
+from feature_service.reports.reach import reach
 
 _VERDICTS = query(__package__, "verdicts")
 _NEWEST_RUN = text("SELECT max(id) FROM analysis_runs WHERE experiment = :name")
@@ -88,6 +89,11 @@ class Registry:
                 return analyse(self._engine, name, now)
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("the report can't be made now") from error
+
+    def reach(self, name: str, now: datetime) -> Reach:
+        """Raises NotFound."""
+        with self._transaction() as connection:
+            return reach(connection, experiment(connection, name).plan, now)
 
     def _publish(self) -> None:
         """If this fails, ingest publishes within seconds: the change itself is safe."""

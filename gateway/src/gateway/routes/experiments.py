@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from contracts.experiments import Edit, ExperimentPage, Name, RunningExperiments
-from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from contracts.wire import Exposure
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
@@ -45,6 +45,12 @@ async def experiments(request: Request, upstreams: UpstreamsDep) -> Response:
 async def experiment(request: Request, upstreams: UpstreamsDep, name: Named) -> Response:
     """The plan, what became of it, and every change with its reason."""
     return await _read(request, upstreams, f"/experiments/{name}")
+
+
+@read.get("/experiments/{name}/reach", response_model=Reach, responses=ONE_OF_OURS)
+async def reach(request: Request, upstreams: UpstreamsDep, name: Named) -> Response:
+    """How many users and days an effect takes by this plan, and which effect it can show."""
+    return await _read(request, upstreams, f"/experiments/{name}/reach")
 
 
 @read.get("/experiments/{name}/runs", response_model=list[RunLine], responses=ONE_OF_OURS)

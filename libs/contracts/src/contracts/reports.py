@@ -165,6 +165,31 @@ class Report(Message):
     history: list[Change]
 
 
+class LiftPlan(Message):
+    """What it takes to find a lift with a chance of 80 %, looking every day."""
+
+    lift: float
+    users: int
+    """Of both groups."""
+    days: int | None
+    """None: more than the platform's past tells."""
+
+
+class Reach(Message):
+    """What an experiment by this plan can show, by what users did in the platform's last days."""
+
+    metric: Metric
+    rate: float | None
+    days: int
+    """Of the past that is known: at most the plan's."""
+    users: list[int] = []
+    """So far, at the end of each of them: those of the plan's enrolment."""
+    smallest_lift: float | None = None
+    """That so many users and days find with a chance of 80 %."""
+    lifts: list[LiftPlan] = []
+    why: str | None = None
+
+
 class RunLine(Message):
     run: int
     at: Time

@@ -172,6 +172,23 @@ def archive(name: Name, reason: Reason, by: By = "admin") -> None:
 
 
 @app.command()
+def plan(name: Name, as_json: AsJson = False) -> None:
+    """How many users and days an effect takes by this plan, and which it can show, by the platform's last days.
+
+    Example: lenta experiment plan towers
+    """
+    from pipeline.experiment.api import experiments
+    from pipeline.experiment.printout import print_reach
+
+    with experiments(Home.find()) as calls:
+        reach = calls.reach(name)
+    if as_json:
+        typer.echo(reach.model_dump_json(indent=1))
+        return
+    print_reach(reach, Console())
+
+
+@app.command()
 def report(
     name: Name,
     run: Annotated[int | None, typer.Option(help="An earlier analysis; the newest if not given.")] = None,

@@ -10,7 +10,7 @@ from typing import TypeVar
 import httpx
 from contracts.experiments import Edit, ExperimentPage
 from contracts.headers import API_KEY
-from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from contracts.wire import Exposure, Problem
 from pydantic import TypeAdapter, ValidationError
 
@@ -40,6 +40,9 @@ class Experiments:
         body = edit.model_dump_json(exclude_none=True)
         response = self._call("PUT", f"/experiments/{name}", content=body, headers={"Content-Type": "application/json"})
         return _parsed(ExperimentPage.model_validate_json, response)
+
+    def reach(self, name: str) -> Reach:
+        return self._read(f"/experiments/{name}/reach", Reach.model_validate_json)
 
     def runs(self, name: str) -> list[RunLine]:
         return self._read(f"/experiments/{name}/runs", _runs.validate_json)

@@ -8,7 +8,7 @@ from datetime import datetime
 from contracts import names
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment, ExperimentPage, Plan
-from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Report, RunLine, ShadowReading
+from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Reach, Report, RunLine, ShadowReading
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,7 +16,7 @@ from rich.table import Table
 from pipeline.experiment import words
 from pipeline.experiment.words import next_step, number, p_value, plain, share, signed
 
-__all__ = ["lines_table", "next_step", "print_page", "print_report"]
+__all__ = ["lines_table", "next_step", "print_page", "print_reach", "print_report"]
 SHOWN_RUNS = 5
 SHOWN_HISTORY = 8
 
@@ -79,6 +79,23 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
             table.add_row(str(run.run), _time(run.at), names.verdict(run.verdict, mode))
         _section(console, "Earlier: lenta experiment report --run N", table)
     _line(console, f"\nNext: {escape(words.after(verdict.kind, experiment))}")
+
+
+def print_reach(reach: Reach, console: Console) -> None:
+    if reach.rate is None or reach.smallest_lift is None:
+        _line(console, f"Nothing to plan by: {reach.why}")
+        return
+    name = names.METRICS[reach.metric].within
+    _line(
+        console,
+        f"As in the last {reach.days} days, {reach.users[-1]:,} users with {name} {number(reach.rate)}: a lift of "
+        f"{share(reach.smallest_lift)} or more is found by then with a chance of 80 %.",
+    )
+    table = _table("lift", "users", "days")
+    for each in reach.lifts:
+        days = f"more than {reach.days}" if each.days is None else str(each.days)
+        table.add_row(share(each.lift), f"{each.users:,}", days)
+    console.print(table)
 
 
 def _section_of_metrics(readings: Sequence[MetricReading], console: Console) -> None:
