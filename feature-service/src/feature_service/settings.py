@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
 from chassis.settings import InternalSettings, prefixed
 from contracts.catalogue import TOPICS_MAX
-from pydantic import Field
+from pydantic import Field, model_validator
 
 
 class Settings(InternalSettings):
@@ -21,3 +21,13 @@ class Settings(InternalSettings):
     ingest_host: str = "0.0.0.0"
     """As a container needs it; `make up` says 127.0.0.1."""
     ingest_port: int = 8011
+    webhook_url: Annotated[str, Field(pattern=r"^$|^https?://")] = ""
+    """Is called when a verdict, a guardrail's state or the traffic of an experiment changes."""
+    webhook_secret: Annotated[str, Field(repr=False)] = ""
+    """Signs those calls."""
+
+    @model_validator(mode="after")
+    def _webhook_is_signed(self) -> Self:
+        if self.webhook_url and len(self.webhook_secret) < 16:
+            raise ValueError("FEATURES_WEBHOOK_SECRET: a webhook's calls are signed: at least 16 characters")
+        return self

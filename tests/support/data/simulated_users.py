@@ -112,7 +112,7 @@ def _habits(kind: Kind, n: int, rng: np.random.Generator) -> tuple[Array, Array]
         return rng.beta(2, 8, n), np.ones(n)
     if kind == "pareto":
         a_day = np.minimum(1 + rng.pareto(1.1, n), 300.0)
-        return np.minimum(rng.beta(0.5, 4, n) * (1 + np.log(a_day) / 2), 1.0), a_day / 4
+        return np.minimum(rng.beta(0.5, 4, n) * (1 + np.log(a_day) / 2), 0.75), a_day / 4
     a_day = np.minimum(1 + rng.pareto(1.3, n), 60.0) / 2
     rate = rng.beta(0.5, 2.5, n)
     return (rate if kind == "heavy" else rate * (rng.random(n) < 0.1)), a_day

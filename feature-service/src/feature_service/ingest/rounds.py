@@ -34,6 +34,7 @@ from feature_service.keyspace.posts import close_hours, publish_missed_snapshot
 from feature_service.keyspace.scripts import OWN
 from feature_service.log.entries import EventLog, StreamLog, lowest, order
 from feature_service.reports.runs import Analyst
+from feature_service.reports.webhook import Webhook
 from feature_service.settings import Settings
 
 POLL_SECONDS = 0.1
@@ -177,7 +178,11 @@ class _Rounds:
 @contextmanager
 def _beside(settings: Settings, stop: threading.Event, health: Health) -> Iterator[None]:
     """The threads beside the rounds. They end with them, whatever ended these."""
-    works = {"watch": (WATCH_SECONDS, _guardrail_watch), "analysis": (ANALYSIS_SECONDS, _analyst)}
+    works = {
+        "watch": (WATCH_SECONDS, _guardrail_watch),
+        "analysis": (ANALYSIS_SECONDS, _analyst),
+        "webhook": (WATCH_SECONDS, _webhook),
+    }
     threads = [
         threading.Thread(target=_every, args=(stop, seconds, work(settings), health), name=name, daemon=True)
         for name, (seconds, work) in works.items()
@@ -233,4 +238,12 @@ def _analyst(settings: Settings) -> Iterator[Callable[[], object]]:
     engine = connect(settings.postgres_url, pool_size=4)
     with connect_redis(settings.redis_url) as client:
         yield Analyst(engine, client, StreamLog(client), settings.shards).round
+    engine.dispose()
+
+
+@contextmanager
+def _webhook(settings: Settings) -> Iterator[Callable[[], object]]:
+    engine = connect(settings.postgres_url, pool_size=1)
+    with connect_redis(settings.redis_url) as client:
+        yield Webhook(engine, client, settings.webhook_url, settings.webhook_secret).round
     engine.dispose()

@@ -27,6 +27,7 @@
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
 | `texts_changed` | how many texts were published, over all generations | append script (a PUT) |
 | `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |
+| `webhook` | how far a team's webhook is told, as JSON | ingest |
 | `retired` | sorted set: generations to delete, by when (the one being built too, if abandoned) | warm, ingest |
 | `catalogue_versions` | the last version given, over all generations | ingest, warm |
 """
@@ -39,6 +40,7 @@ DEAD_LETTERS = "dead_letters"
 RETIRED = "retired"
 EXPERIMENTS = "experiments"
 CLOCK = "clock"
+WEBHOOK = "webhook"
 TEXTS_CHANGED = "texts_changed"
 
 POSTS_SHARD = 0

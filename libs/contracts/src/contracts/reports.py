@@ -165,6 +165,22 @@ class Report(Message):
     history: list[Change]
 
 
+class Notice(Message):
+    """What a webhook is told: another verdict or state of a guardrail, or traffic that the switch moved."""
+
+    key: str
+    """The same again if it is sent again: `run-12`, `change-7`."""
+    experiment: str
+    at: Time
+    verdict: Verdict | None = None
+    before: VerdictKind | None = None
+    """The verdict of the run before."""
+    guardrails: dict[GuardrailMetric, GuardrailState] = {}
+    change: str | None = None
+    """In words: `paused for 4 minutes: weights control 100 %, test 0 %`."""
+    reason: str | None = None
+
+
 class LiftPlan(Message):
     """What it takes to find a lift with a chance of 80 %, looking every day."""
 
