@@ -40,6 +40,8 @@ SAME = [
     World("pareto, 2,000 users, looks every 2 hours", "pareto", 2_000, looks_a_day=12),
     World("zero-inflated, 2,000 new users", "zero-inflated", 2_000, past=False),
     World("heavy, 6,000 new users, 80:20", "heavy", 6_000, 0.2, past=False),
+    World("zero-inflated, 20,000 new users", "zero-inflated", 20_000, past=False),
+    World("pareto, 10,000 new users", "pareto", 10_000, past=False),
 ]
 BETTER = [
     World("light, lift 8 %", "light", 0, lift=0.08, past=False),

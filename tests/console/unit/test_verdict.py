@@ -19,6 +19,10 @@ SENTENCES = {
     "young": ("Too early to decide", "Keep running. Day 3 of at least 7: users of the first days are not like those of a whole week."),
     "too-early": ("Too early to read", "1,297 of 2,000 users per group. First reading about 15:00 UTC."),
     "first-hours": ("Too early to read", "0 of 500 users per group."),
+    "few-likers": (
+        "Too early to read",
+        "The likes stand on 31 of 50 users per group: too few like, or a few like far more than all others.",
+    ),
     "roll-back": ("Roll back test", "1.8% to 2.4% more of test’s answers than of control’s are slower than 200 ms; the limit is 1%."),
     "worse": ("Roll back test", "Hit rate is lower with test, by 2.1% to 6.3%."),
     "ended": ("Keep control", "No clear difference by the planned end; any change lies between −0.6% and +0.9%."),

@@ -6,7 +6,17 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from contracts.experiments import Change, Decision, Experiment, Metric, Plan, RampStep, periods
+from contracts.experiments import (
+    Change,
+    Decision,
+    Experiment,
+    Metric,
+    Pause,
+    Plan,
+    RampStep,
+    WeightPeriod,
+    periods,
+)
 from contracts.reports import (
     Day,
     GroupReading,
@@ -213,6 +223,29 @@ def roll_back() -> Report:
     )
 
 
+def few_likers() -> Report:
+    """Enough users, of whom hardly any like."""
+    said = "the primary stands on 31 users in the smaller group, of 50 at least"
+    return hold().model_copy(update={"likers": 31.2, "verdict": Verdict(kind="too_early", reasons=[said])})
+
+
+def paused() -> Report:
+    """A minute ago test's ranker was not to be reached; the verdict does not hang on it."""
+    held = hold()
+    pause = Pause(why="unreachable", until=held.at + timedelta(minutes=3))
+    period = WeightPeriod(
+        number=1,
+        starts_at=held.at - timedelta(minutes=1),
+        weights={"control": 1.0, "test": 0.0},
+        table="0" * 10_000,
+        reason="ranker can't be reached: 60 of 60 answers in the last minute, 0 of 58 of control's",
+        pause=pause,
+    )
+    return held.model_copy(
+        update={"experiment": held.experiment.model_copy(update={"periods": [*held.experiment.periods, period]})}
+    )
+
+
 def worse() -> Report:
     return report("roll_back", metrics=metrics(lift=-0.042, half=0.021, reading="worse", p=0.0001))
 
@@ -327,6 +360,8 @@ _STATES: dict[str, Report] = {
     "too-early": too_early(),
     "first-hours": first_hours(),
     "roll-back": roll_back(),
+    "paused": paused(),
+    "few-likers": few_likers(),
     "worse": worse(),
     "split-failed": split_failed(),
     "ended": ended(),

@@ -66,8 +66,9 @@ def headline_of(line: ExperimentLine) -> str:
 
 
 def is_held_back(report: Report) -> bool:
-    """Whether a lift would mean nothing: the groups are not alike, or hold too few users."""
-    return report.split.failed or report.verdict.kind == "split_failed" or _lacks_users(report)
+    """Whether a lift would mean nothing: the groups are not alike, or hold too few users or likers."""
+    failed = report.split.failed or report.verdict.kind == "split_failed"
+    return failed or _lacks_users(report) or _lacks_likers(report)
 
 
 def withheld(report: Report) -> Report:
@@ -127,7 +128,7 @@ def _tone(report: Report) -> Tone:
 def _headline(report: Report) -> str:
     said = names.verdict(report.verdict.kind, report.experiment.plan.mode)
     if report.verdict.kind == "too_early":
-        return f"{said} to {'read' if _lacks_users(report) else 'decide'}"
+        return f"{said} to {'read' if _lacks_users(report) or _lacks_likers(report) else 'decide'}"
     return said
 
 
@@ -138,6 +139,11 @@ def _least(report: Report) -> int:
 
 def _lacks_users(report: Report) -> bool:
     return report.verdict.kind == "too_early" and _least(report) < report.experiment.plan.rules.min_users
+
+
+def _lacks_likers(report: Report) -> bool:
+    least = report.experiment.plan.rules.min_likers
+    return report.verdict.kind == "too_early" and report.likers is not None and report.likers < least
 
 
 def _only_compares(report: Report) -> bool:
@@ -167,6 +173,11 @@ def _sentence(report: Report, now: datetime) -> str:
 
 def _too_early(report: Report, now: datetime) -> str:
     rules, least = report.experiment.plan.rules, _least(report)
+    if not _lacks_users(report) and _lacks_likers(report):
+        return (
+            f"The likes stand on {report.likers:,.0f} of {rules.min_likers:,} users per group: too few like, or a few "
+            "like far more than all others."
+        )
     if not _lacks_users(report):
         day = f"Day {int(report.days) + 1} of at least {rules.min_days}"
         return f"Keep running. {day}: users of the first days are not like those of a whole week."

@@ -206,4 +206,6 @@ def _foot(report: Report) -> str:
     if report.experiment.stopped_at is not None:
         run += ", final" if report.final else ", not final: likes can still join its last answers"
     alpha = numbers.level(report.experiment.plan.rules.alpha)
-    return f"{run}, data up to {numbers.date_and_clock(report.at)}. {alpha} level, two-sided."
+    rest = 1 - report.experiment.plan.rules.winsorised
+    heavy = f" The heaviest {numbers.share(rest)} of the users count no more than the next." if rest else ""
+    return f"{run}, data up to {numbers.date_and_clock(report.at)}. {alpha} level, two-sided.{heavy}"

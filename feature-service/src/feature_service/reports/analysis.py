@@ -61,6 +61,7 @@ class _Analysis:
             experiment=self._experiment,
             days=self._days,
             groups=groups,
+            likers=self._likers(),
             split=split,
             metrics=metrics,
             per_protocol=per_protocol,

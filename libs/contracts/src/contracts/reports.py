@@ -149,6 +149,8 @@ class Report(Message):
     days: float
     """Since the start."""
     groups: list[GroupReading]
+    likers: float | None = None
+    """On how many users of the smaller group the primary stands, held against the plan's `min_likers`."""
     split: SplitReading
     metrics: list[MetricReading]
     """The primary first: intent to treat, over all assigned users."""
