@@ -33,7 +33,7 @@ ADDED = [
     (FEATURES, "    topic_first_views: Array\n", "    topic_newest: Array\n"),
     (
         FEATURES,
-        '    "seen": lambda p, odds: p.seen,\n',
+        "p.now, AGE_LIMIT_DAYS))),\n",
         '    "topic_freshness": lambda p, odds: _of_row(p, _days_since(p.topic_newest, p.counted_until, 45.0)),\n',
     ),
     (

@@ -26,7 +26,7 @@ def views(post_rate: float, exposure: float, rows: int = ROWS) -> tuple[np.ndarr
 def test_what_the_encoder_says_already_is_left_as_it_is() -> None:
     weights = fit_baseline(LengthEncoder(), COLUMNS, *views(1.0, 0.0))
     assert weights == pytest.approx(
-        {"post_rate": 1.0, "topic_rate": 0.0, "post_exposure": 0.0, "likeness": 0.0}, abs=0.05
+        {"post_rate": 1.0, "topic_rate": 0.0, "post_exposure": 0.0, "post_log_age": 0.0, "likeness": 0.0}, abs=0.05
     )
 
 

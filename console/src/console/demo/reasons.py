@@ -63,6 +63,7 @@ WORDS = {
     "segment_post_lift": "how people like the user take to the post",
     "post_exposure": "how widely the post was shown",
     "seen": "times that the user has seen the post",
+    "post_log_age": "how new the post is",
     "text_taste": "its text is like what the user liked",
     "topic_taste": "the user’s taste within the topic",
     "tower": "the network’s match of user and post",

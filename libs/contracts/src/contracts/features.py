@@ -210,6 +210,7 @@ _DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
     "segment_post_lift": lambda p, odds: odds.segment_post - odds.post,
     "post_exposure": lambda p, odds: _exposure(p),
     "seen": lambda p, odds: p.seen,
+    "post_log_age": lambda p, odds: np.log1p(np.nan_to_num(_days_since(p.first_view_at, p.now, AGE_LIMIT_DAYS))),
 }
 
 SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)

@@ -1,4 +1,4 @@
-"""How much weight the counts of a post get in the baseline: a logistic regression on views, ahead of the trees.
+"""How much weight a post's counts and age get in the baseline: a logistic regression on views, ahead of the trees.
 
 The encoder's columns are log-odds already, but a post's own rate is worth less where its exposure tells its quality
 better, and more where nothing else does.
@@ -15,7 +15,7 @@ from ranking.taste import Floats
 from scipy.optimize import minimize
 from scipy.special import expit
 
-OF_POSTS = ("topic_rate", "post_rate", "post_exposure")
+OF_POSTS = ("topic_rate", "post_rate", "post_exposure", "post_log_age")
 PRIOR_PRECISION = 10.0
 """A weight differs from the encoder's own by a standard deviation of .3 before anything is known."""
 
