@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -21,7 +21,7 @@ from pipeline.tables.folder import Tables
 from pipeline.training.fit import fit
 from pipeline.training.models import loader, model_of
 from pipeline.world.simulation import simulate
-from pipeline.world.spec import spec_of
+from pipeline.world.spec import WorldSpec, spec_of
 from ranking.artefact import MANIFEST
 from ranking.scorer import Scorer
 
@@ -37,9 +37,21 @@ STEPS = (EDGES, *PLAIN, *GROUPS)
 
 @dataclass
 class World:
-    name: str
+    spec: WorldSpec
     seed: int
     folder: Path
+
+    @classmethod
+    def of(cls, name: str, seed: int, home: Path, size: tuple[int, int] | None) -> World:
+        """size: users and posts; None: as the world is."""
+        spec = spec_of(name)
+        if size is None:
+            return cls(spec, seed, home / f"{name}-{seed}")
+        return cls(replace(spec, users=size[0], posts=size[1]), seed, home / f"{name}-{seed}-{size[0]}x{size[1]}")
+
+    @property
+    def name(self) -> str:
+        return self.spec.name
 
     def take(self, step: str) -> None:
         """Scores of one step, unless they are there already."""
@@ -76,7 +88,7 @@ class World:
     @cached_property
     def _tables(self) -> Tables:
         if not (self.folder / "world" / "truth").exists():
-            simulate(spec_of(self.name), self.seed, END, self.folder / "world")
+            simulate(self.spec, self.seed, END, self.folder / "world")
         return Tables.of_folder(self.folder / "world")
 
     @cached_property
