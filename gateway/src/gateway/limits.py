@@ -79,14 +79,15 @@ class Limits:
         await send(BUSY_BODY)
 
     def _pause(self, connection: tuple[str, int] | None, now: float) -> float:
-        """Seconds until a refusal may be said."""
+        """Seconds until a refusal may be said: at most a pause, also where many come by one address of a proxy's."""
         if connection is None:
             return 0.0
-        until = max(now, self._refused_at.pop(connection, 0.0) + PAUSE_SECONDS)
-        self._refused_at[connection] = until
+        last = self._refused_at.pop(connection, 0.0)
+        wait = min(max(last + PAUSE_SECONDS - now, 0.0), PAUSE_SECONDS)
+        self._refused_at[connection] = now + wait
         if len(self._refused_at) > REMEMBERED:
             self._refused_at.popitem(last=False)
-        return until - now
+        return wait
 
 
 def kind_of(method: str, path: str) -> Kind:

@@ -83,6 +83,19 @@ def test_whoever_insists_waits_and_others_do_not() -> None:
     asyncio.run(insisting())
 
 
+def test_many_who_are_taken_for_one_caller_wait_for_one_pause_and_not_for_each_other() -> None:
+    async def behind_a_proxy() -> None:
+        app = Held()
+        limits = Limits(app, max_concurrent=2)
+        under_way = await full(app, limits)
+        answers = await asyncio.gather(*(Caller(limits, 0).ask() for _ in range(20)))
+        assert max(seconds for _, seconds, _ in answers) < PAUSE_SECONDS + SELDOM
+        app.let.set()
+        await asyncio.gather(*under_way)
+
+    asyncio.run(behind_a_proxy())
+
+
 def test_a_kind_that_is_full_turns_away_no_other() -> None:
     async def other_kinds() -> None:
         app = Held()
