@@ -36,7 +36,7 @@ from tests.benchmarks.load.generator import (
     closed_loop,
     open_loop,
 )
-from tests.benchmarks.load.sides import bare_chain, filled_platform, lenta_of
+from tests.benchmarks.load.sides import bare_chain, filled_platform
 
 HERE = Path(__file__).parents[3]
 USERS = range(200, 500)
@@ -93,7 +93,8 @@ def main() -> None:
         stores, port = stack.enter_context(filled_platform(told.home, told.world))
         sides = [Side("Lenta", port)]
         if told.against is not None:
-            sides.append(Side("before", stack.enter_context(lenta_of(told.against, stores))))
+            before = filled_platform(told.home / "before", told.world, told.against)
+            sides.append(Side("before", stack.enter_context(before)[1]))
         bare = Side("bare chain", stack.enter_context(bare_chain(stores)))
         if told.steady:
             _show_steady(_steady([*sides, bare], told.steady, told.seconds))
@@ -105,7 +106,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", type=Path, default=HERE / ".lenta" / "load")
     parser.add_argument("--world", default="demo", help="tiny: to try this script out")
-    parser.add_argument("--against", type=Path, help="another checkout of Lenta")
+    parser.add_argument("--against", type=Path, help="another checkout of Lenta, with a home of its own in --home")
     parser.add_argument("--seconds", type=float, default=6.0, help="of a round")
     parser.add_argument("--knee", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--steady", type=int, default=3, help="paired rounds at 1, 8 and 16 connections")

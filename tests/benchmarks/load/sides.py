@@ -1,8 +1,7 @@
-"""What is measured side by side, over the same stores and models: Lenta, a checkout of it, the bare chain."""
+"""What is measured side by side: Lenta, another checkout of it, and the bare chain over the stores of the first."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -23,13 +22,6 @@ from pipeline import environment
 ASKED = ("feature-service", "ranker-control", "ranker-test", "gateway")
 """What a recommendation passes."""
 READY_SECONDS = 60.0
-SERVICES = """
-import json, sys
-from pipeline.stack.services import services
-every = services(*json.loads(sys.argv[1]))
-print(json.dumps([[one.name, one.port, one.command, dict(one.settings)] for one in every]))
-"""
-"""Said by a checkout: its services refuse settings that are not theirs."""
 LENTA = Path(sys.executable).with_name("lenta")
 
 
@@ -43,33 +35,24 @@ class Stores:
 
 
 @contextmanager
-def filled_platform(home: Path, world: str) -> Iterator[tuple[Stores, int]]:
-    """A simulated world, brought up in `home` and left there filled; and the gateway's port."""
-    ports = {name: free_port() for name in DEFAULTS}
-    environ = {**os.environ, **{variable(name): str(port) for name, port in ports.items()}, "LENTA_HOME": str(home)}
-    subprocess.run([LENTA, "up", "--world", world], env=environ, check=True, stdout=sys.stderr)
+def filled_platform(home: Path, world: str, checkout: Path | None = None) -> Iterator[tuple[Stores, int]]:
+    """A simulated world, brought up in `home` and left there filled; and the gateway's port.
+
+    checkout: of another Lenta, whose code it is instead, in this environment.
+    """
+    sources = (
+        [str(source) for pattern in ("libs/*/src", "*/src") for source in checkout.glob(pattern)] if checkout else []
+    )
+    ports = {variable(name): str(free_port()) for name in DEFAULTS}
+    path = {"PYTHONPATH": os.pathsep.join(sources)} if sources else {}
+    environ = {**os.environ, **ports, **path, "LENTA_HOME": str(home)}
     try:
+        subprocess.run([LENTA, "up", "--world", world], env=environ, check=True, stdout=sys.stderr)
         told = environment.read(Home(home))
         stores = Stores(told["LENTA_POSTGRES_URL"], told["LENTA_REDIS_URL"], told["LENTA_MODEL_URI"])
         yield stores, int(told["LENTA_GATEWAY_URL"].rsplit(":", 1)[1])
     finally:
         subprocess.run([LENTA, "down"], env=environ, check=True, stdout=sys.stderr)
-
-
-@contextmanager
-def lenta_of(checkout: Path, stores: Stores) -> Iterator[int]:
-    """The services on a recommendation's way as that checkout runs them, in this environment; the gateway's port."""
-    sources = [str(source) for pattern in ("libs/*/src", "*/src") for source in checkout.glob(pattern)]
-    path = {"PYTHONPATH": os.pathsep.join(sources)}
-    ports = {name: free_port() for name in DEFAULTS}
-    told = json.dumps([ports, stores.postgres_url, stores.redis_url, stores.model_uri, "key", "admin"])
-    asked = [sys.executable, "-P", "-c", SERVICES, told]
-    said = subprocess.run(asked, env={**os.environ, **path}, check=True, capture_output=True, text=True).stdout
-    with ExitStack() as stack:
-        for name, port, command, settings in json.loads(said):
-            if name in ASKED:
-                stack.enter_context(running(Service(name, port, tuple(command), {**settings, **path})))
-        yield ports["gateway"]
 
 
 @contextmanager
