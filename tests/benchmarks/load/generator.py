@@ -33,10 +33,17 @@ class Outcome:
     duration: float
     seconds: list[float] = field(default_factory=list)
     kinds: list[int] = field(default_factory=list)
+    processor_seconds: float = 0.0
+    """That the asked took meanwhile."""
 
     def answered(self, kind: int, seconds: float) -> None:
         self.kinds.append(kind)
         self.seconds.append(seconds)
+
+    @property
+    def processor_ms(self) -> float:
+        """For one of the model's own answers."""
+        return 1_000 * self.processor_seconds / max(self.kinds.count(OWN), 1)
 
     def rate(self, kind: int) -> float:
         """Answers a second."""

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psutil
 from pipeline.home import Home
 from pipeline.stack.ports import DEFAULTS, variable
+from pipeline.stack.processes import Processes
 from pipeline.stack.servers import HOST, free_port
 from pipeline.stack.services import PYTHON, Service
 
@@ -34,9 +36,22 @@ class Stores:
     model_uri: str
 
 
+@dataclass(frozen=True)
+class Chain:
+    """port: of its door. processes: that a recommendation passes, without the stores."""
+
+    port: int
+    processes: list[psutil.Process]
+
+    @property
+    def processor_seconds(self) -> float:
+        """Since they were started."""
+        return sum(sum(process.cpu_times()[:2]) for process in self.processes)
+
+
 @contextmanager
-def filled_platform(home: Path, world: str, checkout: Path | None = None) -> Iterator[tuple[Stores, int]]:
-    """A simulated world, brought up in `home` and left there filled; and the gateway's port.
+def filled_platform(home: Path, world: str, checkout: Path | None = None) -> Iterator[tuple[Stores, Chain]]:
+    """A simulated world, brought up in `home` and left there filled.
 
     checkout: of another Lenta, whose code it is instead, in this environment.
     """
@@ -50,21 +65,22 @@ def filled_platform(home: Path, world: str, checkout: Path | None = None) -> Ite
         subprocess.run([LENTA, "up", "--world", world], env=environ, check=True, stdout=sys.stderr)
         told = environment.read(Home(home))
         stores = Stores(told["LENTA_POSTGRES_URL"], told["LENTA_REDIS_URL"], told["LENTA_MODEL_URI"])
-        yield stores, int(told["LENTA_GATEWAY_URL"].rsplit(":", 1)[1])
+        port = int(told["LENTA_GATEWAY_URL"].rsplit(":", 1)[1])
+        running = Processes.read(Home(home)).running
+        yield stores, Chain(port, [psutil.Process(running[name].pid) for name in ASKED])
     finally:
         subprocess.run([LENTA, "down"], env=environ, check=True, stdout=sys.stderr)
 
 
 @contextmanager
-def bare_chain(stores: Stores) -> Iterator[int]:
-    """`tests.benchmarks.load.bare`; the port of its door."""
+def bare_chain(stores: Stores) -> Iterator[Chain]:
+    """`tests.benchmarks.load.bare`."""
     ports = {name: free_port() for name in ASKED}
     url = {name.replace("-", "_").upper(): f"http://{HOST}:{port}" for name, port in ports.items()}
     told = {**url, "REDIS_URL": stores.redis_url, "MODEL_URI": stores.model_uri, "PYTHONPATH": os.getcwd()}
     with ExitStack() as stack:
-        for name, port in ports.items():
-            stack.enter_context(running(_bare(name, port, told)))
-        yield ports["gateway"]
+        pids = [stack.enter_context(running(_bare(name, port, told))) for name, port in ports.items()]
+        yield Chain(ports["gateway"], [psutil.Process(pid) for pid in pids])
 
 
 def _bare(name: str, port: int, told: Mapping[str, str]) -> Service:
@@ -74,12 +90,12 @@ def _bare(name: str, port: int, told: Mapping[str, str]) -> Service:
 
 
 @contextmanager
-def running(service: Service) -> Iterator[None]:
-    """Until it is left; entered once the service is ready."""
+def running(service: Service) -> Iterator[int]:
+    """Until it is left; entered once the service is ready, with its process' id."""
     process = subprocess.Popen(service.command, env=service.environment, stdout=subprocess.DEVNULL)
     try:
         _await_ready(service, process)
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(timeout=20)
