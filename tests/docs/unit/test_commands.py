@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -96,8 +97,10 @@ def _check_pytest(words: tuple[str, ...]) -> None:
 
 
 def _check_python(words: tuple[str, ...]) -> None:
-    path = f"{words[2].replace('.', '/')}.py" if words[1] == "-m" else words[1]
-    assert (ROOT / path).is_file()
+    if words[1] == "-m":
+        assert find_spec(words[2]) is not None
+    else:
+        assert (ROOT / words[1]).is_file()
 
 
 def _check_docker(words: tuple[str, ...]) -> None:
