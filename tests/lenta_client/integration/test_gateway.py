@@ -187,6 +187,13 @@ def test_a_gateway_that_asks_for_more_than_patience_is_given_up_on(stage: Stage,
     assert stage.features.seen == []
 
 
+def test_a_closed_client_takes_no_event_that_nobody_would_send(url: str) -> None:
+    with Lenta(url, KEY) as lenta:
+        assert lenta.recommend(200).posts
+    with pytest.raises(RuntimeError, match="closed"):
+        lenta.send(_view(1))
+
+
 def test_an_address_where_nobody_listens_is_named() -> None:
     with (
         Lenta("http://127.0.0.1:9", None, IMPATIENT) as lenta,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from gateway.app import create
 from gateway.settings import Settings
-from lenta_client import Event, Lenta, Options
+from lenta_client import AsyncLenta, Event, Lenta, Options
 
 from tests.support.fakes.gateway import served
 from tests.support.fakes.line import Line, line_to
@@ -54,6 +55,17 @@ def test_an_event_whose_answer_is_lost_is_sent_again_and_counts_once(platform: P
     assert platform.line.lost == [b"HTTP/1.1 202"] * 2  # it was durable, both times
     assert platform.counted("action = 'view'") == 30
     assert platform.counted("action = 'like'") == 1
+
+
+def test_the_async_clients_event_whose_answer_is_lost_counts_once_too(platform: Platform) -> None:
+    async def play() -> None:
+        async with AsyncLenta(platform.line.url, KEY, Options(linger=60)) as lenta:
+            lenta.send(*(Event(user_id=USER, post_id=post, action="view") for post in range(1, 31)))
+            platform.line.cuts = 1
+
+    asyncio.run(play())
+    assert platform.line.lost == [b"HTTP/1.1 202"]
+    assert platform.counted("action = 'view'") == 30
 
 
 def test_thousands_of_events_over_a_line_that_breaks_are_each_counted_once(platform: Platform) -> None:

@@ -68,7 +68,9 @@ class AsyncLenta:
         await self._ask(calls.put_post(post_id, text, topic))
 
     def send(self, *events: Event) -> None:
-        """Returns at once; they go within `linger` seconds. Raises OutboxFull."""
+        """Returns at once; they go within `linger` seconds. Raises OutboxFull, and RuntimeError once it is closed."""
+        if self._closing.is_set():
+            raise RuntimeError("the client is closed, and nobody would send them")
         self._outbox.add(events)
         self._start()
         self._some.set()
@@ -133,7 +135,7 @@ class AsyncLenta:
         return len(batch)
 
     def _start(self) -> None:
-        if not self._closing.is_set() and (self._worker is None or self._worker.done()):
+        if self._worker is None or self._worker.done():
             self._worker = asyncio.create_task(self._work(), name="lenta-events")
 
     async def _work(self) -> None:

@@ -68,7 +68,9 @@ class Lenta:
         self._ask(calls.put_post(post_id, text, topic))
 
     def send(self, *events: Event) -> None:
-        """Returns at once; they go within `linger` seconds. Raises OutboxFull."""
+        """Returns at once; they go within `linger` seconds. Raises OutboxFull, and RuntimeError once it is closed."""
+        if self._closing.is_set():
+            raise RuntimeError("the client is closed, and nobody would send them")
         self._outbox.add(events)
         self._start()
         self._some.set()
@@ -134,7 +136,7 @@ class Lenta:
 
     def _start(self) -> None:
         with self._starting:
-            if not self._closing.is_set() and (self._worker is None or not self._worker.is_alive()):
+            if self._worker is None or not self._worker.is_alive():
                 self._worker = threading.Thread(target=self._work, name="lenta-events", daemon=True)
                 self._worker.start()
 
