@@ -78,13 +78,12 @@ export class Lenta {
     this.waiting = [...this.waiting, event].slice(-KEPT);
   }
 
-  // Outlives the page, where the browser stores anything.
+  // Outlives the page, where the browser has room for it.
   get waiting() {
-    try { return JSON.parse(localStorage[this.place] ?? "[]"); } catch { return this.memory ?? []; }
+    try { return this.memory ?? JSON.parse(localStorage[this.place] ?? "[]"); } catch { return []; }
   }
   set waiting(events) {
-    this.memory = events;
-    try { localStorage[this.place] = JSON.stringify(events); } catch { /* memory has to do */ }
+    try { localStorage[this.place] = JSON.stringify(events); this.memory = null; } catch { this.memory = events; }
   }
 
   async #send() {

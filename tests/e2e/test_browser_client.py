@@ -28,7 +28,12 @@ MOST_BYTES = 5 * 1024
 SEEN_MS, LINGER_MS = 1000, 2000
 SMALL, TALL = (800, 420), (800, 4000)
 """A small screen holds a post or two of the page, a tall one all five."""
-WITHOUT_STORAGE = "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })"
+STORAGE = {
+    "its own": "",
+    "denied": "Object.defineProperty(window, 'localStorage', { get() { throw new Error('denied'); } })",
+    "full": "Object.defineProperty(window, 'localStorage', { value: new Proxy({}, { set() { throw new Error('full'); } }) })",
+}
+"""Scripts that make it so."""
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +59,11 @@ def _path(stage: Stage, key: str = KEY) -> str:
     return f"/example.html?gateway={str(stage.http.base_url).rstrip('/')}&user=200#{key}"
 
 
-def _page(opened: Opener, stage: Stage, *, storage: bool = True) -> Page:
+def _page(opened: Opener, stage: Stage, storage: str = "its own") -> Page:
     """Its timers run only when the test says; its posts are there."""
     context = opened.browser.new_context(viewport={"width": SMALL[0], "height": SMALL[1]})
     opened.contexts.append(context)
-    if not storage:
-        context.add_init_script(WITHOUT_STORAGE)
+    context.add_init_script(STORAGE[storage])
     page = context.new_page()
     page.clock.install(time=datetime.now(UTC))
     page.clock.pause_at(datetime.now(UTC) + timedelta(seconds=1))
@@ -187,10 +191,10 @@ def test_a_page_that_is_left_sends_what_waits(opened: Opener, stage: Stage) -> N
     until(lambda: bool(_events(stage)), 5)
 
 
-@pytest.mark.parametrize("storage", [True, False])
-def test_a_busy_gateway_is_asked_again_when_it_says(opened: Opener, stage: Stage, storage: bool) -> None:
+@pytest.mark.parametrize("storage", STORAGE)
+def test_a_busy_gateway_is_asked_again_when_it_says(opened: Opener, stage: Stage, storage: str) -> None:
     """Where the browser stores nothing, an event waits in memory."""
-    page = _page(opened, stage, storage=storage)
+    page = _page(opened, stage, storage)
     stage.features.busy = 1
     with page.expect_response(lambda response: response.status == 503) as response:
         page.click("article:first-of-type button")

@@ -112,7 +112,7 @@ class AsyncLenta:
     async def _attempt(self, call: Call[T]) -> T:
         try:
             response = await self._http.send(call.sent_by(self._http))
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise calls.unanswered(self._http.base_url, error) from error
         return call.answer(response)
 

@@ -93,8 +93,8 @@ def events(batch: Sequence[Event]) -> Call[None]:
     return Call("POST", "/events", _nothing, body={"events": [event.as_json() for event in batch]})
 
 
-def unanswered(url: httpx.URL, error: httpx.TransportError) -> Unavailable:
-    """The connection failed, or nothing came back over it in time."""
+def unanswered(url: httpx.URL, error: httpx.RequestError) -> Unavailable:
+    """The connection failed, or nothing that can be read came back over it in time."""
     return Unavailable(f"{url} does not answer ({type(error).__name__}: {error})")
 
 
