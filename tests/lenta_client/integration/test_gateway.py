@@ -187,6 +187,14 @@ def test_a_gateway_that_asks_for_more_than_patience_is_given_up_on(stage: Stage,
     assert stage.features.seen == []
 
 
+def test_a_caller_of_too_many_calls_comes_through_all_the_same() -> None:
+    with gateway_stage(calls_per_second=1) as slow, Lenta(str(slow.http.base_url), KEY, PATIENT) as lenta:
+        started = time.monotonic()
+        users = [lenta.recommend(user).user_id for user in range(3)]
+        assert users == [0, 1, 2]
+        assert time.monotonic() - started >= 1.0  # two at once, then one a second
+
+
 def test_a_closed_client_takes_no_event_that_nobody_would_send(url: str) -> None:
     with Lenta(url, KEY) as lenta:
         assert lenta.recommend(200).posts
