@@ -12,7 +12,6 @@ from typing import Any, get_type_hints
 
 from chassis.errors import invalid_parameter_from
 from fastapi import APIRouter
-from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError, create_model
 from starlette.requests import Request
