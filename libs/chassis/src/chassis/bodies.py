@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from chassis.connections import WHOLE
 from chassis.errors import ServiceError, TooLarge, TooLate, Unavailable, refusal
 
 MAX_BODY_BYTES = 2**20
@@ -38,7 +39,7 @@ class Bodies:
         self._held = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] in READS:
+        if scope["type"] != "http" or scope["method"] in READS or self._is_here(scope):
             await self._app(scope, receive, send)
             return
         try:
@@ -49,6 +50,10 @@ class Bodies:
             return
         else:
             await self._app(scope, _replayed(body, receive), send)
+
+    def _is_here(self, scope: Scope) -> bool:
+        """As most bodies are, those of our own services above all: they came with their head."""
+        return WHOLE in scope and 0 < _declared(scope) <= MAX_BODY_BYTES and self._admits(scope)
 
     async def _whole(self, scope: Scope, receive: Receive) -> bytes:
         """Raises TooLarge, TooLate, Unavailable or Gone."""

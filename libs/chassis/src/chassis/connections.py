@@ -31,6 +31,9 @@ SECONDS: dict[Stage, float] = {"head": 10.0, "body": 10.0}
 WRITE_SECONDS = 30.0
 """For a caller to read what fills our buffers."""
 
+WHOLE = "lenta.whole"
+"""In a request's scope where it has arrived, body and all."""
+_on_header = HttpToolsProtocol.on_header
 _REFUSALS = {
     431: b"HTTP/1.1 431 Request Header Fields Too Large",
     503: b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1",
@@ -85,23 +88,27 @@ class BoundedConnection(HttpToolsProtocol):
         self._enter("head")
 
     def on_url(self, url: bytes) -> None:
-        self._grow(len(url))
+        self._head_bytes += len(url)
         super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Of the head, or of what follows a body in chunks."""
-        self._grow(len(name) + len(value))
-        if len(self.headers) >= MAX_HEADERS:
+        """Of the head, or of what follows a body in chunks. The most frequent call of all: nothing is spent on it."""
+        self._head_bytes += len(name) + len(value)
+        if self._head_bytes > MAX_HEAD_BYTES or len(self.headers) >= MAX_HEADERS:
             self._too_large = True
-            raise OutOfBounds(f"more than {MAX_HEADERS} headers")
-        super().on_header(name, value)
+            raise OutOfBounds(f"more than {MAX_HEADERS} headers or {MAX_HEAD_BYTES} bytes")
+        _on_header(self, name, value)
 
     def on_headers_complete(self) -> None:
+        if self._head_bytes > MAX_HEAD_BYTES:  # of an address alone
+            self._too_large = True
+            raise OutOfBounds(f"an address of more than {MAX_HEAD_BYTES} bytes")
         self._enter("body")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._enter("answer")
+        self.scope[WHOLE] = True  # type: ignore[literal-required]  # for `chassis.bodies`
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
@@ -123,12 +130,6 @@ class BoundedConnection(HttpToolsProtocol):
     def waits(self) -> bool:
         """Whether nothing of it is being answered."""
         return self.cycle is None or self.cycle.response_complete  # type: ignore[redundant-expr]  # before the first
-
-    def _grow(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > MAX_HEAD_BYTES:
-            self._too_large = True
-            raise OutOfBounds(f"a head of more than {MAX_HEAD_BYTES} bytes")
 
     def _enter(self, stage: Stage) -> None:
         self._stage = stage
