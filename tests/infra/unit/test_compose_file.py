@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
+import stat
+import subprocess
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 import yaml
+from pipeline.stack.binaries import redis_program
+from pipeline.stack.servers import free_port
 
 from tests.support.checkout import ROOT
+from tests.support.platforms.gateway_stage import until
 
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -95,3 +104,32 @@ def test_prometheus_asks_every_service_on_its_port_for_metrics_alone() -> None:
         told = {variable: value for variable, value in SERVICES[name]["environment"].items() if "METRICS" in variable}
         assert list(told.values()) == ["0.0.0.0:9000"]
     assert {target.split(":")[0] for target in targets} <= SERVICES.keys()
+
+
+def test_the_password_of_redis_is_in_a_file_and_in_no_argument(tmp_path: Path) -> None:
+    """The command of the container, run here."""
+    words = [word.replace("$$", "$") for word in SERVICES["redis"]["command"]]
+    assert not any("REDIS_PASSWORD" in word for word in words)
+    port = free_port()
+    here = {"redis-server": str(redis_program()), "/etc/redis/lenta.conf": str(ROOT / "infra/redis/redis.conf")}
+    here |= {"/data": str(tmp_path), "0.0.0.0": "127.0.0.1"}
+    command = [here.get(word, word.replace("/tmp/", f"{tmp_path}/")) for word in words]
+    environment = {**os.environ, "REDISCLI_AUTH": "s3cret-word"}
+    with subprocess.Popen([*command, "--port", str(port)], env=environment, stdout=subprocess.DEVNULL) as server:
+        try:
+            with redis.Redis(port=port, password="s3cret-word") as client:
+                until(lambda: _answers(client))
+                assert client.config_get("appendfsync")["appendfsync"] == "always"
+            with redis.Redis(port=port) as stranger, pytest.raises(redis.exceptions.AuthenticationError):
+                stranger.ping()
+            assert "s3cret-word" not in " ".join(psutil.Process(server.pid).cmdline())
+            assert stat.S_IMODE((tmp_path / "password.conf").stat().st_mode) == 0o600
+        finally:
+            server.terminate()
+
+
+def _answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.ConnectionError:
+        return False
