@@ -1,7 +1,7 @@
 """The gateway's public calls, each with a time limit.
 
 GatewayError
- |- GatewayUnavailable   no answer in time, no connection, or a 5xx: says so in words, and is no bug of ours
+ |- GatewayUnavailable   no answer in time, no connection, a 429 or a 5xx: says so in words, and is no bug of ours
  |- KeyRefused           401 or 403: the key is not one that opens this call
  |- ChangeRefused        409 or 422: what an experiment's editor asked for cannot be; says why and names the field
  |- UnreadableAnswer     an answer that the API does not promise: a bug, logged as one
@@ -201,6 +201,8 @@ class Gateway:
             raise GatewayUnavailable("could not be reached") from error
         if response.status_code in (401, 403):
             raise KeyRefused("refuses the key")
+        if response.status_code == 429:
+            raise GatewayUnavailable("is asked too often; try again in a few seconds")
         if response.status_code >= 500:
             raise GatewayUnavailable(f"answered {response.status_code}")
         return response

@@ -11,6 +11,10 @@ import pytest
 from console.app import create
 from console.settings import ConsoleSettings
 from console.state import get_now
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from tests.support.fakes.gateway import ADMIN_KEY, NOW, READ_KEY, FakeGateway, served, with_every_state
 
@@ -274,3 +278,14 @@ def test_behind_a_proxy_that_speaks_tls_the_cookie_travels_over_nothing_else(gat
             answer = browser.post("/console/editor/session", data={"key": ADMIN_KEY, "back": EDIT})
     assert "secure" in answer.headers["set-cookie"].lower()
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
+
+
+def test_keys_that_are_guessed_too_quickly_are_told_to_wait() -> None:
+    async def busy(_: Request) -> Response:
+        return Response(status_code=429)
+
+    app = Starlette(routes=[Route("/{path:path}", busy, methods=["PUT"])])
+    with served(app) as url, served(create(ConsoleSettings(gateway_url=url))) as at:
+        answer = httpx.post(f"{at}/console/editor/session", data={"key": "a guess", "back": EDIT})
+    assert answer.status_code == 503
+    assert "the gateway is asked too often; try again in a few seconds" in said_in(answer)
