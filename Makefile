@@ -5,7 +5,7 @@
 # PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test benchmark full public weeks lint types docs docs-serve lock release sbom clean
+.PHONY: help up down status logs check load unit coverage test fuzz benchmark full public weeks lint types docs docs-serve lock release sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -58,6 +58,10 @@ coverage: ## the unit tests, and how much of the code they run: never less than 
 test: ## unit, contract, integration, chaos and end-to-end tests, on real servers; PACKAGE=gateway: those of one package
 	@$(setup) development
 	@.venv/bin/pytest -n logical --dist loadfile --durations 15 --durations-min 1 $(if $(PACKAGE),tests/$(PACKAGE),--ignore tests/benchmarks --ignore tests/load)
+
+fuzz: ## 10,000 odd requests, and odd entries of the log, orders of events and damaged models: forty times the suite's
+	@$(setup) development
+	@LENTA_FUZZ=40 .venv/bin/pytest --timeout 3600 tests/contract/test_api_fuzz.py tests/feature_service/integration/test_poison.py tests/feature_service/integration/test_any_order.py tests/ranking/unit/test_artefact.py
 
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development

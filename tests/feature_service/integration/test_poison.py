@@ -29,6 +29,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
+from tests.support.fuzz import FUZZ
 from tests.support.platforms.feature_platform import SHARDS, USERS, FeaturePlatform, event, feature_platform
 
 WATCHED = 990
@@ -104,7 +105,7 @@ def _totals(platform: FeaturePlatform) -> tuple[list[int], dict[int, tuple[int, 
 def test_nothing_in_the_log_stops_what_stands_behind_it(platform: FeaturePlatform) -> None:
     sent = 0
 
-    @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=15 * FUZZ, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(entries, min_size=1, max_size=40))
     def check(several: list[tuple[int, bytes]]) -> None:
         nonlocal sent

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from hashlib import sha256
@@ -16,9 +15,10 @@ from ranking.artefact import MANIFEST, MANIFEST_DIGEST, POINTER, ArtefactError, 
 from ranking.trial import try_model
 
 from tests.support.data.toy_model import LengthEncoder, publish_toy, toy_artefact, toy_catalogue
+from tests.support.fuzz import FUZZ
 
 DAMAGES = 1_000
-TRIALS = int(os.environ.get("LENTA_TRIALS", "2"))
+TRIALS = 2 * FUZZ
 """Damages that a process of its own is given to open: each takes seconds."""
 
 
