@@ -62,6 +62,19 @@ def test_events_on_a_post_that_came_later_count_once_after_a_replay(platform: Fe
     assert platform.state() == live
 
 
+def test_what_a_warm_up_writes_before_ingest_comes_to_it_has_its_letter_too(platform: FeaturePlatform) -> None:
+    platform.send(event("v", 200, 7777, "view"))
+    platform.client.xadd(log_key(shard_of(200, SHARDS)), {"e": b"{broken"})
+    platform.warm()
+    platform.settle()
+    letters = list_dead_letters(platform.client)
+    assert [letter.reason.split(":")[0] for letter in letters] == ["unknown_post", "unreadable"]
+    _publish(platform)
+    replay(platform.client, [letters[0].id])
+    platform.settle()
+    assert platform.count("feed_data", "post_id = 7777") == 1
+
+
 def test_an_event_that_its_client_sent_again_meanwhile_is_not_counted_twice(platform: FeaturePlatform) -> None:
     platform.send(event("v", 200, 7777, "view"))
     platform.settle()

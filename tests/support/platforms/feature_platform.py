@@ -57,14 +57,6 @@ class Redis(Client, Protocol):
 
     def config_set(self, name: str, value: str) -> object: ...
 
-    def hset(
-        self,
-        name: str,
-        key: str | None = None,
-        value: bytes | None = None,
-        mapping: Mapping[str, bytes] | None = None,
-    ) -> int: ...
-
     def hexists(self, name: str, key: str) -> bool: ...
 
     def hvals(self, name: str) -> list[bytes]: ...

@@ -130,7 +130,6 @@ class Applier:
         commands: list[Command] = [("changed", keys.changes)]
         for entry in entries:
             if not isinstance(entry.body, Published):
-                commands.append(_dead_letter(POSTS_SHARD, entry, entry.fault or "not a post"))
                 continue
             post_id, content = entry.body.post_id, entry.body.content
             if content.topic not in topics:
@@ -150,17 +149,8 @@ class Applier:
 
     def _event_commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
         fates = self._fates(shard, entries)
-        commands: list[Command] = []
-        counted: list[FeedEvent] = []
-        for entry in entries:
-            if entry.body is None:
-                commands.append(_dead_letter(shard, entry, entry.fault or "unreadable"))
-            elif isinstance(entry.body, FeedEvent) and (fate := fates.get(entry.position)) is not None:
-                if fate == COUNTED:
-                    counted.append(entry.body)
-                else:
-                    commands.append(_dead_letter(shard, entry, fate))
-        return commands + self._count_commands(keys, counted)
+        events = [(entry.position, entry.body) for entry in entries if isinstance(entry.body, FeedEvent)]
+        return self._count_commands(keys, [body for position, body in events if fates.get(position) == COUNTED])
 
     def _count_commands(self, keys: Keys, counted: Sequence[FeedEvent]) -> list[Command]:
         if not counted:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 
 import structlog
 from contracts.wire import Event
@@ -104,7 +104,7 @@ class Writer:
             if not is_poison(error):
                 raise
             if len(entries) == 1:
-                self._log.put_aside(shard, entries[0], f"refused: {first_line(error)}")
+                self._log.put_aside(shard, [(entries[0], f"refused: {first_line(error)}")])
                 log.warning("entry_refused", shard=shard, position=entries[0].position, reason=first_line(error))
                 return
             middle = len(entries) // 2
@@ -122,19 +122,29 @@ class Writer:
         record_exposures(connection, exposures)
         record_shadows(connection, [body.shadow for body in bodies if isinstance(body, ShadowAnswered)])
         # In this order: a like needs its exposure, an assignment needs the user's earlier events.
-        _write_events(connection, shard, entries)
+        unknown = _write_events(connection, shard, entries)
         assigned = [body.assigned for body in bodies if isinstance(body, UserAssigned)]
         record_assignments(connection, assigned, exposures)
+        self._log.put_aside(
+            shard, _letters(entries, unknown)
+        )  # before the commit: whatever dies then, it is done again
 
 
-def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
+def _letters(entries: Sequence[Entry], unknown: Container[str]) -> list[tuple[Entry, str]]:
+    """What is in no table. unknown: positions of events on posts that do not exist."""
+    letters = [(entry, entry.fault or "unreadable") for entry in entries if entry.body is None]
+    return letters + [(entry, UNKNOWN_POST) for entry in entries if entry.position in unknown]
+
+
+def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) -> set[str]:
+    """The positions of those whose posts do not exist."""
     firsts: dict[tuple[int, str], tuple[str, FeedEvent]] = {}
     for entry in entries:
         if isinstance(entry.body, FeedEvent):
             firsts.setdefault((entry.body.event.user_id, entry.body.event.key), (entry.position, entry.body))
     bodies = list(firsts.values())
     if not bodies:
-        return
+        return set()
     known = _known(connection, [body.event for _, body in bodies])
     ledger = {
         "shard": shard,
@@ -145,8 +155,12 @@ def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) 
     }
     new = set(connection.execute(_LEDGER, ledger).scalars())
     rows = [body for position, body in bodies if position in new and body.event.post_id in known]
-    if not rows:
-        return
+    if rows:
+        _write_rows(connection, rows)
+    return new - {position for position, body in bodies if body.event.post_id in known}
+
+
+def _write_rows(connection: Connection, rows: Sequence[FeedEvent]) -> None:
     connection.execute(_FEED, _columns(rows) | {"actions": [body.event.action for body in rows]})
     if likes := [body for body in rows if body.event.action == "like"]:
         connection.execute(_TARGETS, _columns(likes))

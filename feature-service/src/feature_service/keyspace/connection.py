@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
@@ -80,7 +80,13 @@ class Client(Protocol):
 
     def hlen(self, name: str) -> int: ...
 
-    def hset(self, name: str, key: str, value: bytes) -> int: ...
+    def hset(
+        self,
+        name: str,
+        key: str | None = None,
+        value: bytes | None = None,
+        mapping: Mapping[str, bytes] | None = None,
+    ) -> int: ...
 
     def hdel(self, name: str, *keys: str) -> int: ...
 

@@ -23,7 +23,7 @@
 | `g<n>:offset:<shard>` | how far the shard has been applied to this generation | ingest, warm |
 | `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append and publish scripts |
 | `lock:<shard>` | who owns the shard | ingest |
-| `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest |
+| `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest, warm |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
 | `texts_changed` | how many texts were published, over all generations | append script (a PUT) |
 | `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |

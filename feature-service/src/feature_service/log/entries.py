@@ -89,7 +89,7 @@ class EventLog(Protocol):
 
     def trim(self, shard: int, below: str) -> None: ...
 
-    def put_aside(self, shard: int, entry: Entry, reason: str) -> None: ...
+    def put_aside(self, shard: int, letters: Sequence[tuple[Entry, str]]) -> None: ...
 
     def forget_put_aside(self, keep: int) -> None: ...
 
@@ -127,9 +127,10 @@ class StreamLog:
         """Drops the entries before the position."""
         self._client.xtrim(log_key(shard), minid=below, approximate=False)
 
-    def put_aside(self, shard: int, entry: Entry, reason: str) -> None:
-        """Keeps an entry that could not be counted, with its reason. Repeating it changes nothing."""
-        self._client.hset(DEAD_LETTERS, *letter(shard, entry, reason))
+    def put_aside(self, shard: int, letters: Sequence[tuple[Entry, str]]) -> None:
+        """Keeps entries that could not be counted, each with its reason. Repeating it changes nothing."""
+        if letters:
+            self._client.hset(DEAD_LETTERS, mapping=dict(letter(shard, *each) for each in letters))
 
     def forget_put_aside(self, keep: int) -> None:
         """Deletes all but the newest `keep`."""
