@@ -33,7 +33,7 @@ ADDED = [
     (FEATURES, "    topic_first_views: Array\n", "    topic_newest: Array\n"),
     (
         FEATURES,
-        "p.now, AGE_LIMIT_DAYS))),\n",
+        '    "post_log_age": lambda p, odds: _log_age(p),\n',
         '    "topic_freshness": lambda p, odds: _of_row(p, _days_since(p.topic_newest, p.counted_until, 45.0)),\n',
     ),
     (

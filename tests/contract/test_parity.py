@@ -23,7 +23,7 @@ from tests.support.platforms.live_platform import live_platform
 
 USERS, POSTS, DAYS, MOMENTS = 60, 40, 20, 35
 CUT = START + timedelta(days=10)
-CLOCK = ("days_since_view", "days_since_like", "post_age_days", "post_log_age")
+CLOCK = ("days_since_view", "days_since_like", "post_age_days")
 """Differences of times in whole seconds, as float32."""
 
 

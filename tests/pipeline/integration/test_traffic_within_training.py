@@ -21,7 +21,6 @@ CLOCKS = {
     "days_since_view": RECENCY_LIMIT_DAYS,
     "days_since_like": RECENCY_LIMIT_DAYS,
     "post_age_days": AGE_LIMIT_DAYS,
-    "post_log_age": float(np.float32(np.log1p(AGE_LIMIT_DAYS))),
 }
 """The features that grow with the time of serving, and what they grow to."""
 

@@ -135,6 +135,12 @@ def _exposure(p: Pairs) -> Array:
     return np.log((p.post_views + EXPOSURE_SMOOTHING) / (expected + EXPOSURE_SMOOTHING))
 
 
+def _log_age(p: Pairs) -> Array:
+    """Log of 1 + days since the post was first seen, as of the last hourly tick: so that it is computed once a
+    catalogue. 0 for a post that nobody has seen."""
+    return np.log1p(np.nan_to_num(_days_since(p.first_view_at, p.counted_until, AGE_LIMIT_DAYS)))
+
+
 @dataclass(frozen=True, slots=True)
 class PostOdds:
     """Like rates by the counts of posts and topics alone, over all users and in one segment.
@@ -210,7 +216,7 @@ _DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
     "segment_post_lift": lambda p, odds: odds.segment_post - odds.post,
     "post_exposure": lambda p, odds: _exposure(p),
     "seen": lambda p, odds: p.seen,
-    "post_log_age": lambda p, odds: np.log1p(np.nan_to_num(_days_since(p.first_view_at, p.now, AGE_LIMIT_DAYS))),
+    "post_log_age": lambda p, odds: _log_age(p),
 }
 
 SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
@@ -218,7 +224,7 @@ SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
 
 BY_SEGMENT = frozenset({"segment_topic_lift", "segment_post_lift"})
 """Features that are the same for all users of a segment at all times, as long as the catalogue does not change."""
-BY_POST = BY_SEGMENT | {"topic", "topic_rate", "post_views", "post_rate", "post_exposure"}
+BY_POST = BY_SEGMENT | {"topic", "topic_rate", "post_views", "post_rate", "post_exposure", "post_log_age"}
 """These, and those that are the same for every user."""
 
 
