@@ -22,8 +22,9 @@ from gateway.concurrency import AdaptiveLimit
 SHED = Counter("gateway_shed_total", "Requests refused because too many of their kind were under way.", ["kind"])
 LIMIT = Gauge("gateway_concurrency_limit", "Requests of a kind that may be under way now.", ["kind"])
 ALWAYS = ("/livez", "/readyz", "/metrics")
-PAUSE_SECONDS = 0.2
-"""Between two refusals on one connection."""
+PAUSE_SECONDS = 1.0
+"""Between two refusals on one connection, as `Retry-After` says; the shorter, the more wait for theirs."""
+MOST_WAITING = 500
 REMEMBERED = 4_096
 """Connections of late refusals."""
 
@@ -40,6 +41,8 @@ class Limits:
         """max_concurrent: of one kind, however quick they are."""
         self._app = app
         self._limits = {kind: AdaptiveLimit(max_concurrent) for kind in KINDS}
+        self._waiting = 0
+        """Refusals that are not said yet."""
         self._refused_at = OrderedDict[tuple[str, int], float]()
         self._shed = {kind: SHED.labels(kind) for kind in KINDS}
         for kind, limit in self._limits.items():
@@ -74,7 +77,11 @@ class Limits:
 
     async def _refused(self, scope: Scope, send: Send) -> None:
         if (wait := self._pause(scope["client"], time.monotonic())) > 0:
-            await asyncio.sleep(wait)
+            self._waiting += 1
+            try:
+                await asyncio.sleep(wait)
+            finally:
+                self._waiting -= 1
         await send(BUSY_START)
         await send(BUSY_BODY)
 
@@ -82,8 +89,8 @@ class Limits:
         """Seconds until a refusal may be said: at most a pause, also where many come by one address of a proxy's."""
         if connection is None:
             return 0.0
-        last = self._refused_at.pop(connection, 0.0)
-        wait = min(max(last + PAUSE_SECONDS - now, 0.0), PAUSE_SECONDS)
+        last, pause = self._refused_at.pop(connection, 0.0), PAUSE_SECONDS * (1 - self._waiting / MOST_WAITING)
+        wait = min(max(last + pause - now, 0.0), pause)
         self._refused_at[connection] = now + wait
         if len(self._refused_at) > REMEMBERED:
             self._refused_at.popitem(last=False)
