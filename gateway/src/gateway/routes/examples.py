@@ -12,8 +12,10 @@ from contracts.reports import (
     ExperimentLine,
     GroupReading,
     GuardrailReading,
+    LiftPlan,
     MetricReading,
     Range,
+    Reach,
     Report,
     RunLine,
     SplitReading,
@@ -96,6 +98,14 @@ _REPORT = Report(
     verdict=Verdict(kind="hold", reasons=["Its interval still holds zero."]),
     history=_HISTORY,
 )
+_REACH = Reach(
+    metric="hit_rate",
+    rate=0.301,
+    days=3,
+    users=[900, 1_500, 1_900],
+    smallest_lift=0.09,
+    lifts=[LiftPlan(lift=0.1, users=1_600, days=3), LiftPlan(lift=0.05, users=6_300, days=None)],
+)
 _LINE = ExperimentLine(name="models", state="running", mode="ab", started_at=_NOW, stopped_at=None, verdict="hold")
 
 
@@ -120,6 +130,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("get", "/experiments"): Example([_LINE]),
     ("get", "/experiments/{name}"): Example(_PAGE),
     ("put", "/experiments/{name}"): Example(_PAGE, _EDIT),
+    ("get", "/experiments/{name}/reach"): Example(_REACH),
     ("get", "/experiments/{name}/runs"): Example([RunLine(run=12, at=_NOW, verdict="hold")]),
     ("get", "/experiments/{name}/report"): Example(_REPORT),
     ("get", "/experiments/{name}/report.csv"): Example(_CSV),
