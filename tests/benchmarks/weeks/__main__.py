@@ -6,7 +6,6 @@ Prints a table for docs/models.md: of each share of exploring answers, week by w
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from datetime import date
@@ -21,7 +20,7 @@ from pipeline.measures.accuracy import paired_bootstrap
 from pipeline.world.simulation import simulate
 from pipeline.world.spec import spec_of
 
-from tests.benchmarks.weeks.play import Answer, Weeks, World, play
+from tests.benchmarks.weeks.play import Answer, Weeks, World, played
 
 END = date(2026, 11, 24)
 WEEK = 7
@@ -44,7 +43,7 @@ def main() -> None:
         )
         print("|---|---|---|---|---|---|---|")
         arms = []
-        for plan, answers in zip(weeks, pool.map(_played, repeat(Path(folder)), weeks), strict=True):
+        for plan, answers in zip(weeks, pool.map(played, repeat(Path(folder)), weeks), strict=True):
             arms.append(answers)
             births = World(Path(folder), options.days)
             for week in range(-(-options.days // WEEK)):
@@ -53,15 +52,6 @@ def main() -> None:
         print(
             f"\nexploring {plan.share:.0%} less {weeks[0].share:.0%}, hit chance in the last week: {_gain(arms[0], arm)}"
         )
-
-
-def _played(folder: Path, weeks: Weeks) -> list[Answer]:
-    answers: list[Answer] = []
-    with TemporaryDirectory() as work:
-        for day in play(World(folder, weeks.days), weeks, Path(work)):
-            answers += day
-            print(f"exploring {weeks.share:.0%}: day {day[0].day + 1} of {weeks.days}", file=sys.stderr)
-    return answers
 
 
 def _line(plan: Weeks, week: int, answers: Sequence[Answer], world: World) -> str:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import heapq
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +98,16 @@ def play(world: World, weeks: Weeks, work: Path) -> Iterator[list[Answer]]:
         with opened(world.tables(work, now, records.played())) as feed:
             scorer = fit(model_of(weeks.model), feed, now, weeks.seed).scorer
         yield days.play(day, scorer, records)
+
+
+def played(folder: Path, weeks: Weeks) -> list[Answer]:
+    """All answers, of the world in `folder`. Says each day on standard error."""
+    answers: list[Answer] = []
+    with TemporaryDirectory() as work:
+        for day in play(World(folder, weeks.days), weeks, Path(work)):
+            answers += day
+            print(f"exploring {weeks.share:.0%}: day {day[0].day + 1} of {weeks.days}", file=sys.stderr, flush=True)
+    return answers
 
 
 class _Ranker:
