@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, asynccontextmanager, suppress
@@ -208,3 +209,25 @@ def test_where_all_are_being_answered_the_newest_caller_is_told_to_come_back(
         assert answer(busy).endswith(b"done")
     assert said.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 1" in said
+
+
+def test_no_bytes_whatever_break_the_server(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    draw = random.Random(8)
+    seed = post(b'{"events": []}', KEYED, b"Transfer-Encoding: chunked\r\n") + b"GET /livez HTTP/1.1\r\nHost: h\r\n\r\n"
+    with caplog.at_level("ERROR"):
+        for _ in range(1_000):
+            with connected(url, 0.05) as one, suppress(OSError):
+                one.sendall(_damaged(seed, draw))
+                one.recv(2**16)
+        with connected(url) as last:
+            last.sendall(post(b"whole", KEYED))
+            assert answer(last).endswith(b"\r\n\r\n5")
+    assert caplog.records == []
+
+
+def _damaged(seed: bytes, draw: random.Random) -> bytes:
+    """Cut, repeated, and with some bytes replaced by any."""
+    data = bytearray(seed[draw.randrange(20) :][: draw.randrange(1, len(seed))] * draw.choice((1, 1, 1, 2, 30)))
+    for _ in range(draw.randrange(6)):
+        data[draw.randrange(len(data))] = draw.choice(b"\0\r\n :;,\xff\x80\x16aZ09%/")
+    return bytes(data)
