@@ -112,16 +112,12 @@ class TableFile:
 
     def _fault(self, column: Column) -> str:
         value = self._cast(column)
-        wrong = (
-            f"coalesce(NOT ({column.allowed.replace('value', f'({value})')}), TRUE)"
-            if column.type != "VARCHAR"
-            else (f"NOT coalesce({column.allowed.replace('value', f'({value})')}, FALSE)")
-        )
         if column.type == "VARCHAR" and column.allowed == "TRUE":
             return "FALSE" if self.source.is_csv else f"coalesce(contains({value}, chr(0)), FALSE)"
-        missing = self._is_missing(column)
-        wrong = f"(({value}) IS NULL OR {wrong})"
-        return f"(CASE WHEN {missing} THEN {'TRUE' if column.required else 'FALSE'} ELSE {wrong} END)"
+        missing, holds = self._is_missing(column), column.allowed.replace("value", f"({value})")
+        return (
+            f"(CASE WHEN {missing} THEN {'TRUE' if column.required else 'FALSE'} ELSE NOT coalesce({holds}, FALSE) END)"
+        )
 
     def _value(self, column: Column) -> str:
         return f"CASE WHEN NOT {self._is_missing(column)} THEN {self._cast(column)} END AS {column.name}"
