@@ -166,3 +166,14 @@ def test_the_clock_is_real_time_until_it_is_moved_and_then_runs_from_there() -> 
     moved = Clock(since=NOW, then=NOW - timedelta(days=30), speed=60)
     assert moved.at(NOW + timedelta(minutes=1)) == NOW - timedelta(days=30) + timedelta(hours=1)
     assert moved.at(NOW - timedelta(minutes=1)) == NOW - timedelta(days=30)
+
+
+def test_periods_of_before_they_had_numbers_are_named_by_their_place() -> None:
+    ramp = [RampStep(at=NOW + timedelta(days=1), weights={"control": 0.5, "test": 0.5})]
+    stored = Experiment.started("r", Plan(mode="ramp", ramp=ramp), NOW).model_dump(mode="json")
+    for period in stored["periods"]:
+        del period["number"], period["pause"]
+    read = Experiment.model_validate(stored)
+    assert [period.number for period in read.periods] == [0, 1]
+    assert read.assign(1, NOW + timedelta(days=2)).weight_period == 1
+    assert read.paused is None
