@@ -2,19 +2,17 @@
 WITH people AS MATERIALIZED (
   /*people*/
 ), cumulated AS (
-  SELECT user_id, day, weight_period, (sum(exposures) OVER w)::float8 AS n, (sum(hits) OVER w)::float8 AS h,
-    (sum(likes) OVER w)::float8 AS l
+  SELECT user_id, day, exposures AS dn, hits AS dh, likes AS dl, (sum(exposures) OVER w)::float8 AS n,
+    (sum(hits) OVER w)::float8 AS h, (sum(likes) OVER w)::float8 AS l
   FROM exposure_days
   WHERE experiment = :name AND weight_period = ANY (:periods) AND user_id % :parts = :part
   WINDOW w AS (PARTITION BY user_id ORDER BY day, weight_period ROWS UNBOUNDED PRECEDING)
-), bounded AS (
-  SELECT user_id, day, weight_period, n * weight AS n, h * weight AS h, l * weight AS l, least(l, CAST(:bound_l AS float8)) AS r
-  FROM cumulated, LATERAL (SELECT least(1.0, CAST(:bound_n AS float8) / n) AS weight) weighed
-), stepped AS (
-  SELECT *, coalesce(lag(n) OVER w, 0) AS pn, coalesce(lag(h) OVER w, 0) AS ph, coalesce(lag(l) OVER w, 0) AS pl,
-    coalesce(lag(r) OVER w, 0) AS pr
-  FROM bounded
-  WINDOW w AS (PARTITION BY user_id ORDER BY day, weight_period)
+), stepped AS ( -- p: up to the day before
+  SELECT user_id, day, n * w AS n, h * w AS h, l * w AS l, least(l, CAST(:bound_l AS float8)) AS r,
+    (n - dn) * pw AS pn, (h - dh) * pw AS ph, (l - dl) * pw AS pl, least(l - dl, CAST(:bound_l AS float8)) AS pr
+  FROM cumulated, LATERAL (
+    SELECT least(1.0, CAST(:bound_n AS float8) / n) AS w,
+      least(1.0, CAST(:bound_n AS float8) / nullif(n - dn, 0)) AS pw) weighed
 )
 SELECT stratum, exp_group, stepped.day, 0 AS users,
   sum(n - pn) AS n, sum(h - ph) AS h, sum(l - pl) AS l, sum(r - pr) AS r,
