@@ -1,4 +1,5 @@
-"""Peers that live in an environment of their own, .lenta/peers: LightFM, and SASRec and LightGCN of RecBole, on torch.
+"""Peers that live in an environment of their own, .lenta/peers: ALS and item-kNN of `implicit`, LightFM, and
+SASRec and LightGCN of RecBole, on torch.
 
     python -m tests.benchmarks.public.guests set.npz scores.npz
 
@@ -10,18 +11,23 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from implicit.als import AlternatingLeastSquares
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+from implicit.utils import ParameterWarning
 from lightfm import LightFM
 from pipeline.measures.accuracy import Floats
 from recbole.model.general_recommender.lightgcn import LightGCN
 from recbole.model.sequential_recommender.sasrec import SASRec
 from scipy.sparse import coo_matrix, csr_matrix, diags, hstack, identity
 from scipy.special import expit
+from threadpoolctl import threadpool_limits
 
 from tests.benchmarks.public.split import Index, Peer, Public, Side, Split, Views, at, tuned
 
@@ -240,7 +246,36 @@ def sasrec(split: Split, side: Side, layers: int, dropout: float, steps: int) ->
     return at(split, csr_matrix(taste), vectors.T)
 
 
+# ---------------------------------------------------------------------------- implicit
+
+
+def als(split: Split, side: Side, factors: int, alpha: float) -> Floats:
+    with threadpool_limits(1, "blas"):
+        model = AlternatingLeastSquares(
+            factors=factors, alpha=alpha, regularization=0.05, random_state=0, num_threads=1
+        )
+        model.fit(split.matrix(split.train).astype(np.float32), show_progress=False)
+        users = np.unique(split.judged.user)
+        taste = np.zeros((split.users, factors), np.float32)
+        taste[users] = model.recalculate_user(users, split.matrix(split.known).astype(np.float32)[users])
+    return at(split, csr_matrix(taste), model.item_factors.T)
+
+
+def item_knn(split: Split, side: Side, weights: str, neighbours: int) -> Floats:
+    kind = {"cosine": CosineRecommender, "tf-idf": TFIDFRecommender, "bm25": BM25Recommender}[weights]
+    model = kind(K=neighbours, num_threads=1)
+    with warnings.catch_warnings(category=ParameterWarning, action="ignore"):  # of what it makes of the matrix itself
+        model.fit(split.matrix(split.train), show_progress=False)
+    return at(split, split.matrix(split.known), model.similarity)
+
+
 PEERS = (
+    Peer("ALS (implicit)", als, [{"factors": n, "alpha": alpha} for n in (8, 32, 96) for alpha in (1.0, 10.0)]),
+    Peer(
+        "item-kNN (implicit)",
+        item_knn,
+        [{"weights": name, "neighbours": n} for name in ("cosine", "tf-idf", "bm25") for n in (50, 300)],
+    ),
     Peer(
         "LightFM (logistic, texts and profiles)",
         lightfm,

@@ -1,20 +1,14 @@
-"""Peers that need what Lenta's development environment has: EASE, SVD, and ALS and item-kNN of the library `implicit`.
+"""Peers that need what Lenta's development environment has: EASE and SVD.
 
 Users are folded in: a model's parameters are of before the cut, its input is what is known of the user until theirs.
 """
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
-from implicit.als import AlternatingLeastSquares
-from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
-from implicit.utils import ParameterWarning
 from pipeline.measures.accuracy import Floats
 from scipy.sparse import csr_matrix
 from scipy.sparse.linalg import svds
-from threadpoolctl import threadpool_limits
 
 from tests.benchmarks.public.split import Peer, Side, Split, at
 
@@ -64,37 +58,11 @@ def by_taste(split: Split, axes: Floats, ridge: float) -> Floats:
     return at(split, csr_matrix(taste), axes.T) + rates[split.judged.post]
 
 
-def als(split: Split, side: Side, factors: int, alpha: float) -> Floats:
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(
-            factors=factors, alpha=alpha, regularization=0.05, random_state=0, num_threads=1
-        )
-        model.fit(split.matrix(split.train).astype(np.float32), show_progress=False)
-        users = np.unique(split.judged.user)
-        taste = np.zeros((split.users, factors), np.float32)
-        taste[users] = model.recalculate_user(users, split.matrix(split.known).astype(np.float32)[users])
-    return at(split, csr_matrix(taste), model.item_factors.T)
-
-
-def item_knn(split: Split, side: Side, weights: str, neighbours: int) -> Floats:
-    kind = {"cosine": CosineRecommender, "tf-idf": TFIDFRecommender, "bm25": BM25Recommender}[weights]
-    model = kind(K=neighbours, num_threads=1)
-    with warnings.catch_warnings(category=ParameterWarning, action="ignore"):  # of what it makes of the matrix itself
-        model.fit(split.matrix(split.train), show_progress=False)
-    return at(split, split.matrix(split.known), model.similarity)
-
-
 PEERS = (
     Peer("EASE", ease, [{"l2": l2, "missed": missed} for l2 in (300.0, 1000.0, 3000.0) for missed in (0.0, 0.5)]),
     Peer(
         "SVD of residuals",
         svd,
         [{"factors": factors, "ridge": ridge} for factors in (8, 24, 64) for ridge in (0.05, 0.5)],
-    ),
-    Peer("ALS (implicit)", als, [{"factors": n, "alpha": alpha} for n in (8, 32, 96) for alpha in (1.0, 10.0)]),
-    Peer(
-        "item-kNN (implicit)",
-        item_knn,
-        [{"weights": name, "neighbours": n} for name in ("cosine", "tf-idf", "bm25") for n in (50, 300)],
     ),
 )

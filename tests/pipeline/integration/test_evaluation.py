@@ -58,7 +58,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 def test_the_ladder_goes_from_chance_over_the_ceiling_to_the_oracle(world: World) -> None:
     hits = world.judgement.ladder.hits
     assert list(hits) == [
-        *("random", POPULAR, "user-topic x popular", "segment popular", "ALS", "control"),
+        *("random", POPULAR, "user-topic x popular", "segment popular", "PureSVD", "control"),
         *(CEILING, ORACLE),
     ]
     captured = world.judgement.ladder.captured(CEILING)

@@ -77,7 +77,7 @@ def test_published_models_are_judged_on_the_withheld_days(place: Place) -> None:
     report = json.loads(output[output.index("{\n") :])
     assert report["users"] == 30
     assert list(report["rungs"]) == [
-        *("random", "most popular", "user-topic x popular", "segment popular", "ALS"),
+        *("random", "most popular", "user-topic x popular", "segment popular", "PureSVD"),
         *("control", "two-tower alone", "test"),
     ]
     assert "<svg" in page.read_text("utf-8")

@@ -16,7 +16,7 @@ from contracts.assignment import GROUPS
 from pipeline.dataset.feed import Feed, opened
 from pipeline.dataset.samples import Viewed, viewed_in
 from pipeline.evaluation.alarm import Alarm, Auc, training_auc
-from pipeline.evaluation.baselines import ALS, SEGMENT_POPULAR, als_scores, segment_popular_scores
+from pipeline.evaluation.baselines import PURE_SVD, SEGMENT_POPULAR, pure_svd_scores, segment_popular_scores
 from pipeline.evaluation.judgement import Judgement, curves_of, measures_of
 from pipeline.evaluation.ladder import (
     CEILING,
@@ -96,7 +96,7 @@ def all_scores(
     """Of each viewed pair by every rung of the ladder, in the order in which they are printed. feed: until the cut."""
     scores = baseline_scores(feed, viewed, cut, np.random.default_rng(seed))
     scores[SEGMENT_POPULAR] = segment_popular_scores(feed, viewed, scores[POPULAR])
-    scores[ALS] = als_scores(feed, viewed, seed)
+    scores[PURE_SVD] = pure_svd_scores(feed, viewed, seed)
     for name, scorer in scorers.items():
         scores |= network_and_model_scores(feed, viewed, cut, name, scorer)
     if has_truth(folder):

@@ -1,4 +1,4 @@
-"""What an evening's work would give: popular posts of the user's segment, and matrix factorisation by `implicit`."""
+"""What an evening's work would give: popular posts of the user's segment, and matrix factorisation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pipeline.dataset.samples import Viewed
 from pipeline.measures.accuracy import Floats
 
 FACTORS = 32
-SEGMENT_POPULAR, ALS = "segment popular", "ALS"
+SEGMENT_POPULAR, PURE_SVD = "segment popular", "PureSVD"
 
 
 def age_band(feed: Feed, users: Index) -> Index:
@@ -49,25 +49,23 @@ def segment_popular_scores(feed: Feed, viewed: Viewed, popular: Floats) -> Float
     return np.asarray(logit(np.clip(rate, 1e-4, 1 - 1e-4)))
 
 
-def als_scores(feed: Feed, viewed: Viewed, seed: int) -> Floats:
-    """Alternating least squares on all likes before the feed's end (Hu, Koren & Volinsky 2008).
+def pure_svd_scores(feed: Feed, viewed: Viewed, seed: int) -> Floats:
+    """PureSVD on all likes before the feed's end (Cremonesi, Koren & Turrin 2010).
 
     Shape (n,); 0 where nothing is known.
     """
-    from implicit.als import AlternatingLeastSquares
     from scipy.sparse import csr_matrix
-    from threadpoolctl import threadpool_limits
+    from scipy.sparse.linalg import svds
 
     liked, users, starts = feed.liked()
-    ends = np.append(starts, len(liked.posts))
     size = (len(users), len(feed.posts.ids))
-    likes = csr_matrix((np.ones(len(liked.posts), np.float32), liked.posts, ends), shape=size)
-    with threadpool_limits(1, "blas"):
-        model = AlternatingLeastSquares(factors=FACTORS, random_state=seed, num_threads=1)
-        model.fit(likes, show_progress=False)
-    of_users, of_posts = (
-        np.vstack([part, np.zeros((1, FACTORS))]) for part in (model.user_factors, model.item_factors)
-    )
-    user = places(users, viewed.user_id, missing=len(users))
+    factors = min(FACTORS, *(side - 1 for side in size))
+    if factors < 1:
+        return np.zeros(len(viewed.post_id))
+    ends = np.append(starts, len(liked.posts))
+    likes = csr_matrix((np.ones(len(liked.posts)), liked.posts, ends), shape=size)
+    _, _, directions = svds(likes, k=factors, rng=np.random.default_rng(seed))
+    of_users, of_posts = (np.vstack([part, np.zeros((1, factors))]) for part in (likes @ directions.T, directions.T))
+    user = places(users, viewed.user_id, missing=size[0])
     post = places(feed.posts.ids, viewed.post_id, missing=size[1])
     return np.asarray(np.einsum("nd,nd->n", of_users[user], of_posts[post]), np.float64)
