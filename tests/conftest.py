@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from ctypes.util import find_library
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,13 @@ def _lacks_docker() -> str | None:
 def _lacks_browser() -> str | None:
     from tests.support.browser import chromium
 
-    return None if chromium() else "no Chromium on PATH (Debian: apt-get install chromium)"
+    if not chromium():
+        return "no Chromium on PATH (Debian: apt-get install chromium)"
+    return (
+        None
+        if find_library("atomic")
+        else "no libatomic, which drives the browser (Debian: apt-get install libatomic1)"
+    )
 
 
 def _lacks_minilm() -> str | None:
