@@ -61,7 +61,7 @@ test: ## unit, contract, integration, chaos and end-to-end tests, on real server
 
 fuzz: ## 10,000 odd requests, and odd entries of the log, orders of events and damaged models: forty times the suite's
 	@$(setup) development
-	@LENTA_FUZZ=40 .venv/bin/pytest --timeout 3600 tests/contract/test_api_fuzz.py tests/feature_service/integration/test_poison.py tests/feature_service/integration/test_any_order.py tests/ranking/unit/test_artefact.py
+	@LENTA_FUZZ=40 .venv/bin/pytest --timeout 3600 tests/contract/test_api_fuzz.py tests/feature_service/integration/test_poison.py tests/feature_service/integration/test_any_order.py tests/ranking/integration/test_artefact.py
 
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development
