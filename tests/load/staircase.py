@@ -83,8 +83,8 @@ class Staircase:
     @property
     def report(self) -> str:
         knee = max((step for step in self.steps if step.holds), key=lambda step: step.users, default=None)
-        found = "no step holds" if knee is None else f"the knee: {knee.users} users, {knee.rate:.0f} requests a second"
-        return "\n".join([HEADER, *(step.line for step in self.steps), found])
+        result = "no step holds" if knee is None else f"the knee: {knee.users} users, {knee.rate:.0f} requests a second"
+        return "\n".join([HEADER, *(step.line for step in self.steps), result])
 
 
 def _step(users: int, seconds: float, milliseconds: Sequence[float], words: Sequence[str]) -> Step:

@@ -26,14 +26,14 @@ def main() -> None:
     parser.add_argument("--peers", type=Path, default=home / "peers")
     parser.add_argument("--out", type=Path, default=home / "public.json")
     arguments = parser.parse_args()
-    found = {}
+    result = {}
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     mappings = [Mapping.load(HERE / "sets" / f"{name}.toml") for name in arguments.sets]
     with ProcessPoolExecutor(2, get_context("spawn")) as pool:
         for mapping, judged in zip(mappings, pool.map(judge, mappings, repeat(arguments.peers)), strict=True):
-            found[mapping.name] = judged
+            result[mapping.name] = judged
             print(f"\n{printed(mapping.name, judged)}\n", flush=True)
-            arguments.out.write_text(json.dumps(found, indent=1))
+            arguments.out.write_text(json.dumps(result, indent=1))
     print(f"written to {arguments.out}", file=sys.stderr)
 
 

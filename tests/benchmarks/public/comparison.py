@@ -35,15 +35,15 @@ MEMORY = "4GB"
 
 def public_of(feed: Feed, share: float) -> Public:
     """share: of rows before the cut; the validation cut is at the same share of these."""
-    found = fetch(
+    answer = fetch(
         feed.database, "SELECT instant, user_id, post_id, clicked FROM feed WHERE NOT is_like ORDER BY 1, 2, 3, 4"
     )
-    users, post_ids = np.unique(found["user_id"].astype(np.int64)), feed.posts.ids
+    users, post_ids = np.unique(answer["user_id"].astype(np.int64)), feed.posts.ids
     views = Views(
-        user=np.searchsorted(users, found["user_id"].astype(np.int64)).astype(np.int64),
-        post=np.searchsorted(post_ids, found["post_id"].astype(np.int64)).astype(np.int64),
-        time=found["instant"].astype(np.int64),
-        liked=found["clicked"].astype(np.bool_),
+        user=np.searchsorted(users, answer["user_id"].astype(np.int64)).astype(np.int64),
+        post=np.searchsorted(post_ids, answer["post_id"].astype(np.int64)).astype(np.int64),
+        time=answer["instant"].astype(np.int64),
+        liked=answer["clicked"].astype(np.bool_),
     )
     cut, valid = (int(views.time[int(len(views) * part)]) for part in (share, share * share))
     return Public(views, side_of(feed, users), len(users), len(post_ids), valid, cut)
@@ -103,8 +103,8 @@ def guest_scores(python: Path, public: Public, folder: Path) -> dict[str, Floats
         env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"},
         cwd=ROOT,
     )
-    with np.load(folder / "scores.npz") as found:
-        return dict(found)
+    with np.load(folder / "scores.npz") as answer:
+        return dict(answer)
 
 
 def judge(mapping: Mapping, peers: Path) -> dict[str, Any]:
@@ -162,16 +162,16 @@ def judge(mapping: Mapping, peers: Path) -> dict[str, Any]:
     }
 
 
-def printed(name: str, found: dict[str, Any]) -> str:
+def printed(name: str, answer: dict[str, Any]) -> str:
     """As in docs/models.md, best nDCG@5 first."""
     lines = [
-        f"**{name}**: {found['views']:,} views of {found['posts']:,} posts by {found['users']:,} users; cut at {found['cut']}, "
-        f"{found['judged']:,} users judged, who liked {100 * found['liked']:.0f} % of what is ranked.",
+        f"**{name}**: {answer['views']:,} views of {answer['posts']:,} posts by {answer['users']:,} users; cut at {answer['cut']}, "
+        f"{answer['judged']:,} users judged, who liked {100 * answer['liked']:.0f} % of what is ranked.",
         "",
         "| | nDCG@5 | less most popular, paired | less test, paired | HitRate@5 |",
         "|---|---|---|---|---|",
     ]
-    order = sorted(found["rows"].items(), key=lambda row: -row[1]["ndcg"]["value"])
+    order = sorted(answer["rows"].items(), key=lambda row: -row[1]["ndcg"]["value"])
     for ranking, row in order:
         own, hits, less, test = (row[key] for key in ("ndcg", "hit_rate", "ndcg_less_popular", "ndcg_less_test"))
         lines.append(

@@ -104,13 +104,13 @@ def lightfm(split: Split, side: Side, components: int, epochs: int, words: bool)
 
 def posterior_mode(vectors: Floats, offset: Floats, liked: np.ndarray, prior: Floats, precision: float = 1.0) -> Floats:
     """Of a logistic regression by Newton's steps. Shapes (n, d), (n,), (n,), (d,)."""
-    found = prior.copy()
+    answer = prior.copy()
     for _ in range(8):
-        chance = expit(vectors @ found + offset)
-        slope = vectors.T @ (liked - chance) - precision * (found - prior)
+        chance = expit(vectors @ answer + offset)
+        slope = vectors.T @ (liked - chance) - precision * (answer - prior)
         curve = (vectors.T * (chance * (1 - chance))) @ vectors + precision * np.eye(len(prior))
-        found = found + np.linalg.solve(curve, slope)
-    return found
+        answer = answer + np.linalg.solve(curve, slope)
+    return answer
 
 
 # ----------------------------------------------------------------------------- RecBole
@@ -305,14 +305,14 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)  # two that wait for each other on a busy machine are far slower
     public = Public.load(arguments.set)
-    found: dict[str, Any] = {}
+    answer: dict[str, Any] = {}
     for peer in PEERS:
         began = time.monotonic()
         result = tuned(peer, public)
-        found[peer.name] = result.scores
+        answer[peer.name] = result.scores
         said = {"peer": peer.name, "chosen": dict(result.chosen), "valid_ndcg": result.valid_ndcg}
         print(json.dumps({**said, "seconds": time.monotonic() - began}), flush=True)
-    np.savez(arguments.scores, **found)
+    np.savez(arguments.scores, **answer)
 
 
 if __name__ == "__main__":

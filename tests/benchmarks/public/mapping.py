@@ -248,8 +248,8 @@ def _draw(database: duckdb.DuckDBPyConnection, views: int, seed: int) -> None:
     order = np.argsort(pairs)
     wanted = user[:, None] * width + drawn
     place = np.minimum(np.searchsorted(pairs[order], wanted), rows - 1)
-    found = order[place]
-    had = (pairs[found] == wanted) & (at[found] <= at[:, None])
+    result = order[place]
+    had = (pairs[result] == wanted) & (at[result] <= at[:, None])
     kept = ~had & (np.cumsum(~had, axis=1) <= views)
     row, _ = np.nonzero(kept)
     columns = {"instant": at[row], "user_id": user[row], "post_id": drawn[kept]}

@@ -137,10 +137,10 @@ class Public:
 
     @classmethod
     def load(cls, path: Path) -> Public:
-        with np.load(path) as found:
-            views = Views(*(found[f"views_{field.name}"] for field in fields(Views)))
-            side = Side(*(found[f"side_{field.name}"] for field in fields(Side)))
-            return cls(views, side, *(int(number) for number in found["numbers"]))
+        with np.load(path) as result:
+            views = Views(*(result[f"views_{field.name}"] for field in fields(Views)))
+            side = Side(*(result[f"side_{field.name}"] for field in fields(Side)))
+            return cls(views, side, *(int(number) for number in result["numbers"]))
 
 
 def at(split: Split, of_users: csr_matrix, of_posts: Any) -> Floats:

@@ -55,22 +55,22 @@ def said_in(answer: httpx.Response) -> str:
 def fields_of(answer: httpx.Response, form: int = -1) -> dict[str, str]:
     """What a browser would send back of one of the page's forms."""
     html = re.findall(r"<form.*?</form>", answer.text.split("<main", 1)[1], re.DOTALL)[form]
-    found = {}
+    result = {}
     for tag in re.findall(r"<input[^>]*>", html):
         kind = re.search(r'type="([^"]*)"', tag)
         name = re.search(r'name="([^"]*)"', tag)
         value = re.search(r'value="([^"]*)"', tag)
         if not name or "disabled" in tag or (kind and kind[1] in ("checkbox", "radio") and " checked" not in tag):
             continue
-        found[name[1]] = unescape(value[1]) if value else "on"
+        result[name[1]] = unescape(value[1]) if value else "on"
     for name, attributes, options in re.findall(r'<select[^>]*name="([^"]*)"([^>]*)>(.*?)</select>', html, re.DOTALL):
         chosen = re.search(r'value="([^"]*)" selected', options)
         if "disabled" not in attributes:
-            found[name] = chosen[1] if chosen else ""
+            result[name] = chosen[1] if chosen else ""
     for name, attributes, text in re.findall(r'<textarea[^>]*name="([^"]*)"([^>]*)>(.*?)</textarea>', html, re.DOTALL):
         if "disabled" not in attributes:
-            found[name] = unescape(text)
-    return found
+            result[name] = unescape(text)
+    return result
 
 
 def reviewed(editor: httpx.Client, **typed: str) -> httpx.Response:
@@ -171,10 +171,10 @@ def test_a_bad_draft_comes_back_with_its_fault(editor: httpx.Client, typed: dict
 
 def test_a_late_save_says_when_somebody_else_changed_it(editor: httpx.Client, gateway: FakeGateway) -> None:
     review = reviewed(editor, weight_control="20", weight_test="80")
-    found = gateway.reports["hold"]
-    newer = found.experiment.model_copy(update={"revision": 2})
-    line = found.history[0].model_copy(update={"at": NOW.replace(minute=40), "revision": 2})
-    gateway.reports["hold"] = found.model_copy(update={"experiment": newer, "history": [line, *found.history]})
+    result = gateway.reports["hold"]
+    newer = result.experiment.model_copy(update={"revision": 2})
+    line = result.history[0].model_copy(update={"at": NOW.replace(minute=40), "revision": 2})
+    gateway.reports["hold"] = result.model_copy(update={"experiment": newer, "history": [line, *result.history]})
     answer = editor.post("/console/experiments/hold/apply", data=fields_of(review) | {"confirm": "hold"})
     assert answer.status_code == 409
     assert "Someone changed this at 09:40. Reload to see it." in said_in(answer)

@@ -53,18 +53,18 @@ def opened(console: httpx.Client, name: str, query: str = "") -> str:
 @pytest.mark.parametrize("state", STATES)
 def test_page_and_json_give_the_same_verdict(console: httpx.Client, state: str) -> None:
     said = said_in(opened(console, state))
-    found = console.get(f"/console/experiments/{state}.json").json()
-    assert found["words"]["headline"] in said
-    assert found["words"]["sentence"] in said
-    assert found["words"]["kind"] == STATES[state].verdict.kind == found["report"]["verdict"]["kind"]
-    if found["words"]["decided"]:
-        assert found["words"]["decided"] in said
+    result = console.get(f"/console/experiments/{state}.json").json()
+    assert result["words"]["headline"] in said
+    assert result["words"]["sentence"] in said
+    assert result["words"]["kind"] == STATES[state].verdict.kind == result["report"]["verdict"]["kind"]
+    if result["words"]["decided"]:
+        assert result["words"]["decided"] in said
 
 
 def test_the_json_is_the_report(console: httpx.Client) -> None:
-    found = console.get("/console/experiments/ship.json").json()["report"]
+    result = console.get("/console/experiments/ship.json").json()["report"]
     whole = json.loads(STATES["ship"].model_dump_json(exclude={"experiment": {"periods": {"__all__": {"table"}}}}))
-    assert found == whole
+    assert result == whole
 
 
 def test_a_failed_split_shows_no_lift_anywhere(console: httpx.Client) -> None:
@@ -109,11 +109,11 @@ def test_a_chosen_metric_has_its_chart(console: httpx.Client) -> None:
 
 
 def test_the_level_comes_from_the_rules(console: httpx.Client, gateway: FakeGateway) -> None:
-    found = STATES["ship"]
-    plan = found.experiment.plan
+    result = STATES["ship"]
+    plan = result.experiment.plan
     strict = plan.model_copy(update={"rules": plan.rules.model_copy(update={"alpha": 0.01})})
-    gateway.reports["strict"] = found.model_copy(
-        update={"experiment": found.experiment.model_copy(update={"name": "strict", "plan": strict})}
+    gateway.reports["strict"] = result.model_copy(
+        update={"experiment": result.experiment.model_copy(update={"name": "strict", "plan": strict})}
     )
     said = said_in(opened(console, "strict"))
     assert "99% intervals" in said

@@ -36,10 +36,10 @@ def console() -> Iterator[httpx.Client]:
 
 def eventually(read: Callable[[], dict[str, object]], wanted: Callable[[dict[str, object]], bool]) -> dict[str, object]:
     deadline = time.monotonic() + 10
-    while not wanted(found := read()):
-        assert time.monotonic() < deadline, found
+    while not wanted(result := read()):
+        assert time.monotonic() < deadline, result
         time.sleep(0.05)
-    return found
+    return result
 
 
 def test_services_are_read_over_http() -> None:
@@ -49,19 +49,19 @@ def test_services_are_read_over_http() -> None:
         with served(create(ConsoleSettings(gateway_url=test_url, services=services, poll_seconds=1))) as at:
 
             def page() -> dict[str, object]:
-                found: dict[str, object] = httpx.get(f"{at}/console/system.json").json()
-                return found
+                result: dict[str, object] = httpx.get(f"{at}/console/system.json").json()
+                return result
 
-            found = eventually(page, lambda one: one["worst"] != "")
-            rows = {row["service"]: row for row in found["rows"]}  # type: ignore[attr-defined]
+            result = eventually(page, lambda one: one["worst"] != "")
+            rows = {row["service"]: row for row in result["rows"]}  # type: ignore[attr-defined]
             assert rows["ranker-test"]["model"] == "ranker-test 5"
             assert rows["ingest"]["status"] == "Ready"
             assert rows["gateway"]["status"] == "No answer"
-            assert found["headline"] == "gateway does not serve"
-            assert found["worst"] == "worst now: event lag 2.5 s"
+            assert result["headline"] == "gateway does not serve"
+            assert result["worst"] == "worst now: event lag 2.5 s"
             ingest.ready, ingest.said = False, {"postgres": "Postgres does not answer"}
-            found = eventually(page, lambda one: "ingest" in str(one["headline"]))
-            rows = {row["service"]: row for row in found["rows"]}  # type: ignore[attr-defined]
+            result = eventually(page, lambda one: "ingest" in str(one["headline"]))
+            rows = {row["service"]: row for row in result["rows"]}  # type: ignore[attr-defined]
             assert rows["ingest"]["note"] == "Postgres does not answer"
 
 
@@ -80,11 +80,11 @@ def test_a_host_with_several_addresses_is_a_service_with_several_replicas(monkey
         watch = Watch([f"gateway=http://gateway:{port}"], poll_seconds=15)
         watch.keep(Replica("gateway", "10.0.0.9:1"), Sample(datetime.now(UTC), answered=True))
 
-        async def found(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        async def result(*_: object, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
             return [(0, 0, 0, "", (address, port)) for address in ("127.0.0.1", "127.0.0.2")]
 
         async def scenario() -> None:
-            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", found)
+            monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", result)
             await polled(watch)
 
         asyncio.run(scenario())
@@ -105,12 +105,12 @@ def test_every_service_of_ours_says_its_name_and_version() -> None:
 
 def test_page_and_json_say_the_same(console: httpx.Client) -> None:
     html = console.get("/console/system").text
-    found = console.get("/console/system.json").json()
-    assert found["headline"] in html
-    assert found["worst"] in html
-    assert all(one["summary"] in html for one in found["plots"])
-    assert found["degradations"][0]["text"] in html
-    assert [row["service"] for row in found["rows"]] == ["gateway", *NAMES]
+    result = console.get("/console/system.json").json()
+    assert result["headline"] in html
+    assert result["worst"] in html
+    assert all(one["summary"] in html for one in result["plots"])
+    assert result["degradations"][0]["text"] in html
+    assert [row["service"] for row in result["rows"]] == ["gateway", *NAMES]
 
 
 def test_a_range_is_one_of_three(console: httpx.Client) -> None:

@@ -24,12 +24,12 @@ def test_a_nice_number_is_round_and_not_below(value: float, at_least: float) -> 
 
 
 @given(RANGES)
-def test_a_bar_ends_where_its_numbers_say(found: Range) -> None:
-    drawn = bar(found, -0.5, 0.5)
-    assert drawn.x == pytest.approx(100 * (found.low + 0.5), abs=1e-3)
-    assert drawn.x + drawn.width == pytest.approx(100 * (found.high + 0.5), abs=2e-3)
+def test_a_bar_ends_where_its_numbers_say(result: Range) -> None:
+    drawn = bar(result, -0.5, 0.5)
+    assert drawn.x == pytest.approx(100 * (result.low + 0.5), abs=1e-3)
+    assert drawn.x + drawn.width == pytest.approx(100 * (result.high + 0.5), abs=2e-3)
     assert (drawn.cut_left, drawn.cut_right) == (False, False)
-    assert drawn.settled == (found.low > 0 or found.high < 0)
+    assert drawn.settled == (result.low > 0 or result.high < 0)
 
 
 def test_what_runs_off_the_axis_is_cut_with_an_arrow() -> None:
@@ -46,17 +46,17 @@ def test_one_wide_interval_does_not_squeeze_the_others() -> None:
 
 
 @given(st.lists(RANGES, min_size=1, max_size=12))
-def test_the_primary_is_never_cut(found: list[Range]) -> None:
-    far = reach(found)
-    drawn = bar(found[0], -far, far)
+def test_the_primary_is_never_cut(result: list[Range]) -> None:
+    far = reach(result)
+    drawn = bar(result[0], -far, far)
     assert (drawn.cut_left, drawn.cut_right) == (False, False)
 
 
 @given(st.floats(-1, 0.9), st.floats(0.01, 2))
 def test_ticks_are_few_and_within_the_axis(low: float, span: float) -> None:
-    found = ticks(low, low + span, 6)
-    assert 2 <= len(found) <= 7
-    assert all(low - 1e-9 <= one <= low + span + 1e-9 for one in found)
+    result = ticks(low, low + span, 6)
+    assert 2 <= len(result) <= 7
+    assert all(low - 1e-9 <= one <= low + span + 1e-9 for one in result)
 
 
 def test_a_course_is_drawn_twice_from_the_same_numbers() -> None:

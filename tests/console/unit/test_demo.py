@@ -28,12 +28,12 @@ def row(post_id: int, action: str, hours_ago: int) -> FeedRow:
     return FeedRow.model_validate(fields | {"timestamp": NOW - timedelta(hours=hours_ago)})
 
 
-def found(control: Preview | GatewayUnavailable, test: Preview | GatewayUnavailable) -> Answers:
+def result(control: Preview | GatewayUnavailable, test: Preview | GatewayUnavailable) -> Answers:
     return Answers(User(user_id=1, age=30), [], {}, {"control": control, "test": test})
 
 
-def shown(found: Answers, k: int = 3) -> Demo:
-    return demo_of(Query(user=1, k=k), 1, found, NOW)
+def shown(result: Answers, k: int = 3) -> Demo:
+    return demo_of(Query(user=1, k=k), 1, result, NOW)
 
 
 @pytest.mark.parametrize(
@@ -60,33 +60,33 @@ def test_empty_fields_count_as_left_out() -> None:
 
 
 def test_every_post_says_where_it_stands_in_the_other_list() -> None:
-    control, test = shown(found(preview(1, 2, 3), preview(3, 4, 1, model="test"))).columns
+    control, test = shown(result(preview(1, 2, 3), preview(3, 4, 1, model="test"))).columns
     assert [card.standing for card in control.cards] == ["test: 3", "not in test’s top 3", "test: 1"]
     assert [card.standing for card in test.cards] == ["control: 3", "not in control’s top 3", "control: 1"]
 
 
 def test_posts_in_both_lists_are_counted() -> None:
-    demo = shown(found(preview(1, 2, 3), preview(3, 4, 1, model="test")))
+    demo = shown(result(preview(1, 2, 3), preview(3, 4, 1, model="test")))
     assert demo.agreement is not None
     assert demo.agreement.text == "2 of 3 posts in both"
 
 
 def test_a_fallback_is_not_compared_with_a_model() -> None:
     fallback = preview(1, 2, 3, model="popular", degraded=("ranker_timeout",))
-    demo = shown(found(preview(1, 2, 3), fallback))
+    demo = shown(result(preview(1, 2, 3), fallback))
     assert demo.agreement is None
     assert [notice.kind for notice in demo.columns[1].notices] == ["warn"]
 
 
 def test_a_silent_model_leaves_the_other_feed_readable() -> None:
-    demo = shown(found(preview(1, 2, 3), GatewayUnavailable("did not answer in 1 s")))
+    demo = shown(result(preview(1, 2, 3), GatewayUnavailable("did not answer in 1 s")))
     assert [card.post.id for card in demo.columns[0].cards] == [1, 2, 3]
     assert {card.standing for card in demo.columns[0].cards} == {None}
     assert demo.columns[1].notices[0].text == "test did not answer in 1 s. There are no posts to show."
 
 
 def test_fewer_posts_than_asked_are_explained() -> None:
-    demo = shown(found(preview(1, 2), preview(model="test")))
+    demo = shown(result(preview(1, 2), preview(model="test")))
     texts = [column.notices[0].text for column in demo.columns]
     assert texts == [
         "control has only 2 of 3 posts left for this user: liked posts never come back.",
@@ -96,14 +96,14 @@ def test_fewer_posts_than_asked_are_explained() -> None:
 
 def test_an_empty_fallback_is_not_said_to_show_anything() -> None:
     empty = preview(model="last_slate", degraded=("features_timeout",))
-    column = shown(found(preview(1, 2, 3), empty)).columns[1]
+    column = shown(result(preview(1, 2, 3), empty)).columns[1]
     assert [notice.text for notice in column.notices] == [
         "test could not be asked (features timeout). There are no posts to show."
     ]
 
 
 def test_a_cold_start_is_said() -> None:
-    demo = shown(found(preview(1, 2, 3, cold=True), preview(1, 2, 3, model="test")))
+    demo = shown(result(preview(1, 2, 3, cold=True), preview(1, 2, 3, model="test")))
     assert [len(column.notices) for column in demo.columns] == [1, 0]
 
 
@@ -150,11 +150,11 @@ def test_the_live_split_goes_by_the_platforms_clock() -> None:
     plan = Plan(mode="ramp", weights={"control": 1, "test": 0}, ramp=steps)
     running = RunningExperiments(experiments=[Experiment.started("slow", plan, NOW - timedelta(days=1))])
     ahead = running.model_copy(update={"clock": Clock(since=NOW, then=NOW + timedelta(days=2))})
-    asked = found(preview(1), preview(2))
+    asked = result(preview(1), preview(2))
     assert shown(replace(asked, running=running)).live == "Live split would give this user: control (experiment slow)"
     assert shown(replace(asked, running=ahead)).live == "Live split would give this user: test (experiment slow)"
 
 
 def test_whoever_is_in_no_experiment_gets_what_was_decided_last() -> None:
-    said = shown(replace(found(preview(1), preview(2)), running=RunningExperiments(otherwise="test"))).live
+    said = shown(replace(result(preview(1), preview(2)), running=RunningExperiments(otherwise="test"))).live
     assert said == "Live split: this user is in no running experiment, and gets test."

@@ -209,14 +209,14 @@ def test_a_session_ends_after_half_an_hour() -> None:
 def test_a_session_is_found_by_its_id_alone() -> None:
     sessions = Sessions()
     first, second = sessions.open("one"), sessions.open("two")
-    found = sessions.find(first)
-    assert found is not None
-    assert found.key == "one"
-    assert found.owns(found.csrf)
-    assert not found.owns("")
+    result = sessions.find(first)
+    assert result is not None
+    assert result.key == "one"
+    assert result.owns(result.csrf)
+    assert not result.owns("")
     other = sessions.find(second)
     assert other is not None
-    assert not found.owns(other.csrf)
+    assert not result.owns(other.csrf)
     assert sessions.find(None) is sessions.find("") is sessions.find("guessed") is None
     sessions.close(first)
     assert sessions.find(first) is None

@@ -22,8 +22,8 @@ def test_every_feature_of_both_models_has_words() -> None:
 
 
 def test_the_three_strongest_reasons_are_given_with_their_direction() -> None:
-    found = because(explained(("age", 0.01), ("post_rate", -0.4), ("topic", 0.2), ("taste", 0.9), ("city", 0.0)))
-    assert [(one.text, one.raises) for one in found] == [
+    result = because(explained(("age", 0.01), ("post_rate", -0.4), ("topic", 0.2), ("taste", 0.9), ("city", 0.0)))
+    assert [(one.text, one.raises) for one in result] == [
         ("the user’s taste as a whole", True),
         ("how often the post is liked", False),
         ("the post’s topic", True),

@@ -91,9 +91,9 @@ def test_a_silent_replica_leaves_a_gap_in_what_all_do_together() -> None:
 
 
 def test_a_degradation_is_one_spell_in_words() -> None:
-    (found,) = seen(watched(NOW)).degradations
-    assert found.when == "09:05–09:08"
-    assert found.text == "test: ranker timeout → popular posts, 26.7% of test’s answers"
+    (result,) = seen(watched(NOW)).degradations
+    assert result.when == "09:05–09:08"
+    assert result.text == "test: ranker timeout → popular posts, 26.7% of test’s answers"
 
 
 def test_an_answer_that_was_not_logged_was_the_models_own() -> None:

@@ -140,8 +140,8 @@ def test_a_report_without_groups_divides_by_nothing() -> None:
 
 def _report_of(body: str) -> str:
     """The JSON leaves out the bucket tables, which a report has."""
-    found = json.loads(body)["report"]
-    for period in found["experiment"]["periods"]:
+    result = json.loads(body)["report"]
+    for period in result["experiment"]["periods"]:
         assert "table" not in period
         period["table"] = "0" * 10_000
-    return json.dumps(found)
+    return json.dumps(result)

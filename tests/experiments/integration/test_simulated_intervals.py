@@ -71,8 +71,8 @@ def experiments(seed: int, control: int, test: int, better: float) -> Iterator[t
             yield first, second
 
 
-def share(found: list[bool]) -> float:
-    return sum(found) / len(found)
+def share(result: list[bool]) -> float:
+    return sum(result) / len(result)
 
 
 @pytest.fixture(scope="module")
@@ -111,13 +111,13 @@ def test_adjusting_moves_nothing_and_narrows(better: list[tuple[CupedSums, Cuped
 
 
 def test_p_values_are_uniform_where_nothing_differs(alike: list[tuple[CupedSums, CupedSums]]) -> None:
-    found = {
+    result = {
         "plain": uniformity([ratios.p_value(c.ratios, t.ratios) for c, t in alike]).p,
         "adjusted": uniformity([cuped.effect(c, t).effect.p_value() for c, t in alike]).p,
         "lift": uniformity([ratios.relative_effect(c.ratios, t.ratios).p_value() for c, t in alike]).p,
     }
-    print(found)
-    assert min(found.values()) > 0.01, found
+    print(result)
+    assert min(result.values()) > 0.01, result
 
 
 def test_planned_users_find_the_change_as_often_as_planned() -> None:
@@ -231,11 +231,11 @@ def test_users_planned_for_daily_looks_find_the_change_by_the_end() -> None:
     past = RatioSums.of(*(part.tolist() for part in likes(np.random.default_rng(3), (200_000,), 0.0)[:2]))
     needed = users_needed(past, BETTER, power=0.8, looks="daily")
     days = days_needed(needed, 200)
-    found = []
+    result = []
     for run in looks(13, "arriving", days, 100, BETTER):
-        found.append(any(sequential.p_value(effect, needed.total) < 0.05 for effect in run))
-    print({"users": needed, "days": days, "power": share(found)})
-    assert 0.8 <= share(found) < 0.96  # at the plan 0.8, and the looks before it add some
+        result.append(any(sequential.p_value(effect, needed.total) < 0.05 for effect in run))
+    print({"users": needed, "days": days, "power": share(result)})
+    assert 0.8 <= share(result) < 0.96  # at the plan 0.8, and the looks before it add some
 
 
 def test_of_twelve_metrics_the_corrected_ones_keep_their_promise() -> None:
@@ -254,7 +254,7 @@ def test_of_twelve_metrics_the_corrected_ones_keep_their_promise() -> None:
 def test_a_ramp_is_covered_by_period_and_not_when_pooled() -> None:
     """Two days at 90:10 with keen users, then three at 50:50 without."""
     rng = np.random.default_rng(7)
-    found: dict[str, list[bool]] = {"users": [], "overlap": [], "pooled": []}
+    result: dict[str, list[bool]] = {"users": [], "overlap": [], "pooled": []}
     for _ in range(RUNS // CHUNK):
         columns = [
             [ratio_columns(*keen(rng, users, by, extra)).tolist() for users, by in ((c, 0.0), (t, BETTER))]
@@ -265,11 +265,11 @@ def test_a_ramp_is_covered_by_period_and_not_when_pooled() -> None:
                 (RatioSums(900, *early_c), RatioSums(100, *early_t)),
                 (RatioSums(500, *late_c), RatioSums(500, *late_t)),
             ]
-            found["users"].append(strata.effect(periods, "users").interval().holds(BETTER))
-            found["overlap"].append(strata.effect(periods, "overlap").interval().holds(BETTER))
+            result["users"].append(strata.effect(periods, "users").interval().holds(BETTER))
+            result["overlap"].append(strata.effect(periods, "overlap").interval().holds(BETTER))
             pooled = ratios.difference(periods[0][0] + periods[1][0], periods[0][1] + periods[1][1])
-            found["pooled"].append(pooled.holds(BETTER))
-    covered = {name: share(held) for name, held in found.items()}
+            result["pooled"].append(pooled.holds(BETTER))
+    covered = {name: share(held) for name, held in result.items()}
     print(covered)
     assert 0.94 < covered["users"] < 0.96
     assert 0.94 < covered["overlap"] < 0.96
@@ -302,15 +302,15 @@ def test_the_split_check_leaves_sound_splits_in_peace_and_finds_skewed_ones() ->
         return np.minimum.accumulate(p, 1)
 
     sound, skewed = looked((0.5, 0.5))[:, -1], looked((0.48, 0.52))[:, -1]
-    found = {
+    result = {
         "under 5 %": float((sound < 0.05).mean()),
         "under the threshold": float((sound < THRESHOLD).mean()),
         "skew of 48:52 found": float((skewed < THRESHOLD).mean()),
     }
-    print(found)
-    assert found["under 5 %"] < 0.05
-    assert found["under the threshold"] < THRESHOLD
-    assert found["skew of 48:52 found"] > 0.95
+    print(result)
+    assert result["under 5 %"] < 0.05
+    assert result["under the threshold"] < THRESHOLD
+    assert result["skew of 48:52 found"] > 0.95
 
 
 def test_interleaving_votes_are_covered_and_no_preference_is_rarely_found() -> None:

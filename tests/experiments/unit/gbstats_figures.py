@@ -59,14 +59,14 @@ def figures(groups: list[Any], kind: str) -> dict[str, float]:
         *groups, SequentialConfig(difference_type=kind, sequential_tuning_parameter=PLANNED)
     )
     low, high = looked.confidence_interval
-    found = {
+    result = {
         "estimate": fixed.point_estimate,
         "variance": fixed.variance,
         "low": low,
         "high": high,
         "p": looked.p_value,
     }
-    return {name: float(value) for name, value in found.items()}
+    return {name: float(value) for name, value in result.items()}
 
 
 def case(rng: np.random.Generator, control: int, test: int, better: float) -> dict[str, Any]:

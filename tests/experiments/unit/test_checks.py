@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=100))
-def test_few_p_values_are_held_to_the_exact_distribution(found: list[float]) -> None:
-    theirs = scipy.stats.kstest(found, "uniform", method="exact")
-    ours = uniformity(found)
+def test_few_p_values_are_held_to_the_exact_distribution(result: list[float]) -> None:
+    theirs = scipy.stats.kstest(result, "uniform", method="exact")
+    ours = uniformity(result)
     assert (ours.distance, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-9, abs=1e-9)
 
 
 @pytest.mark.parametrize("size", [101, 1_000, 10_000])
 @pytest.mark.parametrize("power", [1.0, 1.05])
 def test_many_p_values_are_held_to_the_limit(size: int, power: float) -> None:
-    found = np.random.default_rng(size).random(size) ** power
-    theirs = scipy.stats.kstest(found, "uniform", method="asymp")
-    ours = uniformity(found.tolist())
+    result = np.random.default_rng(size).random(size) ** power
+    theirs = scipy.stats.kstest(result, "uniform", method="asymp")
+    ours = uniformity(result.tolist())
     assert (ours.distance, ours.p) == pytest.approx((theirs.statistic, theirs.pvalue), rel=1e-9, abs=1e-9)
 
 

@@ -12,7 +12,7 @@ p_values = st.lists(st.floats(0, 1), max_size=12)
 
 
 @pytest.mark.parametrize(
-    ("found", "adjusted"),
+    ("result", "adjusted"),
     [
         ([], []),
         ([0.03], [0.03]),
@@ -21,19 +21,19 @@ p_values = st.lists(st.floats(0, 1), max_size=12)
         ([0.5, 0.9], [1.0, 1.0]),
     ],
 )
-def test_holm_is_as_worked_by_hand(found: list[float], adjusted: list[float]) -> None:
-    assert holm(found) == pytest.approx(adjusted)
+def test_holm_is_as_worked_by_hand(result: list[float], adjusted: list[float]) -> None:
+    assert holm(result) == pytest.approx(adjusted)
 
 
 @given(p_values)
-def test_benjamini_and_hochberg_is_scipys(found: list[float]) -> None:
-    theirs = scipy.stats.false_discovery_control(found).tolist() if found else found
-    assert benjamini_hochberg(found) == pytest.approx(theirs, rel=1e-9, abs=1e-12)
+def test_benjamini_and_hochberg_is_scipys(result: list[float]) -> None:
+    theirs = scipy.stats.false_discovery_control(result).tolist() if result else result
+    assert benjamini_hochberg(result) == pytest.approx(theirs, rel=1e-9, abs=1e-12)
 
 
 @given(p_values)
-def test_adjusting_never_helps_and_holm_is_the_stricter(found: list[float]) -> None:
-    for plain, mild, strict in zip(found, benjamini_hochberg(found), holm(found), strict=True):
+def test_adjusting_never_helps_and_holm_is_the_stricter(result: list[float]) -> None:
+    for plain, mild, strict in zip(result, benjamini_hochberg(result), holm(result), strict=True):
         assert plain <= mild <= strict <= 1 or mild == pytest.approx(strict)
 
 

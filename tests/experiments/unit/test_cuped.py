@@ -58,8 +58,8 @@ def test_it_is_the_regression_on_users_in_hand() -> None:
     rng = np.random.default_rng(1)
     rows = [invented(rng, 300), invented(rng, 200)]
     groups = [sums(part) for part in rows]
-    found = cuped.effect(*groups).effect
-    assert (found.estimate, found.variance) == pytest.approx(least_squares(groups, rows), rel=1e-9, abs=1e-12)
+    result = cuped.effect(*groups).effect
+    assert (result.estimate, result.variance) == pytest.approx(least_squares(groups, rows), rel=1e-9, abs=1e-12)
 
 
 @given(rows, rows)

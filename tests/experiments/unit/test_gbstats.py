@@ -16,14 +16,14 @@ FIGURES = json.loads(Path(__file__).with_name("gbstats_figures.json").read_text(
 each_case = pytest.mark.parametrize("case", FIGURES["cases"])
 
 
-def assert_same(found: Effect, theirs: dict[str, float]) -> None:
-    interval = sequential.interval(found, FIGURES["planned_users"])
+def assert_same(result: Effect, theirs: dict[str, float]) -> None:
+    interval = sequential.interval(result, FIGURES["planned_users"])
     ours = {
-        "estimate": found.estimate,
-        "variance": found.variance,
+        "estimate": result.estimate,
+        "variance": result.variance,
         "low": interval.low,
         "high": interval.high,
-        "p": sequential.p_value(found, FIGURES["planned_users"]),
+        "p": sequential.p_value(result, FIGURES["planned_users"]),
     }
     assert ours == pytest.approx(theirs, rel=1e-9, abs=1e-9)
 

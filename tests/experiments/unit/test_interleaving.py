@@ -43,9 +43,9 @@ def test_the_bootstrap_is_near_the_normal_interval() -> None:
 
 
 def test_the_effects_variance_is_that_of_the_users_votes() -> None:
-    found = effect(Votes(30, 20, 50))
+    result = effect(Votes(30, 20, 50))
     votes = np.repeat([0.5, -0.5, 0.0], [30, 20, 50])
-    assert (found.estimate, found.variance) == pytest.approx((votes.mean(), votes.var(ddof=1) / 100))
+    assert (result.estimate, result.variance) == pytest.approx((votes.mean(), votes.var(ddof=1) / 100))
 
 
 def test_no_preference_says_nothing_and_impossible_input_is_refused() -> None:

@@ -20,12 +20,12 @@ def test_values_lie_evenly_within_a_bin() -> None:
 
 
 def test_the_ranks_are_worked_out_by_hand() -> None:
-    found = interval(EVEN, 0.9)
+    result = interval(EVEN, 0.9)
     half = 1.959964 * (1_000 * 0.9 * 0.1) ** 0.5 / 10  # ten values a unit
-    assert (found.low, found.high) == pytest.approx((90 - half, 90 + half), abs=1e-5)
+    assert (result.low, result.high) == pytest.approx((90 - half, 90 + half), abs=1e-5)
     stretched = interval(EVEN, 0.9, design=4.0)
-    assert stretched.high - stretched.low == pytest.approx(2 * (found.high - found.low))
-    assert interval(EVEN, 0.9, bound=3.0).low < found.low
+    assert stretched.high - stretched.low == pytest.approx(2 * (result.high - result.low))
+    assert interval(EVEN, 0.9, bound=3.0).low < result.low
 
 
 @given(st.lists(st.floats(0, 120), max_size=40), st.lists(st.floats(0, 120), max_size=40))
@@ -34,8 +34,8 @@ def test_histograms_add_up(first: list[float], second: list[float]) -> None:
 
 
 def test_a_difference_joins_the_unlike_arms_of_both() -> None:
-    found = difference(Interval(10, 9, 14, 0.95), Interval(20, 17, 21, 0.95))
-    assert (found.estimate, found.low, found.high) == pytest.approx((10, 10 - 5, 10 + 2**0.5))
+    result = difference(Interval(10, 9, 14, 0.95), Interval(20, 17, 21, 0.95))
+    assert (result.estimate, result.low, result.high) == pytest.approx((10, 10 - 5, 10 + 2**0.5))
     with pytest.raises(ValueError, match="one confidence"):
         difference(Interval(10, 9, 14, 0.95), Interval(20, 17, 21, 0.9))
 

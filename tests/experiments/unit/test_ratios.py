@@ -23,16 +23,16 @@ def sums(pairs: Sequence[tuple[float, float]]) -> RatioSums:
 
 def test_two_proportions_are_the_textbooks() -> None:
     control, test = RatioSums.of([1] * 20 + [0] * 80), RatioSums.of([1] * 30 + [0] * 70)
-    found = difference(control, test)
+    result = difference(control, test)
     half = 1.959964 * (0.2 * 0.8 / 99 + 0.3 * 0.7 / 99) ** 0.5
-    assert found.estimate == pytest.approx(0.1)
-    assert (found.low, found.high) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
+    assert result.estimate == pytest.approx(0.1)
+    assert (result.low, result.high) == pytest.approx((0.1 - half, 0.1 + half), abs=1e-6)
 
 
 def test_a_ratio_worked_out_by_hand() -> None:
-    found = RatioSums.of([1, 2], [2, 2])
-    assert found.ratio == 0.75
-    assert found.variance == pytest.approx(0.0625)  # y - r x is -0.5 and 0.5: 0.5 / 1 * 2 / 16
+    result = RatioSums.of([1, 2], [2, 2])
+    assert result.ratio == 0.75
+    assert result.variance == pytest.approx(0.0625)  # y - r x is -0.5 and 0.5: 0.5 / 1 * 2 / 16
 
 
 @given(users, users)
@@ -49,9 +49,9 @@ def test_users_who_do_not_differ_have_no_variance() -> None:
 
 def test_a_lift_worked_out_by_hand() -> None:
     control, test = RatioSums.of([1, 3]), RatioSums.of([2, 4])  # means 2 and 3, of variance 1 each
-    found = lift(control, test, confidence=0.95)
+    result = lift(control, test, confidence=0.95)
     half = 1.959964 * (1 / 4 + 9 / 16) ** 0.5
-    assert (found.estimate, found.low, found.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
+    assert (result.estimate, result.low, result.high) == pytest.approx((0.5, 0.5 - half, 0.5 + half), abs=1e-6)
 
 
 def test_a_p_value_says_what_the_interval_says() -> None:
@@ -117,8 +117,8 @@ def test_intervals_of_likes_a_view_cover_what_they_say_although_a_users_views_ha
         for _ in range(2):
             views = rng.poisson(8, 400) + 1
             groups.append(RatioSums.of(*(part.tolist() for part in (rng.binomial(views, rng.beta(2, 8, 400)), views))))
-        found = difference(groups[0], groups[1])
-        covered += found.low <= 0 <= found.high
+        result = difference(groups[0], groups[1])
+        covered += result.low <= 0 <= result.high
     assert 0.938 < covered / 2_000 < 0.962  # 0.95, plus or minus 2.5 standard errors
 
 

@@ -13,15 +13,15 @@ from scipy.stats import binomtest
 
 @given(st.integers(1, 5_000).flatmap(lambda of: st.tuples(st.integers(0, of), st.just(of))))
 def test_the_interval_is_scipys(counts: tuple[int, int]) -> None:
-    found, of = counts
-    ours, theirs = wilson(found, of, 0.99), binomtest(found, of).proportion_ci(0.99, method="wilson")
+    result, of = counts
+    ours, theirs = wilson(result, of, 0.99), binomtest(result, of).proportion_ci(0.99, method="wilson")
     assert ours.low == pytest.approx(theirs.low, abs=1e-9)
     assert ours.high == pytest.approx(theirs.high, abs=1e-9)
 
 
 def test_a_rare_thing_is_covered() -> None:
     drawn = np.random.default_rng(1).binomial(200, 0.02, 10_000)
-    assert np.mean([wilson(int(found), 200, 0.95).holds(0.02) for found in drawn]) > 0.93
+    assert np.mean([wilson(int(result), 200, 0.95).holds(0.02) for result in drawn]) > 0.93
 
 
 def test_a_share_of_nothing_is_not_told() -> None:

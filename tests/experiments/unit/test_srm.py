@@ -14,12 +14,12 @@ counts = st.tuples(st.integers(0, 5_000), st.integers(1, 5_000))
 
 
 @given(counts, st.floats(0.05, 0.95))
-def test_each_prior_gives_the_ratio_of_scipys_likelihoods(found: tuple[int, int], share: float) -> None:
+def test_each_prior_gives_the_ratio_of_scipys_likelihoods(result: tuple[int, int], share: float) -> None:
     weights = np.array([share, 1 - share])
     for k in (2.0, 500.0):
-        prior = scipy.stats.dirichlet_multinomial(k * weights, np.array(sum(found))).logpmf(found)
-        null = scipy.stats.multinomial(sum(found), weights).logpmf(found)
-        p = sequential_p_value([Period(found, (share, 1 - share))], [k])
+        prior = scipy.stats.dirichlet_multinomial(k * weights, np.array(sum(result))).logpmf(result)
+        null = scipy.stats.multinomial(sum(result), weights).logpmf(result)
+        p = sequential_p_value([Period(result, (share, 1 - share))], [k])
         assert p == pytest.approx(min(1.0, np.exp(null - prior)), rel=1e-6, abs=1e-300)
 
 
@@ -59,8 +59,8 @@ def test_of_sound_experiments_one_in_a_hundred_at_most_fails() -> None:
 
 
 @given(counts, st.floats(0.05, 0.95))
-def test_the_order_of_the_groups_changes_nothing(found: tuple[int, int], share: float) -> None:
-    one, other = Period(found, (share, 1 - share)), Period(found[::-1], (1 - share, share))
+def test_the_order_of_the_groups_changes_nothing(result: tuple[int, int], share: float) -> None:
+    one, other = Period(result, (share, 1 - share)), Period(result[::-1], (1 - share, share))
     assert sequential_p_value([one]) == pytest.approx(sequential_p_value([other]))
 
 
@@ -74,7 +74,7 @@ def test_no_users_say_nothing_and_impossible_input_is_refused() -> None:
     for nothing in ([], [Period((0, 0), (1, 1))]):
         with pytest.raises(NotEnough):
             check(nothing)
-    for found, weights in (
+    for result, weights in (
         ((-1, 2), (1.0, 1.0)),
         ((1, 2), (1.0,)),
         ((1, 2), (0.0, 0.0)),
@@ -82,6 +82,6 @@ def test_no_users_say_nothing_and_impossible_input_is_refused() -> None:
         ((), ()),
     ):
         with pytest.raises(ValueError, match="weight"):
-            Period(found, weights)
+            Period(result, weights)
     with pytest.raises(ValueError, match="threshold"):
         check([Period((1, 1), (1, 1))], threshold=0)

@@ -26,13 +26,13 @@ def test_the_pooled_sum_is_simpsons_paradox_and_the_periods_are_not() -> None:
 
 
 def test_weights_and_variance_are_those_worked_out_by_hand() -> None:
-    found = strata.combine([Effect(1.0, 4.0, 10), Effect(2.0, 8.0, 30)], [1, 3])
-    assert (found.estimate, found.variance, found.users) == (1.75, 4 / 16 + 8 * 9 / 16, 40)
+    result = strata.combine([Effect(1.0, 4.0, 10), Effect(2.0, 8.0, 30)], [1, 3])
+    assert (result.estimate, result.variance, result.users) == (1.75, 4 / 16 + 8 * 9 / 16, 40)
 
 
 def test_a_lift_is_the_mean_of_the_periods_lifts() -> None:
-    found = strata.relative_effect(RAMP)
-    assert found.estimate == pytest.approx((1_000 * 0.1 + 1_000 * 0.5) / 2_000)
+    result = strata.relative_effect(RAMP)
+    assert result.estimate == pytest.approx((1_000 * 0.1 + 1_000 * 0.5) / 2_000)
 
 
 def test_one_period_is_the_plain_comparison() -> None:
@@ -62,9 +62,9 @@ def test_periods_of_adjusted_effects_combine_too() -> None:
         return CupedSums.of(rng.binomial(5, lean).tolist(), [5.0] * users, [20.0] * users, before)
 
     periods = [(group(900), group(100)), (group(500), group(500))]
-    found = strata.stratified(periods, lambda control, test: cuped.effect(control, test).effect)
+    result = strata.stratified(periods, lambda control, test: cuped.effect(control, test).effect)
     plain = strata.effect([(control.ratios, test.ratios) for control, test in periods])
-    assert found.variance < plain.variance
+    assert result.variance < plain.variance
 
 
 def test_nothing_to_compare_says_nothing() -> None:

@@ -105,5 +105,5 @@ def test_lines_that_feature_service_refuses_are_counted_and_not_sent_for_ever(st
 
 def _lost(http: httpx.Client, reason: str) -> float:
     lines = http.get("/metrics").text.splitlines()
-    found = [line for line in lines if line.startswith(f'gateway_lost_assignments_total{{reason="{reason}"}}')]
-    return float(found[0].split()[-1]) if found else 0.0
+    result = [line for line in lines if line.startswith(f'gateway_lost_assignments_total{{reason="{reason}"}}')]
+    return float(result[0].split()[-1]) if result else 0.0

@@ -173,7 +173,7 @@ def test_a_user_is_assigned_once_however_many_gateways_tell_it(platform: Platfor
 def test_an_exposure_can_be_read_by_its_key(platform: Platform) -> None:
     key = platform.ask(5_000).headers[REQUEST_ID]
     platform.settle(1)
-    found = platform.http.get(f"/exposures/{key}", headers={API_KEY: KEY})
-    assert found.status_code == 200
-    assert found.json()["posts"] in (list(range(1, 6)), list(range(11, 16)))
+    result = platform.http.get(f"/exposures/{key}", headers={API_KEY: KEY})
+    assert result.status_code == 200
+    assert result.json()["posts"] in (list(range(1, 6)), list(range(11, 16)))
     assert platform.http.get("/exposures/0000", headers={API_KEY: KEY}).status_code == 404

@@ -39,13 +39,13 @@ def rendered(folder: str) -> list[Manifest]:
 
 
 def of_kind(folder: str, kind: str) -> dict[str, Manifest]:
-    return {found["metadata"]["name"]: found for found in rendered(folder) if found["kind"] == kind}
+    return {result["metadata"]["name"]: result for result in rendered(folder) if result["kind"] == kind}
 
 
 def pods(folder: str) -> Iterator[tuple[str, Manifest]]:
-    for found in rendered(folder):
-        if "template" in found.get("spec", {}):
-            yield f"{found['kind']}/{found['metadata']['name']}", found["spec"]["template"]
+    for result in rendered(folder):
+        if "template" in result.get("spec", {}):
+            yield f"{result['kind']}/{result['metadata']['name']}", result["spec"]["template"]
 
 
 def containers(folder: str) -> Iterator[tuple[str, Manifest]]:
@@ -93,8 +93,8 @@ def test_no_variable_of_a_neighbour_reaches_a_service_that_refuses_unknown_ones(
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_what_goes_on_running_is_probed(folder: str) -> None:
     for kind in ("Deployment", "StatefulSet"):
-        for name, found in of_kind(folder, kind).items():
-            for container in found["spec"]["template"]["spec"]["containers"]:
+        for name, result in of_kind(folder, kind).items():
+            for container in result["spec"]["template"]["spec"]["containers"]:
                 assert {"startupProbe", "readinessProbe", "livenessProbe"} <= container.keys(), name
 
 

@@ -117,8 +117,8 @@ def test_every_count_is_what_a_look_at_every_row_gives(
     folder = write_tables(tmp_path_factory.mktemp("feed"), rows, USERS, POSTS)
     batch = ask(folder, asked)
     for place, (user, post, seconds) in enumerate(asked):
-        found = {name: getattr(batch.pairs, name)[place] for name in counted(rows, user, post, seconds)}
-        assert found == counted(rows, user, post, seconds), (user, post, seconds)
+        result = {name: getattr(batch.pairs, name)[place] for name in counted(rows, user, post, seconds)}
+        assert result == counted(rows, user, post, seconds), (user, post, seconds)
         liked = {row.post for row in rows if row.user == user and row.action == "like" and row.seconds < seconds}
         assert batch.liked[place] == len(liked - {POSTS + 1})
 

@@ -112,11 +112,11 @@ def test_the_command_writes_the_same_file_by_either_engine(dump: Path, tmp_path:
         output = run("--engine", engine, "--data", str(dump), "--until", "2026-03-05", "--out", str(out))
         assert "Next: read it" in output
         written[engine] = pd.read_parquet(out)
-    found = written["duckdb"]
-    assert_frame_equal(written["spark"], found, check_exact=True)
-    assert list(found) == ["user_id", "post_id", "timestamp", "clicked", *SCHEMA]
-    assert len(found) > 500
-    assert found["timestamp"].max() < pd.Timestamp("2026-03-05")
+    answer = written["duckdb"]
+    assert_frame_equal(written["spark"], answer, check_exact=True)
+    assert list(answer) == ["user_id", "post_id", "timestamp", "clicked", *SCHEMA]
+    assert len(answer) > 500
+    assert answer["timestamp"].max() < pd.Timestamp("2026-03-05")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["duckdb.parquet", "spark.parquet"]
 
 

@@ -41,8 +41,8 @@ def refused(*arguments: str) -> str:
 
 
 def dead_letters() -> list[dict[str, str]]:
-    found: list[dict[str, str]] = json.loads(said("dead", "--json"))
-    return found
+    outcome: list[dict[str, str]] = json.loads(said("dead", "--json"))
+    return outcome
 
 
 def test_a_letter_is_listed_shown_and_replayed_once_its_cause_is_gone(platform: FeaturePlatform) -> None:

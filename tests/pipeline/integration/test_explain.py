@@ -48,9 +48,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
     store = ModelStore(str(root / "models"))
     with opened(Tables.of_folder(folder), CUT) as feed:
         fitted = {name: fit(model_of(name), feed, CUT) for name in GROUPS}
-    for name, found in fitted.items():
-        found.save(root / name)
-        store.put(root / name, found.manifest)
+    for name, result in fitted.items():
+        result.save(root / name)
+        store.put(root / name, result.manifest)
     return World(folder, rows, fitted, str(root / "models"))
 
 
@@ -93,15 +93,15 @@ class Serving:
         return self.world.fitted[name].manifest.version
 
     def explain(self, exposure: Exposure) -> ExposureExplanation:
-        found = explained(exposure, self.experiment, self.postgres_url, self.world.model_uri, lambda done, total: None)
-        print_explanation(found, Console())
-        assert '"assignment"' in as_json(found)
-        return found
+        result = explained(exposure, self.experiment, self.postgres_url, self.world.model_uri, lambda done, total: None)
+        print_explanation(result, Console())
+        assert '"assignment"' in as_json(result)
+        return result
 
     def ranking(self, exposure: Exposure) -> ReplayedRanking:
-        found = self.explain(exposure).ranking
-        assert found is not None
-        return found
+        result = self.explain(exposure).ranking
+        assert result is not None
+        return result
 
     def happens(self, *rows: Row) -> None:
         """Accepted, and not counted yet."""
@@ -127,15 +127,15 @@ def before(moment: datetime, minutes: float, user: int, post: int, action: str) 
 def test_an_answer_comes_out_again_for_everybody(serving: Serving) -> None:
     for user in (USER, 205, 206, 207, STRANGER):
         exposure = serving.serve(user)
-        found = serving.explain(exposure)
-        assert found.assignment.is_equal
-        assert found.ranking is not None
-        assert found.ranking.recomputed.found == Lag(), found.ranking.words
-        assert found.ranking.moved == []
-        assert [place.rank for place in found.ranking.places] == [1, 2, 3, 4, 5]
-        assert found.ranking.offline is not None
-        assert found.ranking.offline < 1e-6
-        assert set(found.ranking.reasons) == set(exposure.posts)
+        result = serving.explain(exposure)
+        assert result.assignment.is_equal
+        assert result.ranking is not None
+        assert result.ranking.recomputed.found == Lag(), result.ranking.words
+        assert result.ranking.moved == []
+        assert [place.rank for place in result.ranking.places] == [1, 2, 3, 4, 5]
+        assert result.ranking.offline is not None
+        assert result.ranking.offline < 1e-6
+        assert set(result.ranking.reasons) == set(exposure.posts)
 
 
 def test_events_that_were_not_counted_yet_are_found_and_named(serving: Serving) -> None:
@@ -143,17 +143,17 @@ def test_events_that_were_not_counted_yet_are_found_and_named(serving: Serving) 
     serving.happens(*(before(MOMENT, 5 - place, USER, post, "view") for place, post in enumerate(new)))
     exposure = serving.serve()
     serving.live.settle(MOMENT)
-    found = serving.ranking(exposure)
-    assert found.recomputed.found == Lag(events=2)
-    assert found.words == "equal, with what serving knew: the user's last 2 events not yet counted"
-    assert "user_views" in {line.column for line in found.moved}
+    result = serving.ranking(exposure)
+    assert result.recomputed.found == Lag(events=2)
+    assert result.words == "equal, with what serving knew: the user's last 2 events not yet counted"
+    assert "user_views" in {line.column for line in result.moved}
 
 
 def test_an_older_snapshot_is_found_and_named(serving: Serving) -> None:
-    found = serving.ranking(serving.serve(catalogue=serving.old))
-    assert found.recomputed.found == Lag(hours=1)
-    assert found.words == "equal, with what serving knew: a snapshot 1 h older than the last full hour"
-    columns = {line.column for line in found.moved}
+    result = serving.ranking(serving.serve(catalogue=serving.old))
+    assert result.recomputed.found == Lag(hours=1)
+    assert result.words == "equal, with what serving knew: a snapshot 1 h older than the last full hour"
+    columns = {line.column for line in result.moved}
     assert columns & {"post_views", "post_rate", "topic_rate", "user_topic_by_post"}
     assert not columns & {"user_views", "days_since_view", "days_since_like"}
 
@@ -164,18 +164,18 @@ def test_a_user_s_event_that_came_in_afterwards_is_no_secret(serving: Serving) -
         before(MOMENT, 300, 211, exposure.posts[0], "view"), before(MOMENT, 299, 211, exposure.posts[0], "like")
     )
     serving.live.settle(MOMENT)
-    found = serving.ranking(exposure)
-    assert not found.is_equal
-    assert found.words.startswith(("not equal: the same posts, but a score is", "not equal: other posts come out"))
-    assert "events came in late" in found.words
+    result = serving.ranking(exposure)
+    assert not result.is_equal
+    assert result.words.startswith(("not equal: the same posts, but a score is", "not equal: other posts come out"))
+    assert "events came in late" in result.words
 
 
 def test_other_posts_are_not_equal(serving: Serving) -> None:
     exposure = serving.serve()
-    found = serving.ranking(
+    result = serving.ranking(
         exposure.model_copy(update={"posts": exposure.posts[::-1], "scores": exposure.scores[::-1]})
     )
-    assert found.words.startswith("not equal: other posts come out")
+    assert result.words.startswith("not equal: other posts come out")
 
 
 def test_an_interleaved_list_is_drafted_again(serving: Serving) -> None:
@@ -190,9 +190,9 @@ def test_an_interleaved_list_is_drafted_again(serving: Serving) -> None:
         teams=draft.teams,
         scores=[scores[team][post] for post, team in zip(draft.posts, draft.teams, strict=True)],
     )
-    found = serving.ranking(exposure)
-    assert found.is_equal
-    assert [place.team for place in found.places] == list(draft.teams)
+    result = serving.ranking(exposure)
+    assert result.is_equal
+    assert [place.team for place in result.places] == list(draft.teams)
     other = exposure.model_copy(
         update={"key": next(key for key in map(str, range(99)) if _draws_otherwise(lists, key, draft.teams))}
     )
@@ -214,23 +214,23 @@ def test_an_explored_slot_is_drawn_again(serving: Serving) -> None:
         scores=[scores[place] for place in places],
         propensities=propensities,
     )
-    found = serving.ranking(exposure)
-    assert found.is_equal
-    assert found.places[-1].rank == places[-1] + 1
+    result = serving.ranking(exposure)
+    assert result.is_equal
+    assert result.places[-1].rank == places[-1] + 1
     assert not serving.ranking(exposure.model_copy(update={"propensities": [1.0] * 5})).is_equal
 
 
 def test_a_fallback_has_no_ranking_to_make_again(serving: Serving) -> None:
     exposure = serving.serve(model="popular", model_version="", scores=[], degraded="ranker_timeout")
-    found = serving.explain(exposure)
-    assert found.ranking is None
-    assert found.nothing == "degraded (ranker_timeout): popular gave the posts, and no model ranked them"
+    result = serving.explain(exposure)
+    assert result.ranking is None
+    assert result.nothing == "degraded (ranker_timeout): popular gave the posts, and no model ranked them"
 
 
 def test_a_group_that_the_table_does_not_give_any_more_is_said(serving: Serving) -> None:
     exposure = serving.serve()
     other: Group = "test" if exposure.group == "control" else "control"
     serving.experiment = Experiment.started("models", Plan(forced={USER: other}), START)
-    found = serving.explain(exposure)
-    assert not found.assignment.is_equal
-    assert f"group {other} of weight period 0, served {exposure.group}" in found.assignment.words
+    result = serving.explain(exposure)
+    assert not result.assignment.is_equal
+    assert f"group {other} of weight period 0, served {exposure.group}" in result.assignment.words

@@ -53,8 +53,8 @@ def test_a_model_beats_popularity_where_users_differ(platform: Platform, name: s
         viewed = viewed_in(whole, CUT, CUT + timedelta(days=15))
     scores = baseline_scores(platform.feed, viewed, CUT, np.random.default_rng(0))
     scores[name] = model_scores(platform.feed, viewed, CUT, platform.fitted[name].scorer)
-    found = ladder(viewed, scores)
-    assert found.hits[name].mean() > found.hits["most popular"].mean()
+    result = ladder(viewed, scores)
+    assert result.hits[name].mean() > result.hits["most popular"].mean()
 
 
 @pytest.mark.parametrize("name", GROUPS)

@@ -60,7 +60,7 @@ class Platform:
         Checks of each answer: finite scores, posts that exist, none twice, none that the user has liked.
         """
         warm(self.redis_url, self.postgres_url, shards=SHARDS, now=NOW)
-        store, found = ModelStore(str(self.root / "models")), {}
+        store, result = ModelStore(str(self.root / "models")), {}
         settings = Settings(postgres_url=self.postgres_url, redis_url=self.redis_url, shards=SHARDS)
         with served(create(settings)) as url, httpx.Client(base_url=url, timeout=10) as http:
             catalogue = Catalogue.unpack(http.get("/catalogue").raise_for_status().content)
@@ -71,14 +71,16 @@ class Platform:
             publish(store, name, None)
             with scorer_of(store, name) as scorer:
                 bound = scorer.bind(catalogue)
-                found[name] = {user: bound.rank(row, int(NOW.timestamp()), 5) for user, row in rows.items()}
-        for by_user in found.values():
+                result[name] = {user: bound.rank(row, int(NOW.timestamp()), 5) for user, row in rows.items()}
+        for by_user in result.values():
             for user, (posts, scores) in by_user.items():
                 assert np.isfinite(scores).all()
                 assert set(posts.tolist()) <= set(catalogue.post_id.tolist())
                 assert len(set(posts.tolist())) == len(posts)
                 assert not set(posts.tolist()) & set(rows[user].hidden.tolist())
-        return {name: {user: posts.tolist() for user, (posts, _) in by_user.items()} for name, by_user in found.items()}
+        return {
+            name: {user: posts.tolist() for user, (posts, _) in by_user.items()} for name, by_user in result.items()
+        }
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ START, NOW = datetime(2026, 11, 9, tzinfo=UTC), datetime(2026, 11, 23, tzinfo=UT
 def report(**changes: object) -> Report:
     experiment = Experiment.started("models", Plan(), START)
     assigned: dict[Group, int] = {"control": 1_012, "test": 988}
-    found = Report(
+    result = Report(
         run=7,
         at=NOW,
         experiment=experiment,
@@ -80,12 +80,12 @@ def report(**changes: object) -> Report:
         lag_seconds=2.0,
         history=[Change(at=START, by="admin", reason="reviewed", what="started", revision=1)],
     )  # fmt: skip
-    return found.model_copy(update=changes)
+    return result.model_copy(update=changes)
 
 
-def printed(found: Report, *runs: RunLine) -> str:
+def printed(result: Report, *runs: RunLine) -> str:
     out = io.StringIO()
-    print_report(found, list(runs), Console(file=out, width=160))
+    print_report(result, list(runs), Console(file=out, width=160))
     return out.getvalue()
 
 
@@ -117,11 +117,11 @@ def test_split_guardrails_and_what_belongs_nowhere_are_there() -> None:
 
 
 def test_a_failed_split_is_called_so() -> None:
-    found = report()
+    result = report()
     said = printed(
-        found.model_copy(
+        result.model_copy(
             update={
-                "split": found.split.model_copy(update={"failed": True, "p_value": 1e-9}),
+                "split": result.split.model_copy(update={"failed": True, "p_value": 1e-9}),
                 "verdict": Verdict(kind="split_failed", reasons=["far more users in control"]),
             }
         )
@@ -131,7 +131,7 @@ def test_a_failed_split_is_called_so() -> None:
 
 
 def test_what_is_not_known_is_left_empty_and_not_made_up() -> None:
-    found = report(
+    result = report(
         metrics=[MetricReading(metric="hit_rate", control=None, test=None, why="no exposures yet")],
         per_protocol=[],
         guardrails=[],
@@ -140,7 +140,7 @@ def test_what_is_not_known_is_left_empty_and_not_made_up() -> None:
         split=SplitReading(p_value=None, alpha=0.001, failed=False, periods=[]),
         verdict=Verdict(kind="too_early", reasons=["no exposures yet"]),
     )
-    said = printed(found)
+    said = printed(result)
     assert "Metrics: no exposures yet" in said
     assert "nan" not in said.lower()
     assert "None" not in said
@@ -171,11 +171,11 @@ def test_earlier_analyses_are_listed_newest_first() -> None:
 
 
 def test_a_decided_experiment_says_so_and_does_not_ask_to_decide() -> None:
-    found = report()
-    decided = found.experiment.model_copy(
+    result = report()
+    decided = result.experiment.model_copy(
         update={"state": "stopped", "decision": Decision(outcome="ship", at=NOW, by="admin", reason="it is better")}
     )
-    said = printed(found.model_copy(update={"experiment": decided}))
+    said = printed(result.model_copy(update={"experiment": decided}))
     assert "stopped: shipped test on 2026-11-23 00:00 (it is better)" in said
     assert "decide models" not in said
 

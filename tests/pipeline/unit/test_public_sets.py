@@ -57,8 +57,8 @@ def rows(folder: Path, table: str, columns: str) -> list[tuple[object, ...]]:
 
 def test_a_mapping_makes_the_three_tables_of_ratings(tmp_path: Path) -> None:
     convert(films(tmp_path), tmp_path, tmp_path / "out")
-    found = rows(tmp_path / "out", "feed_data", "epoch(timestamp)::INT, user_id, post_id, action, target")
-    assert found == [(100, 0, 0, "like", None), (100, 0, 0, "view", 1), (200, 1, 1, "view", 0)]
+    answer = rows(tmp_path / "out", "feed_data", "epoch(timestamp)::INT, user_id, post_id, action, target")
+    assert answer == [(100, 0, 0, "like", None), (100, 0, 0, "view", 1), (200, 1, 1, "view", 0)]
     assert rows(tmp_path / "out", "post_text_df", "id, text, topic") == [
         (0, "Alien Horror Space", "Horror"),
         (1, "Brazil Comedy", "Comedy"),
@@ -179,6 +179,6 @@ def test_the_settings_that_are_best_on_the_validation_rows_are_taken(communities
 
 def test_what_peers_get_survives_a_file(communities: Public, tmp_path: Path) -> None:
     communities.save(tmp_path / "set.npz")
-    found = Public.load(tmp_path / "set.npz")
-    assert found.cut == communities.cut
-    assert found.views.liked.tolist() == communities.views.liked.tolist()
+    answer = Public.load(tmp_path / "set.npz")
+    assert answer.cut == communities.cut
+    assert answer.views.liked.tolist() == communities.views.liked.tolist()

@@ -51,8 +51,8 @@ def test_views_that_are_liked_far_more_often_than_the_encoder_says_do_not_throw_
 
 def test_a_baseline_is_the_weighted_sum_of_its_columns() -> None:
     matrix = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], np.float32)
-    found = Baseline.of({"c": 2.0, "a": -1.0}, ["a", "b", "c"])
-    assert found.log_odds(matrix).tolist() == [5.0, 8.0]
+    result = Baseline.of({"c": 2.0, "a": -1.0}, ["a", "b", "c"])
+    assert result.log_odds(matrix).tolist() == [5.0, 8.0]
 
 
 def test_a_baseline_over_a_column_that_is_none_is_refused() -> None:

@@ -35,16 +35,16 @@ def test_sentences_of_one_meaning_are_near_whatever_their_words(minilm_weights: 
         "Playing a calm racket game after sunset",
         "Stocks fell sharply on Monday",
     ]
-    (found,) = transformer.chunks(texts)
-    near, far = found[0] @ found[1], found[0] @ found[2]
+    (result,) = transformer.chunks(texts)
+    near, far = result[0] @ result[1], result[0] @ result[2]
     assert near > far + 0.3
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(result, axis=1), 1.0, rtol=1e-5)
 
 
 @pytest.mark.minilm
 def test_a_text_may_be_empty_long_or_of_no_latin_letter(minilm_weights: Path) -> None:
-    (found,) = Transformer.open(minilm_weights).chunks(["", "привет, мир", "🎾🎾", "word " * 5_000])
-    assert np.isfinite(found).all()
+    (result,) = Transformer.open(minilm_weights).chunks(["", "привет, мир", "🎾🎾", "word " * 5_000])
+    assert np.isfinite(result).all()
 
 
 @pytest.mark.minilm
@@ -56,8 +56,8 @@ def test_a_model_over_minilm_is_saved_replayed_and_sees_new_posts(minilm_weights
         fitted = fit(model_of("test", minilm_weights), feed, datetime(2026, 4, 1, tzinfo=UTC))
         scores = baseline_scores(feed, viewed, CUT, np.random.default_rng(0))
         scores["test"] = model_scores(feed, viewed, CUT, fitted.scorer)
-    found = ladder(viewed, scores)
-    assert found.hits["test"].mean() > found.hits["most popular"].mean()
+    result = ladder(viewed, scores)
+    assert result.hits["test"].mean() > result.hits["most popular"].mean()
 
     store = ModelStore(str(tmp_path / "models"))
     fitted.save(tmp_path / "artefact")

@@ -273,7 +273,7 @@ def test_many_explanations_at_once_are_shed_and_rankings_go_on(stage: Stage) -> 
             pool.submit(stage.http.post, "/explain", content=row, params={"time": NOW, "limit": 20}) for _ in range(48)
         ]
         ranked = [stage.rank().status_code for _ in range(20)]
-    statuses = {found.result().status_code for found in asked}
+    statuses = {outcome.result().status_code for outcome in asked}
     assert set(ranked) == {200}
     assert 200 in statuses <= {200, 503}
 

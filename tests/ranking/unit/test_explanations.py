@@ -31,9 +31,9 @@ def rows(bound: BoundScorer) -> list[UserRow]:
 def test_bias_reasons_and_rest_are_the_score(bound: BoundScorer) -> None:
     for row in rows(bound):
         ids, scores = bound.rank(row, NOW, 5)
-        found = explain(bound, row, NOW, ids.tolist())
-        assert [one.post_id for one in found] == ids.tolist()
-        for one, score in zip(found, scores, strict=True):
+        result = explain(bound, row, NOW, ids.tolist())
+        assert [one.post_id for one in result] == ids.tolist()
+        for one, score in zip(result, scores, strict=True):
             assert one.score == score
             whole = one.bias + sum(reason.contribution for reason in one.reasons) + one.rest
             assert whole == pytest.approx(score, abs=1e-6)
