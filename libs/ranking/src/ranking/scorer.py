@@ -95,19 +95,21 @@ class BoundScorer:
         explored: how many more follow, those with the highest upper confidence bounds among the others.
         """
         catalogue, matrix = self.catalogue, self.candidates.matrix(row, now)
-        bonus = BOUND * self.candidates.uncertainty if explored else np.zeros(len(catalogue))
+        bonus = BOUND * self.candidates.uncertainty if explored else None
         allowed = np.ones(len(catalogue), bool)
         hidden = catalogue.index_of(row.hidden.astype(np.int64))
         allowed[hidden[hidden >= 0]] = False
         chosen = np.flatnonzero(allowed)
         kept = max(kept, limit + explored)
         if len(chosen) > kept:
-            coarse = (self.scorer.retrieval.score(matrix) + bonus)[chosen]
+            score = self.scorer.retrieval.score(matrix)
+            coarse = (score if bonus is None else score + bonus)[chosen]
             chosen = chosen[np.argpartition(-coarse, kept - 1)[:kept]]
         scores = self.scorer.scores(np.asfortranarray(matrix[chosen]))
         ids = catalogue.post_id[chosen]
         order = np.lexsort((ids, -scores))
-        others = order[limit:]
-        bounds = (scores + bonus[chosen])[others]
-        order = np.append(order[:limit], others[np.lexsort((ids[others], -bounds))[:explored]])
-        return ids[order], scores[order]
+        best, others = order[:limit], order[limit:]
+        if bonus is not None:
+            bounds = (scores + bonus[chosen])[others]
+            best = np.append(best, others[np.lexsort((ids[others], -bounds))[:explored]])
+        return ids[best], scores[best]
