@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -14,15 +12,12 @@ from contracts.clock import REAL, Clock
 from contracts.experiments import Experiment, RunningExperiments
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.guardrails import FEWEST_SECONDS, FEWEST_USERS, GuardrailWatch
-from feature_service.ingest.health import Health
-from feature_service.ingest.rounds import run
 from feature_service.keyspace.clock import set_clock
 from feature_service.reports.analysis import analyse
-from feature_service.settings import Settings
 from sqlalchemy import Engine
 
 from tests.support.data.experiment_rows import exposure, put, start, write
-from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, feature_platform
+from tests.support.platforms.feature_platform import FeaturePlatform, feature_platform, ingesting
 
 JSON = {"Content-Type": "application/json"}
 SLOW = {"took_ms": 450.0}
@@ -34,19 +29,6 @@ GONE = {"degraded": "ranker_refused", "model": "popular", "model_version": ""}
 def platform(postgres_url: str, redis_url: str) -> Iterator[FeaturePlatform]:
     with feature_platform(postgres_url, redis_url) as running:
         yield running
-
-
-@contextmanager
-def _ingesting(platform: FeaturePlatform) -> Iterator[None]:
-    settings = Settings(postgres_url=platform.postgres_url, redis_url=platform.redis_url, shards=SHARDS)
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(settings, stop, Health()))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
 
 
 def _running(platform: FeaturePlatform) -> dict[str, Experiment]:
@@ -85,7 +67,7 @@ def test_a_group_that_is_slow_has_no_traffic_ten_seconds_later(platform: Feature
     """From the answers, over the log and ingest, to what every gateway polls."""
     models = _running(platform)["models"]
     users = {group: _users(models, group, 60, datetime.now(UTC)) for group in ("control", "test")}
-    with _ingesting(platform):
+    with ingesting(platform):
         troubled = time.monotonic()
         for turn in range(6):
             for group, other in (("control", {}), ("test", SLOW)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import numpy as np
 from contracts.catalogue import Catalogue
 from contracts.records import UserRow
 from feature_service.database.engine import connect
-from feature_service.ingest.rounds import Ingest
+from feature_service.ingest.health import Health
+from feature_service.ingest.rounds import Ingest, run
 from feature_service.ingest.to_counts import Applier
 from feature_service.ingest.to_postgres import Writer
 from feature_service.keyspace.connection import Client, connect_redis
@@ -171,6 +173,20 @@ def feature_platform(postgres_url: str, redis_url: str, *, warmed: bool = True) 
                 url, redis_url, postgres_url, cast(Redis, client), engine, ingest, writer, applier, http
             )
     engine.dispose()
+
+
+@contextmanager
+def ingesting(platform: FeaturePlatform) -> Iterator[None]:
+    """ingest itself, in a thread."""
+    settings = Settings(postgres_url=platform.postgres_url, redis_url=platform.redis_url, shards=SHARDS)
+    stop = threading.Event()
+    thread = threading.Thread(target=run, args=(settings, stop, Health()))
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def event(key: str, user_id: int, post_id: int, action: str, timestamp: datetime | None = None) -> dict[str, object]:

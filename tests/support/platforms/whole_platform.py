@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -10,9 +9,6 @@ from pathlib import Path
 
 import httpx
 from contracts.assignment import GROUPS
-from feature_service.ingest.health import Health
-from feature_service.ingest.rounds import run
-from feature_service.settings import Settings
 from gateway.app import create
 from gateway.settings import Settings as GatewaySettings
 from ranking.server import create_ranker
@@ -20,7 +16,7 @@ from ranking.settings import RankerSettings
 
 from tests.support.data.toy_model import LengthEncoder, publish_toy
 from tests.support.fakes.gateway import served
-from tests.support.platforms.feature_platform import SHARDS, FeaturePlatform, feature_platform
+from tests.support.platforms.feature_platform import FeaturePlatform, feature_platform, ingesting
 from tests.support.platforms.gateway_stage import ADMIN, KEY, until_ready
 
 
@@ -37,7 +33,7 @@ def whole_platform(postgres_url: str, redis_url: str, folder: Path) -> Iterator[
     """Its budgets are so long that a machine which pauses degrades no answer."""
     with ExitStack() as stack:
         features = stack.enter_context(feature_platform(postgres_url, redis_url))
-        stack.enter_context(_ingesting(features))
+        stack.enter_context(ingesting(features))
         rankers = {name: stack.enter_context(_ranker(name, features, folder)) for name in GROUPS}
         settings = GatewaySettings(
             features_url=features.url,
@@ -65,16 +61,3 @@ def _ranker(name: str, features: FeaturePlatform, folder: Path) -> Iterator[str]
     with served(create_ranker(name, LengthEncoder.load, settings)) as url, httpx.Client(base_url=url) as http:
         until_ready(http)
         yield url
-
-
-@contextmanager
-def _ingesting(features: FeaturePlatform) -> Iterator[None]:
-    settings = Settings(postgres_url=features.postgres_url, redis_url=features.redis_url, shards=SHARDS)
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(settings, stop, Health()))
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
