@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import uvicorn
-from chassis.connections import BoundedConnection
+from chassis.metrics_port import side_config
 from chassis.service import create_service
 from fastapi import FastAPI
 from starlette.requests import Request
@@ -31,17 +31,7 @@ def serve_health(health: Health, host: str, port: int) -> Iterator[int]:
 
     Signals stay ingest's: outside of the main thread uvicorn installs no handlers.
     """
-    config = uvicorn.Config(
-        _app(health),
-        loop="asyncio",
-        http=BoundedConnection,
-        ws="none",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        timeout_graceful_shutdown=1,
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(side_config(_app(health)))
     with socket.create_server((host, port)) as listener:
         serving = threading.Thread(target=server.run, args=([listener],), name="health", daemon=True)
         serving.start()

@@ -22,12 +22,11 @@ class _Beside(uvicorn.Server):
         yield
 
 
-@asynccontextmanager
-async def served_at(address: str, app: ASGIApp) -> AsyncIterator[None]:
-    """address: `host:port`. Raises OSError when it is taken."""
-    host, _, port = address.rpartition(":")
-    config = uvicorn.Config(
+def side_config(app: ASGIApp) -> uvicorn.Config:
+    """Of a small server beside a service's own work."""
+    return uvicorn.Config(
         app,
+        loop="asyncio",
         http=BoundedConnection,
         ws="none",
         log_config=None,
@@ -35,7 +34,13 @@ async def served_at(address: str, app: ASGIApp) -> AsyncIterator[None]:
         access_log=False,
         timeout_graceful_shutdown=1,
     )
-    server = _Beside(config)
+
+
+@asynccontextmanager
+async def served_at(address: str, app: ASGIApp) -> AsyncIterator[None]:
+    """address: `host:port`. Raises OSError when it is taken."""
+    host, _, port = address.rpartition(":")
+    server = _Beside(side_config(app))
     with socket.create_server((host, int(port))) as listener:
         serving = asyncio.create_task(server.serve([listener]))
         try:
