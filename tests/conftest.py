@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import Scheduling
 
+for door in ("GATEWAY", "CONSOLE"):  # every service of a test is on this machine alone
+    os.environ.setdefault(f"{door}_LISTEN", "127.0.0.1")
+
 MINILM = Path(".lenta/minilm")
 ORIGINAL_ROWS = "LENTA_ORIGINAL_ROWS"
 

@@ -1,16 +1,16 @@
-// Lenta in a page: asks for posts, notices which are really seen, sends views and likes, survives being offline.
+// Lenta in a page: asks for posts, notices which are seen, sends views and likes, survives being offline.
 
 const SHARE = 0.5; // of a post, or of the screen, for
 const SEEN_MS = 1000; // so long: a viewable impression (Media Rating Council)
-const LINGER_MS = 2000; // a view waits so long for others
-const WAIT_MS = 500; // after a failure; twice as long each time
+const LINGER_MS = 2000; // for other views
+const WAIT_MS = 500; // after a failure; then twice
 const BATCH = 100; // a closing page may send 64 KiB
-const KEPT = 1000; // so many wait for the network; then the oldest go
+const KEPT = 1000; // the oldest go
 
 export class Lenta {
-  // onRefused(event, problem): the gateway will never take it.
+  // headers: or what gives them, each time. onRefused(event, problem): the gateway will never take it.
   constructor({ url, user, headers = {}, onRefused = console.warn }) {
-    Object.assign(this, { url, user, headers, onRefused, wait: WAIT_MS, watched: new Map() });
+    Object.assign(this, { url, user, headers, onRefused, wait: WAIT_MS, watched: new Map(), sending: Promise.resolve() });
     this.place = `lenta ${url} ${user}`;
     const threshold = [0, 0.1, 0.2, 0.3, 0.4, SHARE];
     this.observer = new IntersectionObserver((all) => all.forEach(this.#moved, this), { threshold });
@@ -24,7 +24,7 @@ export class Lenta {
   // {posts: [{id, text, topic}], requestId}
   async recommend(limit = 5) {
     const asked = new URLSearchParams({ id: this.user, limit });
-    const answer = await fetch(`${this.url}/v1/post/recommendations?${asked}`, { headers: this.headers });
+    const answer = await this.#fetch(`/post/recommendations?${asked}`);
     const said = await answer.json();
     if (!answer.ok) throw new Error(said.message);
     return { posts: said.recommendations, requestId: answer.headers.get("X-Request-ID") };
@@ -36,7 +36,7 @@ export class Lenta {
     this.observer.observe(element);
   }
 
-  // Resolves once it is durable, and the next answer honours it, or once it has to wait for the network.
+  // Resolves once it is durable, and the next answer honours it, or once it has to wait.
   like(postId, requestId) {
     this.#keep("like", postId, requestId);
     return this.flush();
@@ -45,7 +45,7 @@ export class Lenta {
   flush() {
     this.timer = clearTimeout(this.timer);
     const send = () => this.#send();
-    return (this.sending = Promise.resolve(this.sending).then(send, send));
+    return (this.sending = this.sending.then(send, send));
   }
 
   close() {
@@ -78,7 +78,7 @@ export class Lenta {
     this.waiting = [...this.waiting, event].slice(-KEPT);
   }
 
-  // Outlives the page, where the browser has room for it.
+  // Outlives the page, where there is room.
   get waiting() {
     try { return this.memory ?? JSON.parse(localStorage[this.place] ?? "[]"); } catch { return []; }
   }
@@ -98,12 +98,15 @@ export class Lenta {
   }
 
   #post(events) {
-    const headers = { ...this.headers, "Content-Type": "application/json" };
-    const body = JSON.stringify({ events });
-    return fetch(`${this.url}/v1/events`, { method: "POST", headers, body, keepalive: true });
+    return this.#fetch("/events", { method: "POST", body: JSON.stringify({ events }), keepalive: true });
   }
 
-  // An event of a wrong clock happens when it arrives.
+  async #fetch(path, options) {
+    const said = this.headers.call ? await this.headers() : this.headers;
+    return fetch(`${this.url}/v1${path}`, { ...options, headers: { "Content-Type": "application/json", ...said } });
+  }
+
+  // One of a wrong clock happens when it arrives.
   #mend(event, field, problem) {
     this.#drop([event]);
     if (field == "timestamp") this.waiting = [{ ...event, timestamp: undefined }, ...this.waiting];

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import jwt
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, Route
@@ -25,6 +27,7 @@ pytestmark = pytest.mark.browser
 
 CLIENT = ROOT / "clients/browser"
 MOST_BYTES = 5 * 1024
+SECRET = "secret" * 8
 SEEN_MS, LINGER_MS = 1000, 2000
 SMALL, TALL = (800, 420), (800, 4000)
 """A small screen holds a post or two of the page, a tall one all five."""
@@ -38,7 +41,7 @@ STORAGE = {
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Stage]:
-    with gateway_stage(cors_origins="*") as stage:
+    with gateway_stage(cors_origins="*", token_secrets=SECRET) as stage:
         yield stage
 
 
@@ -53,6 +56,10 @@ def stage(running: Stage) -> Stage:
 def address() -> Iterator[str]:
     with served(Starlette(routes=[Mount("/", StaticFiles(directory=CLIENT))])) as url:
         yield url
+
+
+def _token(user: str) -> str:
+    return jwt.encode({"sub": user, "exp": int(time.time()) + 600}, SECRET)
 
 
 def _path(stage: Stage, key: str = KEY) -> str:
@@ -103,6 +110,14 @@ def _look(page: Page) -> None:
 
 def test_the_client_is_as_small_as_promised() -> None:
     assert (CLIENT / "lenta.js").stat().st_size <= MOST_BYTES
+
+
+def test_a_page_with_a_users_token_asks_and_likes_for_that_user_alone(opened: Opener, stage: Stage) -> None:
+    page = opened(_path(stage, _token("200")), TALL).page
+    page.click("article:nth-of-type(2) button")
+    until(lambda: len(_likes(stage)) == 1, 5)
+    refused = opened(_path(stage, _token("201"))).page
+    refused.wait_for_function("document.querySelector('#notice').textContent.includes('nothing of others')")
 
 
 def test_what_was_on_the_screen_is_viewed_and_nothing_else(opened: Opener, stage: Stage) -> None:
@@ -232,7 +247,7 @@ def test_the_page_of_the_documentation_works_as_it_stands(
     opened: Opener, stage: Stage, tmp_path: Path, browser: Browser
 ) -> None:
     (page,) = [text for language, text in fences(ROOT / "docs/app.md") if language == "html"]
-    page = page.replace("http://127.0.0.1:8000", str(stage.http.base_url)).replace('"..."', f'"{KEY}"')
+    page = page.replace("http://127.0.0.1:8000", str(stage.http.base_url)).replace('"..."', f'"{_token("200")}"')
     (tmp_path / "page.html").write_text(page)
     (tmp_path / "lenta.js").write_bytes((CLIENT / "lenta.js").read_bytes())
     with served(Starlette(routes=[Mount("/", StaticFiles(directory=tmp_path))])) as url:

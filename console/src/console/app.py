@@ -78,7 +78,7 @@ def create(settings: ConsoleSettings | None = None) -> FastAPI:
     )
     app.router.routes.insert(0, Mount(static_path(), StaticFiles(directory=STATIC), name="static"))
     app.add_middleware(PageHeaders, over_tls=settings.secure_cookies)
-    if settings.reading_keys:
-        app.add_middleware(PagesBehindKey, keys=Keys(settings.reading_keys))
+    if settings.has_keys:
+        app.add_middleware(PagesBehindKey, keys=Keys(settings.reading_keys, settings.reading_keys_file))
     app.add_middleware(GZipMiddleware, minimum_size=500, compresslevel=6)
     return app

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Self
 
+from chassis.keys import listed
 from chassis.settings import PublicSettings, prefixed
 from contracts.wire import UserId
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, FilePath, model_validator
 from pydantic_settings import NoDecode
 
 Seconds = Annotated[float, Field(gt=0, le=30)]
@@ -44,8 +45,10 @@ class ConsoleSettings(PublicSettings):
     """Where browsers reach it over TLS: the editor's cookie then travels over nothing else, and browsers are told to
     ask over TLS alone for a year."""
     reading_keys: Annotated[str, Field(repr=False)] = ""
-    """Comma-separated: browsers ask for one of them, as a password to any name, before they show a page. Without one
-    the pages are open to whoever reaches them."""
+    """Comma-separated, or `sha256:` and a hash: browsers ask for one of them, as a password to any name, before they
+    show a page."""
+    reading_keys_file: FilePath | None = None
+    """More of them, by commas or lines. Read anew within a second of a change, without a restart."""
     poll_seconds: Annotated[float, Field(ge=1, le=300)] = 15.0
     """Between two readings of the services' metrics."""
     example_users: Annotated[tuple[UserId, ...], NoDecode, BeforeValidator(_split)] = (200, 201, 202, 203, 204, 205)
@@ -57,3 +60,16 @@ class ConsoleSettings(PublicSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8090
     """Host and port are read by `python -m console`; a server that is told its own address ignores them."""
+
+    @property
+    def has_keys(self) -> bool:
+        return bool(listed(self.reading_keys)) or self.reading_keys_file is not None
+
+    @model_validator(mode="after")
+    def _need_a_key_beyond_loopback(self) -> Self:
+        if self.is_closed and not self.has_keys:
+            raise ValueError(
+                "CONSOLE_READING_KEYS: names no key, and others than this machine reach the console; set one, or "
+                "CONSOLE_LISTEN=127.0.0.1, or CONSOLE_READING_NEEDS_KEY=false behind a proxy that knows who comes"
+            )
+        return self

@@ -1,51 +1,110 @@
-"""Who may write: whoever has one of the API keys. Who may change experiments: whoever has one of the admin keys."""
+"""Who may call what: by a key, which has scopes, or as the user of a token.
+
+A request shows a key in `X-API-Key`, or a user's token in `Authorization: Bearer`.
+"""
 
 from __future__ import annotations
 
-from chassis.errors import Forbidden, Unauthorized, refusal
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from hashlib import sha256
+
+from chassis.errors import Forbidden, ServiceError, Unauthorized
+from chassis.keys import Keys
 from contracts.headers import API_KEY
 from fastapi import Security
 from fastapi.security import APIKeyHeader
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import Scope
 
-from gateway.state import StateDep
+from gateway.scopes import CALLER, EVERYTHING, Need
+from gateway.settings import Settings
+from gateway.tokens import Tokens
 
-OPEN = ("/livez", "/readyz", "/metrics", "/docs", "/openapi.json")
-_KEY = API_KEY.lower().encode()
+BEARER = "Bearer "
 _header = APIKeyHeader(name=API_KEY, auto_error=False)
 
 
-def has_key(scope: Scope) -> bool:
-    """Any key. Asked before a body is read; what a route needs it says itself."""
-    key = next((value.decode("latin-1") for name, value in scope["headers"] if name == _KEY), None)
-    return key is not None and (key in scope["state"]["keys"] or key in scope["state"]["admin_keys"])
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """name: to count its calls by. may: its scopes. user: of a token, whose it is; None for a key."""
+
+    name: str
+    may: frozenset[str]
+    user: str | None = None
 
 
-class BehindKey:
-    """ASGI middleware: whatever is asked needs a key, but for health and the description of the calls."""
+class Access:
+    """Kept in the gateway's state, for whoever asks about a request."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
+    def __init__(self, settings: Settings) -> None:
+        """Raises OSError for a file that cannot be read; what is in it the settings have looked at."""
+        self._keys = Keys(settings.api_keys, settings.api_keys_file, scopes=CALLER, default=CALLER)
+        self._admin_keys = Keys(settings.admin_keys, settings.admin_keys_file, scopes=EVERYTHING, default=EVERYTHING)
+        self._tokens = Tokens(settings.token_secrets, settings.token_secrets_file)
+        self._open: Collection[str] = () if settings.is_closed else ("recommend", "read")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"].startswith(OPEN) or has_key(scope):
-            await self._app(scope, receive, send)
-        else:
-            await refusal(scope, Unauthorized(f"every call needs a valid {API_KEY} header"))(scope, receive, send)
+    def caller(self, headers: Headers) -> Caller | None:
+        """None for a request that shows nothing. Raises Unauthorized for a key or a token that is not valid."""
+        token = _token(headers)
+        if token is not None:
+            user = self._tokens.user(token)
+            return Caller(f"user {user}", CALLER, user)
+        key = headers.get(API_KEY)
+        if key is None:
+            return None
+        may = self._keys.scopes_of(key) | self._admin_keys.scopes_of(key)
+        if not may:
+            raise Unauthorized(f"the key in {API_KEY} is none of GATEWAY_API_KEYS or GATEWAY_ADMIN_KEYS")
+        return Caller(sha256(key.encode()).hexdigest(), may)
+
+    def admit(
+        self, headers: Headers, need: Need, users: Collection[object] | None = None, *, may_be_open: bool
+    ) -> None:
+        """users: whom alone the call is about; a token opens it where they are its own; None: all users.
+
+        may_be_open: whether the settings may open it to those who show no key. Raises Unauthorized or Forbidden.
+        """
+        if may_be_open and need in self._open and _token(headers) is None:
+            return
+        if need == "administer" and not self._admin_keys:
+            raise Forbidden("administration is closed: GATEWAY_ADMIN_KEYS names no key")
+        caller = self.caller(headers)
+        variable = "GATEWAY_ADMIN_KEYS" if need == "administer" else "GATEWAY_API_KEYS"
+        if caller is None:
+            raise Unauthorized(f"this call needs one of {variable} in the {API_KEY} header")
+        if need not in caller.may:
+            raise Forbidden(f"this key opens {', '.join(sorted(caller.may))}; for {need} {variable} have others")
+        if caller.user is not None and (users is None or any(str(user) != caller.user for user in users)):
+            raise Forbidden("a user's token opens what that user's page asks for and sends, nothing of others")
 
 
-async def require_key(state: StateDep, key: str | None = Security(_header)) -> None:
-    """An API key, or an admin key. Raises Unauthorized."""
-    if key is None or (key not in state["keys"] and key not in state["admin_keys"]):
-        raise Unauthorized(f"this call needs a valid {API_KEY} header")
+def admit(request: Request, need: Need, users: Collection[object] | None = None) -> None:
+    """For a route that tells whom it is about, or that the settings may open. Raises Unauthorized or Forbidden."""
+    access: Access = request.state.access
+    access.admit(request.headers, need, users, may_be_open=True)
 
 
-async def require_admin_key(state: StateDep, key: str | None = Security(_header)) -> None:
-    """Raises Unauthorized, or Forbidden for an API key and where nobody administers."""
-    if not state["admin_keys"]:
-        raise Forbidden("administration is closed: GATEWAY_ADMIN_KEYS names no key")
-    if key is not None and key in state["admin_keys"]:
-        return
-    if key is not None and key in state["keys"]:
-        raise Forbidden("an API key does not administer: this call needs one of the keys in GATEWAY_ADMIN_KEYS")
-    raise Unauthorized(f"this call needs an admin key in the {API_KEY} header, one of GATEWAY_ADMIN_KEYS")
+def needs(need: Need, users: Collection[object] | None = None) -> Callable[..., Awaitable[None]]:
+    """A dependency of routes that nothing opens to everybody. users: as of `Access.admit`."""
+
+    async def dependency(request: Request, _: str | None = Security(_header)) -> None:
+        access: Access = request.state.access
+        access.admit(request.headers, need, users, may_be_open=False)
+
+    return dependency
+
+
+def _token(headers: Headers) -> str | None:
+    shown = headers.get("Authorization", "")
+    return shown.removeprefix(BEARER).strip() if shown.startswith(BEARER) else None
+
+
+def shows_something_valid(scope: Scope) -> bool:
+    """Asked before a body is read; what a route needs it says itself."""
+    access: Access = scope["state"]["access"]
+    try:
+        return access.caller(Headers(scope=scope)) is not None
+    except ServiceError:
+        return False

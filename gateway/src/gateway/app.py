@@ -8,13 +8,12 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 
-from chassis.keys import Keys
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from fastapi import FastAPI
 
 from gateway import readiness
-from gateway.access import has_key
+from gateway.access import Access, shows_something_valid
 from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.description import describe
 from gateway.exposures import WaitingExposures
@@ -53,7 +52,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         checks=readiness.CHECKS,
         warnings=readiness.WARNINGS,
         public=True,
-        admits=has_key,
+        admits=shows_something_valid,
         metrics_address=settings.metrics_address,
         hosts=settings.hosts,
     )
@@ -90,8 +89,7 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
             shadows=shadows,
             fallback=fallback,
             upstreams=upstreams,
-            keys=Keys(settings.api_keys, settings.api_keys_file),
-            admin_keys=Keys(settings.admin_keys, settings.admin_keys_file),
+            access=Access(settings),
             deadline_seconds=settings.deadline_ms / 1000,
         )
 

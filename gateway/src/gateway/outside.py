@@ -9,7 +9,6 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from gateway.access import BehindKey
 from gateway.limits import Limits
 from gateway.paths import VERSION, Paths
 from gateway.rates import Rates
@@ -26,15 +25,13 @@ def put_before(app: FastAPI, settings: Settings) -> None:
     """From the inside out. A refusal is for pages of other origins too, and a preflight needs no key."""
     app.add_middleware(GZipMiddleware, minimum_size=LARGE_BYTES, compresslevel=FASTEST)
     app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
-    if settings.reading_needs_key:
-        app.add_middleware(BehindKey)
     app.add_middleware(Rates, per_second=settings.calls_per_second)
     if settings.origins:
         app.add_middleware(
             CORSMiddleware,
             allow_origins=settings.origins,
             allow_methods=["GET", "POST", "PUT"],
-            allow_headers=[API_KEY, "Content-Type", "If-None-Match"],
+            allow_headers=[API_KEY, "Authorization", "Content-Type", "If-None-Match"],
             expose_headers=[REQUEST_ID, MODEL, DEGRADED, COLD_START, SHORT, NEXT_CURSOR, "ETag", "Retry-After"],
             max_age=PREFLIGHT_SECONDS,
         )

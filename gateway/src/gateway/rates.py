@@ -1,23 +1,22 @@
-"""How many calls one caller may make, by its key or else its address, and how many keys it may guess."""
+"""How many calls one caller may make, by its key, its token or its address, and how many of both it may guess."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from hashlib import sha256
 from time import monotonic
 
-from chassis.errors import TooMany, refusal
-from chassis.keys import Keys
-from contracts.headers import API_KEY
+from chassis.errors import TooMany, Unauthorized, refusal
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from gateway.access import Access
 
 CALLERS = 10_000
 """Remembered; the one heard of longest ago is forgotten first, and starts anew."""
 GUESSES, GUESSES_PER_SECOND = 20, 0.5
-"""Wrong keys of one address: at once, and in the long run."""
+"""Wrong keys and tokens of one address: at once, and in the long run."""
 ALWAYS = {"/livez", "/readyz", "/metrics"}
-_HEADER = API_KEY.lower().encode()
 
 
 class TokenBuckets:
@@ -58,15 +57,10 @@ class Rates:
             await refusal(scope, TooMany("too many calls; ask again in a second"))(scope, receive, send)
 
     def _may_call(self, scope: Scope) -> bool:
-        key, address = _key(scope), (scope["client"] or ("", 0))[0]
-        if key is not None and not _is_known(key, scope["state"]["keys"], scope["state"]["admin_keys"]):
+        access: Access = scope["state"]["access"]
+        address = (scope["client"] or ("", 0))[0]
+        try:
+            caller = access.caller(Headers(scope=scope))
+        except Unauthorized:
             return self._guesses.take(address)
-        return self._calls is None or self._calls.take(address if key is None else sha256(key.encode()).hexdigest())
-
-
-def _key(scope: Scope) -> str | None:
-    return next((value.decode("latin-1") for name, value in scope["headers"] if name == _HEADER), None)
-
-
-def _is_known(key: str, *sets: Keys) -> bool:
-    return any(key in keys for keys in sets)
+        return self._calls is None or self._calls.take(address if caller is None else caller.name)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from ipaddress import ip_address
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Self
 
-from chassis.keys import listed
-from chassis.settings import InternalSettings, PublicSettings, prefixed
+from chassis.keys import Keys, listed
+from chassis.settings import InternalSettings, PublicSettings, is_loopback, prefixed
 from pydantic import Field, FilePath, field_validator, model_validator
+
+from gateway.scopes import CALLER, EVERYTHING
+from gateway.tokens import Tokens
 
 KNOWN_KEYS = {"development", "administration", "change-me", "local", "local-admin"}
 """Those of compose files, manifests and examples, which everybody can read."""
@@ -24,20 +27,20 @@ class Settings(InternalSettings, PublicSettings):
     control_url: str
     test_url: str
     api_keys: Annotated[str, Field(repr=False)] = ""
-    """Comma-separated: any of them opens the calls that need a key."""
+    """Comma-separated: any of them opens the calls that need a key, or, as `events+read=KEY`, some of them. As
+    `sha256:` and a hash, the key itself stands nowhere."""
     api_keys_file: FilePath | None = None
     """More of them, by commas or lines. Read anew within a second of a change, without a restart."""
     admin_keys: Annotated[str, Field(repr=False)] = ""
     """Comma-separated: any of them changes experiments. Without one nobody does."""
     admin_keys_file: FilePath | None = None
     """More of them, as with `api_keys_file`."""
-    reading_needs_key: bool = False
-    """Recommendations, profiles, posts and histories, too, for callers with a key alone."""
+    token_secrets: Annotated[str, Field(repr=False)] = ""
+    """Comma-separated, each of 32 bytes and more: with any of them a backend may have signed a user's token."""
+    token_secrets_file: FilePath | None = None
+    """More of them, as with `api_keys_file`."""
     calls_per_second: Annotated[int, Field(ge=0)] = 0
     """Of one key, or of one address without a key; 0 for no limit."""
-    listen: str = ""
-    """The address on which it is published, where that is not the one it listens on itself. On loopback it takes the
-    keys that everybody knows."""
     cors_origins: str = ""
     """Comma-separated, such as https://app.example: whose pages may call from a browser. `*`: everybody's. By default
     nobody's."""
@@ -75,6 +78,21 @@ class Settings(InternalSettings, PublicSettings):
         return self
 
     @model_validator(mode="after")
+    def _refuse_what_opens_nothing(self) -> Self:
+        """Raises ValueError that names the variable."""
+        openings: dict[str, Callable[[], object]] = {
+            "API_KEYS": lambda: Keys(self.api_keys, self.api_keys_file, scopes=CALLER),
+            "ADMIN_KEYS": lambda: Keys(self.admin_keys, self.admin_keys_file, scopes=EVERYTHING),
+            "TOKEN_SECRETS": lambda: Tokens(self.token_secrets, self.token_secrets_file),
+        }
+        for variable, opening in openings.items():
+            try:
+                opening()
+            except ValueError as error:
+                raise ValueError(f"GATEWAY_{variable} or its file: {error}") from error
+        return self
+
+    @model_validator(mode="after")
     def _refuse_known_keys(self) -> Self:
         """Raises ValueError that names the variable."""
         if is_loopback(self.listen):
@@ -90,10 +108,3 @@ class Settings(InternalSettings, PublicSettings):
 
 def _text(given: str | Path | None) -> str:
     return given.read_text() if isinstance(given, Path) else given or ""
-
-
-def is_loopback(address: str) -> bool:
-    try:
-        return address == "localhost" or ip_address(address).is_loopback
-    except ValueError:
-        return False

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict, cast
 
-from chassis.keys import Keys
 from fastapi import Depends
 from starlette.requests import Request
 
+from gateway.access import Access
 from gateway.assignments import AssignmentReporter
 from gateway.fallback import Fallback
 from gateway.recommend import Recommend
@@ -29,8 +29,7 @@ class State(TypedDict):
     shadows: Shadows
     fallback: Fallback
     upstreams: Upstreams
-    keys: Keys
-    admin_keys: Keys
+    access: Access
     deadline_seconds: float
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -57,3 +58,41 @@ def test_a_file_that_cannot_be_read_leaves_the_keys_that_there_were(tmp_path: Pa
 def test_a_file_that_is_not_there_at_the_start_is_said(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Keys("given", tmp_path / "nowhere")
+
+
+SCOPES = {"events", "read"}
+
+
+def test_a_key_opens_what_its_entry_says_and_one_that_says_nothing_the_usual() -> None:
+    keys = Keys("plain, events=writer, read=both, events=both, events+read=one", scopes=SCOPES, default={"read"})
+    for key, opened in (
+        ("plain", {"read"}), ("writer", {"events"}), ("both", SCOPES), ("one", SCOPES), ("other", set()),
+        ("events=writer", set()),
+    ):  # fmt: skip
+        assert keys.scopes_of(key) == opened, key
+
+
+def test_the_hash_of_a_key_stands_for_it_and_opens_nothing_itself() -> None:
+    hashed = f"sha256:{sha256(b'secret').hexdigest()}"
+    keys = Keys(f"events={hashed}", scopes=SCOPES)
+    assert keys.scopes_of("secret") == {"events"}
+    assert hashed not in keys
+
+
+def test_a_key_of_base64_is_no_scope() -> None:
+    for key in ("YWJj", "abc=", "abc==", "read=", "ABC=def"):
+        assert Keys(key, scopes=SCOPES, default=SCOPES).scopes_of(key) == SCOPES, key
+
+
+def test_a_scope_that_is_not_there_is_named_at_the_start_and_changes_nothing_later(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'reed'; a key opens events, read"):
+        Keys("reed=key", scopes=SCOPES)
+    clock, file = Clock(), tmp_path / "keys"
+    file.write_text("read=old")
+    keys = Keys("", file, clock, scopes=SCOPES)
+    file.write_text("reed=newer")
+    clock.now += LOOK_SECONDS
+    assert keys.scopes_of("old") == {"read"}
+    file.write_text("read=new, events=other")
+    clock.now += LOOK_SECONDS
+    assert (keys.scopes_of("old"), keys.scopes_of("new")) == (set(), {"read"})

@@ -17,11 +17,12 @@ from tests.support.platforms.gateway_stage import KEY, Stage, gateway_stage, unt
 
 README = ROOT / "clients/python/README.md"
 USER = 900_001
+SECRET = "secret" * 8
 
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
-    with gateway_stage() as stage:
+    with gateway_stage(token_secrets=SECRET) as stage:
         monkeypatch.setenv("LENTA_GATEWAY_URL", str(stage.http.base_url))
         monkeypatch.setenv("LENTA_API_KEY", KEY)
         yield stage
@@ -40,7 +41,7 @@ def _events(stage: Stage) -> list[dict[str, Any]]:
 
 
 def test_a_backend_asks_sends_and_is_told_of_a_wrong_field(stage: Stage, capsys: pytest.CaptureFixture[str]) -> None:
-    backend, later, _ = _snippets(ROOT / "docs/app.md")
+    backend, later, *_ = _snippets(ROOT / "docs/app.md")
     names: dict[str, Any] = {}
     _run(backend, names)
     _run(later, names)
@@ -64,6 +65,17 @@ def test_an_async_backend_serves_a_feed_and_passes_likes_on(stage: Stage) -> Non
         until(lambda: bool(_events(stage)), 5)
     (like,) = _events(stage)
     assert (like["user_id"], like["post_id"], like["request_id"]) == (USER, post, feed["request_id"])
+
+
+def test_the_token_that_a_backend_signs_opens_its_users_page_alone(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENTA_TOKEN_SECRET", SECRET)
+    names: dict[str, Any] = {}
+    _run(_snippets(ROOT / "docs/app.md")[3], names)
+    headers = {"Authorization": f"Bearer {names['token_of'](USER)}"}
+    for user, status in ((USER, 200), (USER + 1, 403)):
+        assert stage.http.get("/v1/post/recommendations", params={"id": user}, headers=headers).status_code == status
 
 
 def test_the_readme_of_the_client_runs(stage: Stage) -> None:

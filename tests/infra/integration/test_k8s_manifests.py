@@ -185,6 +185,7 @@ def test_the_base_holds_no_secret_and_the_overlay_brings_every_one_that_is_named
         for _, container in containers("overlays/local")
         for variable in container.get("env", [])
         if (reference := variable.get("valueFrom", {}).get("secretKeyRef"))
+        if not reference.get("optional")
     }
     assert named <= have
     assert named

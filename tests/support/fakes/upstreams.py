@@ -115,6 +115,7 @@ class Features:
                 Route("/events", self._accept, methods=["POST"]),
                 Route("/users/{id:int}", self._accept, methods=["PUT"]),
                 Route("/posts/{id:int}", self._accept, methods=["PUT"]),
+                Route("/posts/{id:int}", self._post),
                 Route("/users/{id:int}/feed", self._feed),
             ]
         )
@@ -182,6 +183,9 @@ class Features:
         ids = PostIds.model_validate_json(await request.body()).ids
         posts = Posts(posts=[Post(id=post, text=f"{self.edition} {post}", topic="movie") for post in ids])
         return Response(posts.model_dump_json(), self.texts_status)
+
+    async def _post(self, request: Request) -> Response:
+        return JSONResponse({"id": request.path_params["id"], "text": "A post.", "topic": "sport"})
 
     async def _accept(self, request: Request) -> Response:
         if self.busy > 0:

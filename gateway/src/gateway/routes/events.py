@@ -7,18 +7,22 @@ from fastapi import APIRouter, Depends
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.access import require_key
+from gateway.access import admit, needs
 from gateway.forward import forward
 from gateway.routes.openapi import WRITING
 from gateway.state import FallbackDep, UpstreamsDep
 from gateway.upstream import JSON, Upstream
 
-router = APIRouter(tags=["writing"], dependencies=[Depends(require_key)], responses=WRITING)
+router = APIRouter(tags=["writing"], responses=WRITING)
+by_servers = [Depends(needs("events"))]
+by_pages_too = [Depends(needs("events", users=()))]
+"""Before the body is read for what it says; then the route looks whose events they are."""
 
 
-@router.post("/events", status_code=202, response_model=Accepted)
+@router.post("/events", status_code=202, response_model=Accepted, dependencies=by_pages_too)
 async def events(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, batch: EventBatch) -> Response:
     """Views and likes, at most 1,000. 202 when they are durable; the very next request honours a like."""
+    admit(request, "events", {event.user_id for event in batch.events})
     answer = await _write(request, upstreams.writes, "POST", "/events", batch)
     for event in batch.events:
         if event.action == "like":
@@ -26,13 +30,13 @@ async def events(request: Request, upstreams: UpstreamsDep, fallback: FallbackDe
     return answer
 
 
-@router.put("/user/{id}", status_code=202, response_model=Accepted)
+@router.put("/user/{id}", status_code=202, response_model=Accepted, dependencies=by_servers)
 async def put_user(request: Request, upstreams: UpstreamsDep, id: UserId, profile: UserProfile) -> Response:
     """Registers a user, or replaces the profile."""
     return await _write(request, upstreams.writes, "PUT", f"/users/{id}", profile)
 
 
-@router.put("/post/{id}", status_code=202, response_model=Accepted)
+@router.put("/post/{id}", status_code=202, response_model=Accepted, dependencies=by_servers)
 async def put_post(
     request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: PostId, content: PostContent
 ) -> Response:

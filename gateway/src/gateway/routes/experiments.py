@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from gateway.access import require_admin_key, require_key
+from gateway.access import needs
 from gateway.forward import forward, respond
 from gateway.routes.openapi import ADMINISTERED, ONE_OF_OURS, OURS, REPORT_CSV
 from gateway.state import UpstreamsDep
@@ -22,7 +22,7 @@ REPORT_SECONDS = 15.0
 """A report that nobody stored is computed at once; ten million exposures take up to ten seconds."""
 
 router = APIRouter(tags=["experiments"])
-read = APIRouter(dependencies=[Depends(require_key)])
+read = APIRouter(dependencies=[Depends(needs("read"))])
 
 Named = Annotated[Name, Path(description="The experiment's name.", examples=["models"])]
 Run = Annotated[int | None, Query(ge=1, le=2**31 - 1, description="A stored analysis run; the newest if missing.")]
@@ -83,7 +83,7 @@ async def exposure(request: Request, upstreams: UpstreamsDep, key: ExposureKey) 
     "/experiments/{name}",
     response_model=ExperimentPage,
     responses=ADMINISTERED,
-    dependencies=[Depends(require_admin_key)],
+    dependencies=[Depends(needs("administer"))],
 )
 async def edit(request: Request, upstreams: UpstreamsDep, name: Named, edit: Edit) -> Response:
     """Plans, starts, changes, stops, decides or archives. Every gateway follows within two seconds."""

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.access import admit
 from gateway.forward import forward
 from gateway.routes.openapi import EXPLAINED, At, Id, InGroup
 from gateway.row import Row
@@ -31,6 +32,7 @@ async def explanations(
     request: Request, state: StateDep, group: InGroup, id: Id, time: At = None, limit: Limit = 5
 ) -> Response:
     """The posts of one model, and the columns that moved each one's score the most. A preview: not an exposure."""
+    admit(request, "recommend", (id,))
     moment = time or state["split"].now()
     row = Row.of((await forward(request, state["upstreams"].features, "GET", f"/users/{id}/row")).content)
     explained = await _explained(state, group, row, int(moment.timestamp()), limit)

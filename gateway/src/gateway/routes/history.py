@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.access import admit
 from gateway.forward import forward, respond
 from gateway.routes.openapi import ONE, PAGE
 from gateway.state import UpstreamsDep
@@ -23,12 +24,14 @@ Cursor = Annotated[str | None, Query(max_length=100, description=f"From the page
 @router.get("/user/{id}", response_model=User, responses=ONE)
 async def user(request: Request, upstreams: UpstreamsDep, id: UserId) -> Response:
     """The profile; 404 where there is none."""
+    admit(request, "read", (id,))
     return respond(await forward(request, upstreams.histories, "GET", f"/users/{id}"))
 
 
 @router.get("/post/{id}", response_model=Post, responses=ONE)
 async def post(request: Request, upstreams: UpstreamsDep, id: PostId) -> Response:
     """Text and topic; 404 where there is no such post."""
+    admit(request, "read", ())
     return respond(await forward(request, upstreams.features, "GET", f"/posts/{id}"))
 
 
@@ -42,6 +45,7 @@ async def user_feed(
     cursor: Cursor = None,
 ) -> list[FeedRow]:
     """What the user viewed and liked, newest first."""
+    admit(request, "read", (id,))
     return await _feed(request, response, upstreams.histories, f"/users/{id}/feed", limit, cursor)
 
 
@@ -55,6 +59,7 @@ async def post_feed(
     cursor: Cursor = None,
 ) -> list[FeedRow]:
     """Who viewed and liked the post, newest first."""
+    admit(request, "read")
     return await _feed(request, response, upstreams.histories, f"/posts/{id}/feed", limit, cursor)
 
 

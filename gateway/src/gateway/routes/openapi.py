@@ -86,26 +86,26 @@ _SLATE = {
     COLD_START: _header("`1` where the platform knows neither profile nor history of the user; absent otherwise."),
     SHORT: _header("`1` where fewer posts than asked for are left that the user has not liked; absent otherwise."),
 }
-SLATE: Responses = {200: {"headers": _SLATE}, **problems(422, 503)}
-SLATE_OF_GROUP: Responses = {200: {"headers": _SLATE}, **problems(404, 422, 503)}
+SLATE: Responses = {200: {"headers": _SLATE}, **problems(401, 403, 422, 503)}
+SLATE_OF_GROUP: Responses = {200: {"headers": _SLATE}, **problems(401, 403, 404, 422, 503)}
 EXPLAINED: Responses = {
     200: {"headers": {name: _SLATE[name] for name in (REQUEST_ID, MODEL, COLD_START)}},
-    **problems(404, 422, 503),
+    **problems(401, 403, 404, 422, 503),
 }
 PAGE: Responses = {
     200: {"headers": {NEXT_CURSOR: _header("Where the next page begins; absent on the last.")}},
-    **problems(422, 503),
+    **problems(401, 403, 422, 503),
 }
-ONE = problems(404, 422, 503)
-WRITING = problems(401, 408, 413, 422, 503)
-OURS = problems(401, 503)
+ONE = problems(401, 403, 404, 422, 503)
+WRITING = problems(401, 403, 408, 413, 422, 503)
+OURS = problems(401, 403, 503)
 ONE_OF_OURS: Responses = {
     200: {"headers": {"ETag": _header("For `If-None-Match`: 304 for as long as nothing has changed.")}},
     304: {"description": "Unchanged."},
-    **problems(401, 404, 422, 503),
+    **problems(401, 403, 404, 422, 503),
 }
 REPORT_CSV: Responses = {
     200: {"description": "One line per number.", "content": {"text/csv": {"schema": {"type": "string"}}}},
-    **problems(401, 404, 422, 503),
+    **problems(401, 403, 404, 422, 503),
 }
 ADMINISTERED = problems(401, 403, 404, 408, 409, 413, 422, 503)

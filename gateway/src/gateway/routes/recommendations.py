@@ -16,6 +16,7 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
+from gateway.access import admit
 from gateway.fallback import Texts
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
@@ -40,6 +41,7 @@ UNANSWERED = Counter("gateway_unanswered_total", "Requests for which there was n
 @router.get("/post/recommendations/", response_model=Recommendations, responses=SLATE)
 async def recommendations(request: Request, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of the model of the user's group, best first. For an enrolled user the answer is an exposure."""
+    admit(request, "recommend", (id,))
     state = state_of(request)
     now = state["split"].now()
     placement = state["split"].place(id, now)
@@ -59,6 +61,7 @@ async def recommendations(request: Request, id: Id, time: At = None, limit: Limi
 @previews.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
 async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
+    admit(request, "recommend", (id,))
     state = state_of(request)
     wanted = _wanted(state, id, Placement(group, group), time, state["split"].now(), limit)
     answer = await state["recommend"](wanted)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -63,6 +64,15 @@ class PublicSettings(ServiceSettings):
     hosts: str = "*"
     """Names under which it is called, comma-separated, without ports; `*.example.org` is any below it, `*` any at all.
     A page elsewhere that has its own name point here calls it by another, and is refused."""
+    listen: str = ""
+    """The address on which it is published, where that is not the one it listens on itself. On loopback it takes the
+    keys that everybody knows, and whoever reaches it may read."""
+    reading_needs_key: bool | None = None
+    """What is only read, too, for callers with a key alone. By default so elsewhere than on loopback."""
+
+    @property
+    def is_closed(self) -> bool:
+        return not is_loopback(self.listen) if self.reading_needs_key is None else self.reading_needs_key
 
 
 class InternalSettings(ServiceSettings):
@@ -72,6 +82,13 @@ class InternalSettings(ServiceSettings):
     """Shared by the platform's services: what they send each other, and what one that only they call asks for. Several,
     comma-separated, while it changes: each is taken, the first is sent. Without one a service lets in its own machine
     alone."""
+
+
+def is_loopback(address: str) -> bool:
+    try:
+        return address == "localhost" or ip_address(address).is_loopback
+    except ValueError:
+        return False
 
 
 def _said(prefix: str, fault: Mapping[str, Any]) -> str:

@@ -13,22 +13,21 @@ from pipeline.errors import LentaError
 
 
 def measure(
-    gateway: str, users: Sequence[int], on_progress: Callable[[int], None], warm_up: int = 20
+    gateway: httpx.Client, users: Sequence[int], on_progress: Callable[[int], None], warm_up: int = 20
 ) -> npt.NDArray[np.float64]:
     """Seconds of each request, shape (users,). The first `warm_up` users are asked twice."""
     seconds = np.empty(len(users))
-    with httpx.Client(base_url=gateway, timeout=5.0) as client:
-        for user in users[:warm_up]:
-            _timed(client, user)
-        for number, user in enumerate(users):
-            seconds[number] = _timed(client, user)
-            on_progress(number + 1)
+    for user in users[:warm_up]:
+        _timed(gateway, user)
+    for number, user in enumerate(users):
+        seconds[number] = _timed(gateway, user)
+        on_progress(number + 1)
     return seconds
 
 
-def _timed(client: httpx.Client, user: int) -> float:
+def _timed(gateway: httpx.Client, user: int) -> float:
     started = time.perf_counter()
-    response = client.get("/post/recommendations/", params={"id": user})
+    response = gateway.get("/post/recommendations/", params={"id": user})
     took = time.perf_counter() - started
     if response.status_code != httpx.codes.OK:
         raise LentaError(f"user {user}: the gateway answered {response.status_code}: {response.text[:200]}")

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import httpx
 import numpy as np
 from chassis.progress import OnProgress
 from contracts.assignment import GROUPS
@@ -63,8 +64,9 @@ def offline_viewed(feed: Feed, loaded: Loaded, store: ModelStore, rng: np.random
 
 
 def served_truth(
-    feed: Feed, loaded: Loaded, gateway: str, users: int, rng: np.random.Generator, on_progress: Callable[[int], None]
-) -> Served:
+    feed: Feed, loaded: Loaded, gateway: httpx.Client, users: int, rng: np.random.Generator,
+    on_progress: Callable[[int], None],
+) -> Served:  # fmt: skip
     """Of `users` users drawn at random, asked as of the moment where the loaded feed ends."""
     from pipeline.world.truth import Truth
 

@@ -31,25 +31,24 @@ class Served:
 
 
 def ask(
-    gateway: str, users: Sequence[int], time: str, on_progress: Callable[[int], None]
+    gateway: httpx.Client, users: Sequence[int], time: str, on_progress: Callable[[int], None]
 ) -> dict[Group, list[list[int]]]:
     """The five post ids that each model gives each user, asked one at a time. Previews: not exposures."""
     answers: dict[Group, list[list[int]]] = {group: [] for group in GROUPS}
-    with httpx.Client(base_url=gateway, timeout=5.0) as client:
-        for number, user in enumerate(users):
-            for group in GROUPS:
-                answers[group].append(_ask_one(client, group, user, time))
-            on_progress(number + 1)
+    for number, user in enumerate(users):
+        for group in GROUPS:
+            answers[group].append(_ask_one(gateway, group, user, time))
+        on_progress(number + 1)
     return answers
 
 
-def _ask_one(client: httpx.Client, group: Group, user: int, time: str) -> list[int]:
+def _ask_one(gateway: httpx.Client, group: Group, user: int, time: str) -> list[int]:
     """Asks again when the answer is degraded, as happens on a machine that is briefly busy."""
     url, degraded = f"/{group}/post/recommendations/", ""
     for attempt in range(TRIES):
         pause.sleep(attempt * PAUSE_SECONDS)
         try:
-            response = client.get(url, params={"id": user, "time": time, "limit": K}).raise_for_status()
+            response = gateway.get(url, params={"id": user, "time": time, "limit": K}).raise_for_status()
         except httpx.HTTPError as error:
             raise LentaError(
                 f"the gateway did not answer {url} for user {user}: {error}. See `lenta status`."

@@ -19,6 +19,8 @@ from pipeline.home import Home
 from pipeline.terminal import Steps, parse_time
 
 if TYPE_CHECKING:
+    import httpx
+
     from pipeline.check.quality import Loaded
 
 HIT_RATE_BARS = {"control": Bar(0.52, at_least=True), "test": Bar(0.57, at_least=True)}
@@ -27,6 +29,8 @@ MEAN_BAR = Bar(500.0, at_least=False)
 """Milliseconds."""
 P99_BAR = Bar(500.0, at_least=False)
 MEMORY_BAR_BYTES = 2**30
+
+ANSWER_SECONDS = 5.0
 
 Users = Annotated[int, typer.Option(help="Users asked for quality as served, each by both models.")]
 Requests = Annotated[int, typer.Option(help="Requests timed. They are real: enrolled users' are exposures.")]
@@ -50,12 +54,12 @@ def check(
     """
     home, console = Home.find(), Console(stderr=as_json)
     steps = Steps(console)
-    gateway = environment.require("LENTA_GATEWAY_URL", home)
-    figures = [
-        *_quality(_loaded(home, steps), gateway, users, seed, steps, home),
-        *_latency(gateway, requests, seed, steps, home),
-        *_memory(home, compose),
-    ]
+    with _gateway(home) as gateway:
+        figures = [
+            *_quality(_loaded(home, steps), gateway, users, seed, steps, home),
+            *_latency(gateway, requests, seed, steps, home),
+            *_memory(home, compose),
+        ]
     if as_json:
         typer.echo(json.dumps([{**asdict(figure), "verdict": figure.verdict.value} for figure in figures], indent=1))
     else:
@@ -64,6 +68,16 @@ def check(
         raise LentaError(f"below the bar: {', '.join(failed)}")
     if not as_json:
         console.print("No bar fails. Next: make load", highlight=False)
+
+
+def _gateway(home: Home) -> httpx.Client:
+    import httpx
+    from contracts.headers import API_KEY
+
+    key = environment.require("LENTA_API_KEY", home)
+    return httpx.Client(
+        base_url=environment.require("LENTA_GATEWAY_URL", home), timeout=ANSWER_SECONDS, headers={API_KEY: key}
+    )
 
 
 def _loaded(home: Home, steps: Steps) -> Loaded | None:
@@ -79,7 +93,9 @@ def _loaded(home: Home, steps: Steps) -> Loaded | None:
     return Loaded(Path(folder), parse_time(until, "LENTA_UNTIL"))
 
 
-def _quality(loaded: Loaded | None, gateway: str, users: int, seed: int, steps: Steps, home: Home) -> list[Figure]:
+def _quality(
+    loaded: Loaded | None, gateway: httpx.Client, users: int, seed: int, steps: Steps, home: Home
+) -> list[Figure]:
     if loaded is None:
         return []
     import numpy as np
@@ -119,7 +135,7 @@ def _quality(loaded: Loaded | None, gateway: str, users: int, seed: int, steps: 
     return figures
 
 
-def _latency(gateway: str, requests: int, seed: int, steps: Steps, home: Home) -> list[Figure]:
+def _latency(gateway: httpx.Client, requests: int, seed: int, steps: Steps, home: Home) -> list[Figure]:
     import numpy as np
 
     from pipeline.check.latency import measure

@@ -78,12 +78,14 @@ def services(
         "GATEWAY_TEST_URL": url["ranker-test"],
         "GATEWAY_INTERNAL_KEY": internal_key,
         "GATEWAY_HOSTS": HERE,
+        "GATEWAY_LISTEN": HOST,
         "GATEWAY_API_KEYS": api_key,
         "GATEWAY_ADMIN_KEYS": admin_key,
     }
     console = {
         "CONSOLE_GATEWAY_URL": url["gateway"],
         "CONSOLE_HOSTS": HERE,
+        "CONSOLE_LISTEN": HOST,
         "CONSOLE_API_KEY": api_key,
         "CONSOLE_SERVICES": ",".join(f"{name}={url[name]}" for name in WATCHED),
     }
