@@ -82,8 +82,8 @@ class Limits:
                 await asyncio.sleep(wait)
             finally:
                 self._waiting -= 1
-        await send(BUSY_START)
-        await send(BUSY_BODY)
+        await send({"type": "http.response.start", "status": 503, "headers": [*BUSY_HEADERS]})
+        await send({"type": "http.response.body", "body": BUSY})
 
     def _pause(self, connection: tuple[str, int] | None, now: float) -> float:
         """Seconds until a refusal may be said: at most a pause, also where many come by one address of a proxy's."""
@@ -105,7 +105,6 @@ def kind_of(method: str, path: str) -> Kind:
     return "reads" if method == "GET" else "events"
 
 
-_busy = Problem(error="unavailable", message="too many requests; try again").model_dump_json(exclude_none=True).encode()
-_headers = Headers({"content-type": "application/json", "content-length": str(len(_busy)), "retry-after": "1"}).raw
-BUSY_START: Message = {"type": "http.response.start", "status": 503, "headers": _headers}
-BUSY_BODY: Message = {"type": "http.response.body", "body": _busy}
+BUSY = Problem(error="unavailable", message="too many requests; try again").model_dump_json(exclude_none=True).encode()
+BUSY_HEADERS = Headers({"content-type": "application/json", "content-length": str(len(BUSY)), "retry-after": "1"}).raw
+"""Each refusal gets a list of its own, since whatever stands further out adds to it."""

@@ -66,6 +66,25 @@ def test_a_refusal_is_at_once_and_says_when_to_come_again() -> None:
     asyncio.run(refused())
 
 
+def test_what_is_added_to_one_refusal_is_in_no_other() -> None:
+    """Refusals once grew by two headers each: after some thousand, one took a millisecond and 100 kB."""
+
+    async def refused_often() -> None:
+        app = Held()
+        limits = Limits(app, max_concurrent=2)
+        under_way = await full(app, limits)
+        sizes = set[int]()
+        for port in range(10, 60):
+            _, _, (start, _) = await Caller(limits, port).ask()
+            sizes.add(len(start["headers"]))
+            start["headers"].append((b"x-request-id", b"%d" % port))
+        assert sizes == {3}
+        app.let.set()
+        await asyncio.gather(*under_way)
+
+    asyncio.run(refused_often())
+
+
 def test_whoever_insists_waits_and_others_do_not() -> None:
     async def insisting() -> None:
         app = Held()
