@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
 from importlib.metadata import version
 
+from chassis.door import Door
 from chassis.logs import configure_logs
 from chassis.service import create_service
 from fastapi import FastAPI
@@ -18,6 +19,7 @@ from gateway.assignments import AssignmentReporter, RecentlyReported
 from gateway.description import describe
 from gateway.exposures import WaitingExposures
 from gateway.fallback import Fallback
+from gateway.limits import Limits
 from gateway.outside import put_before
 from gateway.recommend import recommend
 from gateway.refresh import Refresh
@@ -36,11 +38,12 @@ REPORTED_PART = 6
 def create(settings: Settings | None = None) -> FastAPI:
     settings = settings or Settings.read_or_exit()
     configure_logs("gateway", settings.log_level, settings.log_file)
+    limits = Limits(settings.max_concurrent)
     app = create_service(
         "Lenta",
         version=version("lenta-gateway"),
         description="Five posts that a user will most likely like, and the split between two models.",
-        lifespan=lambda _: _running(settings),
+        lifespan=lambda _: _running(settings, limits.door),
         routers=[
             recommendations.router,
             recommendations.previews,
@@ -57,12 +60,12 @@ def create(settings: Settings | None = None) -> FastAPI:
         hosts=settings.hosts,
     )
     describe(app)
-    put_before(app, settings)
+    put_before(app, settings, limits)
     return app
 
 
 @asynccontextmanager
-async def _running(settings: Settings) -> AsyncIterator[State]:
+async def _running(settings: Settings, door: Door) -> AsyncIterator[State]:
     capacity = settings.memory_mb * MEGABYTE
     split, fallback = Split(), Fallback(capacity - capacity // REPORTED_PART)
     async with AsyncExitStack() as stack:
@@ -91,6 +94,7 @@ async def _running(settings: Settings) -> AsyncIterator[State]:
             upstreams=upstreams,
             access=Access(settings),
             deadline_seconds=settings.deadline_ms / 1000,
+            door=door,
         )
 
 

@@ -1,32 +1,26 @@
-"""Turns away what is too much before any work is done on it, each kind of work apart.
-
-A refusal is immediate. Whoever asks again on the same connection without waiting, and is refused again, hears so only
-after a pause: a client that repeats itself in a tight loop would else take more of the process than all who are served.
-"""
+"""Turns away what is too much before any work is done on it, each kind of work apart: reading calls at the door, before
+they have a task (`chassis.door`), and what the door lets in, once its body is here."""
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections import OrderedDict
 from functools import partial
 from typing import Literal
 
+from chassis.door import Door
 from contracts.wire import Problem
 from prometheus_client import Counter, Gauge
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gateway.concurrency import AdaptiveLimit
+from gateway.paths import inner
 
 SHED = Counter("gateway_shed_total", "Requests refused because too many of their kind were under way.", ["kind"])
 LIMIT = Gauge("gateway_concurrency_limit", "Requests of a kind that may be under way now.", ["kind"])
 ALWAYS = ("/livez", "/readyz", "/metrics")
-PAUSE_SECONDS = 1.0
-"""Between two refusals on one connection, as `Retry-After` says; the shorter, the more wait for theirs."""
-MOST_WAITING = 500
-REMEMBERED = 4_096
-"""Connections of late refusals."""
+COUNTED = "lenta.counted"
+"""In the scope of a request that is among those under way."""
 
 Kind = Literal["recommendations", "events", "administration", "reads"]
 KINDS: tuple[Kind, ...] = ("recommendations", "events", "administration", "reads")
@@ -35,33 +29,46 @@ RECOMMENDATIONS, ADMINISTRATION = "/post/recommendations/", ("/experiments", "/e
 
 
 class Limits:
-    """ASGI middleware."""
+    """Of one process."""
 
-    def __init__(self, app: ASGIApp, max_concurrent: int) -> None:
+    def __init__(self, max_concurrent: int) -> None:
         """max_concurrent: of one kind, however quick they are."""
-        self._app = app
         self._limits = {kind: AdaptiveLimit(max_concurrent) for kind in KINDS}
-        self._waiting = 0
-        """Refusals that are not said yet."""
-        self._refused_at = OrderedDict[tuple[str, int], float]()
         self._shed = {kind: SHED.labels(kind) for kind in KINDS}
+        self.door = Door(self.enter, b"503 Service Unavailable", BUSY_HEADERS, BUSY)
         for kind, limit in self._limits.items():
             LIMIT.labels(kind).set_function(partial(getattr, limit, "limit"))
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in ALWAYS:
-            await self._app(scope, receive, send)
-            return
-        kind = kind_of(scope["method"], scope["path"])
+    def enter(self, scope: Scope, app: ASGIApp) -> ASGIApp | None:
+        """The app, with the request among those under way until it has been answered; None where they are too many."""
+        path = inner(scope["path"])
+        if path in ALWAYS or COUNTED in scope:
+            return app
+        kind = kind_of(scope["method"], path)
         limit = self._limits[kind]
-        if limit.admits:
-            await self._admitted(limit, scope, receive, send)
-        else:
+        if not limit.admits:
             self._shed[kind].inc()
-            await self._refused(scope, send)
+            return None
+        scope[COUNTED] = True
+        return _counted(app, limit)
 
-    async def _admitted(self, limit: AdaptiveLimit, scope: Scope, receive: Receive, send: Send) -> None:
-        started, status = time.perf_counter(), 500
+
+class WithinLimits:
+    """ASGI middleware: for what has not been counted at the door."""
+
+    def __init__(self, app: ASGIApp, limits: Limits) -> None:
+        self._app, self._limits = app, limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        entered = self._limits.enter(scope, self._app) if scope["type"] == "http" else self._app
+        await (entered or _refused)(scope, receive, send)
+
+
+def _counted(app: ASGIApp, limit: AdaptiveLimit) -> ASGIApp:
+    started, alone = time.perf_counter(), limit.begin()
+
+    async def counted(scope: Scope, receive: Receive, send: Send) -> None:
+        status = 500
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -69,32 +76,17 @@ class Limits:
                 status = message["status"]
             await send(message)
 
-        alone = limit.begin()
         try:
-            await self._app(scope, receive, watched)
+            await app(scope, receive, watched)
         finally:
             limit.end(time.perf_counter() - started if status < 400 else None, alone=alone)
 
-    async def _refused(self, scope: Scope, send: Send) -> None:
-        if (wait := self._pause(scope["client"], time.monotonic())) > 0:
-            self._waiting += 1
-            try:
-                await asyncio.sleep(wait)
-            finally:
-                self._waiting -= 1
-        await send({"type": "http.response.start", "status": 503, "headers": [*BUSY_HEADERS]})
-        await send({"type": "http.response.body", "body": BUSY})
+    return counted
 
-    def _pause(self, connection: tuple[str, int] | None, now: float) -> float:
-        """Seconds until a refusal may be said: at most a pause, also where many come by one address of a proxy's."""
-        if connection is None:
-            return 0.0
-        last, pause = self._refused_at.pop(connection, 0.0), PAUSE_SECONDS * (1 - self._waiting / MOST_WAITING)
-        wait = min(max(last + pause - now, 0.0), pause)
-        self._refused_at[connection] = now + wait
-        if len(self._refused_at) > REMEMBERED:
-            self._refused_at.popitem(last=False)
-        return wait
+
+async def _refused(_: Scope, __: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 503, "headers": [*BUSY_HEADERS]})
+    await send({"type": "http.response.body", "body": BUSY})
 
 
 def kind_of(method: str, path: str) -> Kind:

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
-from gateway.limits import Limits
+from gateway.limits import Limits, WithinLimits
 from gateway.paths import VERSION, Paths
 from gateway.rates import Rates
 from gateway.routes.examples import add_examples
@@ -21,10 +21,10 @@ FASTEST = 1
 PREFLIGHT_SECONDS = 600
 
 
-def put_before(app: FastAPI, settings: Settings) -> None:
+def put_before(app: FastAPI, settings: Settings, limits: Limits) -> None:
     """From the inside out. A refusal is for pages of other origins too, and a preflight needs no key."""
     app.add_middleware(GZipMiddleware, minimum_size=LARGE_BYTES, compresslevel=FASTEST)
-    app.add_middleware(Limits, max_concurrent=settings.max_concurrent)
+    app.add_middleware(WithinLimits, limits=limits)
     app.add_middleware(Rates, per_second=settings.calls_per_second)
     if settings.origins:
         app.add_middleware(

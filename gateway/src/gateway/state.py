@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, TypedDict, cast
 
+from chassis.door import Door
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -31,6 +32,7 @@ class State(TypedDict):
     upstreams: Upstreams
     access: Access
     deadline_seconds: float
+    door: Door
 
 
 class RequestState(State):

@@ -1,16 +1,15 @@
-"""What is over the limit is refused at once, and whoever insists on the same connection waits for the next refusal."""
+"""What is over the limit of its kind is refused, at the door or once its body is here."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import time
 
-from gateway.limits import MOST_WAITING, PAUSE_SECONDS, Limits
+import pytest
+from gateway.limits import Limits, WithinLimits
 from starlette.types import Message, Receive, Scope, Send
 
-SELDOM = 0.5 * PAUSE_SECONDS
-"""Less than a pause, and more than what a busy machine takes for nothing."""
+MOST = 2
 
 
 class Held:
@@ -25,14 +24,15 @@ class Held:
         await send({"type": "http.response.body", "body": b"posts"})
 
 
-class Caller:
-    def __init__(self, limits: Limits, port: int, path: str = "/post/recommendations/") -> None:
-        self._limits = limits
-        self._scope = {"type": "http", "method": "GET", "path": path, "client": ("10.0.0.1", port), "headers": []}
+class Gateway:
+    def __init__(self) -> None:
+        self.app, self.limits = Held(), Limits(MOST)
+        self._inside = WithinLimits(self.app, self.limits)
 
-    async def ask(self) -> tuple[int, float, list[Message]]:
-        """The status, after how many seconds, and all that was sent."""
-        sent, started = list[Message](), time.monotonic()
+    async def ask(self, path: str = "/post/recommendations/", method: str = "GET") -> list[Message]:
+        """All that was sent; nothing by the app where the door turned it away."""
+        sent: list[Message] = []
+        scope: Scope = {"type": "http", "method": method, "path": path, "client": ("10.0.0.1", 9), "headers": []}
 
         async def receive() -> Message:
             return {"type": "http.request"}
@@ -40,105 +40,93 @@ class Caller:
         async def send(message: Message) -> None:
             sent.append(message)
 
-        await self._limits(self._scope, receive, send)
-        return sent[0]["status"], time.monotonic() - started, sent
+        if entered := self.limits.door.enter(scope, self._inside):
+            await entered(scope, receive, send)
+        return sent
+
+    async def fill(self, method: str = "GET") -> list[asyncio.Task[list[Message]]]:
+        under_way = [asyncio.create_task(self.ask(method=method)) for _ in range(MOST)]
+        await asyncio.sleep(0)
+        return under_way
+
+    async def let(self, under_way: list[asyncio.Task[list[Message]]]) -> None:
+        self.app.let.set()
+        assert [status(await task) for task in under_way] == [200] * len(under_way)
 
 
-async def full(app: Held, limits: Limits) -> list[asyncio.Task[tuple[int, float, list[Message]]]]:
-    under_way = [asyncio.create_task(Caller(limits, port).ask()) for port in range(2)]
-    await asyncio.sleep(0)
-    return under_way
+def status(sent: list[Message]) -> int:
+    return int(sent[0]["status"]) if sent else 0
 
 
-def test_a_refusal_is_at_once_and_says_when_to_come_again() -> None:
-    async def refused() -> None:
-        app = Held()
-        limits = Limits(app, max_concurrent=2)
-        under_way = await full(app, limits)
-        status, seconds, (start, body) = await Caller(limits, 9).ask()
-        assert (status, dict(start["headers"])[b"retry-after"]) == (503, b"1")
-        assert seconds < SELDOM
+def test_a_full_gateway_turns_away_at_the_door_and_lets_in_again() -> None:
+    async def full() -> None:
+        gateway = Gateway()
+        under_way = await gateway.fill()
+        assert await gateway.ask() == []
+        await gateway.let(under_way)
+        assert status(await gateway.ask()) == 200
+
+    asyncio.run(full())
+
+
+def test_as_many_enter_at_once_as_there_are_places() -> None:
+    """All of them are asked for before any of them has begun: a door that only looked would let them all in."""
+
+    async def at_once() -> None:
+        gateway = Gateway()
+        asked = [asyncio.create_task(gateway.ask()) for _ in range(20)]
+        await asyncio.sleep(0)
+        gateway.app.let.set()
+        assert [status(sent) for sent in await asyncio.gather(*asked)].count(200) == MOST
+
+    asyncio.run(at_once())
+
+
+def test_what_the_door_let_in_is_refused_inside_with_words() -> None:
+    async def inside() -> None:
+        gateway = Gateway()
+        under_way = await gateway.fill("POST")
+        start, body = await gateway.ask(method="POST")
+        assert (start["status"], dict(start["headers"])[b"retry-after"]) == (503, b"1")
         assert json.loads(body["body"])["error"] == "unavailable"
         assert dict(start["headers"])[b"content-length"] == b"%d" % len(body["body"])
-        app.let.set()
-        assert [(await task)[0] for task in under_way] == [200, 200]
+        await gateway.let(under_way)
 
-    asyncio.run(refused())
+    asyncio.run(inside())
 
 
 def test_what_is_added_to_one_refusal_is_in_no_other() -> None:
     """Refusals once grew by two headers each: after some thousand, one took a millisecond and 100 kB."""
 
     async def refused_often() -> None:
-        app = Held()
-        limits = Limits(app, max_concurrent=2)
-        under_way = await full(app, limits)
-        sizes = set[int]()
-        for port in range(10, 60):
-            _, _, (start, _) = await Caller(limits, port).ask()
-            sizes.add(len(start["headers"]))
-            start["headers"].append((b"x-request-id", b"%d" % port))
-        assert sizes == {3}
-        app.let.set()
-        await asyncio.gather(*under_way)
+        gateway = Gateway()
+        under_way = await gateway.fill("POST")
+        for number in range(50):
+            start, _ = await gateway.ask(method="POST")
+            assert len(start["headers"]) == 3
+            start["headers"].append((b"x-request-id", b"%d" % number))
+        await gateway.let(under_way)
 
     asyncio.run(refused_often())
 
 
-def test_whoever_insists_waits_and_others_do_not() -> None:
-    async def insisting() -> None:
-        app = Held()
-        limits = Limits(app, max_concurrent=2)
-        under_way = await full(app, limits)
-        stubborn = Caller(limits, 9)
-        assert (await stubborn.ask())[1] < SELDOM
-        assert (await stubborn.ask())[1] > 0.9 * PAUSE_SECONDS
-        assert (await Caller(limits, 10).ask())[1] < SELDOM
-        app.let.set()
-        await asyncio.gather(*under_way)
-        status, seconds, _ = await stubborn.ask()
-        assert (status, seconds < SELDOM) == (200, True)
-
-    asyncio.run(insisting())
-
-
-def test_many_who_are_taken_for_one_caller_wait_for_one_pause_and_not_for_each_other() -> None:
-    async def behind_a_proxy() -> None:
-        app = Held()
-        limits = Limits(app, max_concurrent=2)
-        under_way = await full(app, limits)
-        answers = await asyncio.gather(*(Caller(limits, 0).ask() for _ in range(20)))
-        assert max(seconds for _, seconds, _ in answers) < PAUSE_SECONDS + SELDOM
-        app.let.set()
-        await asyncio.gather(*under_way)
-
-    asyncio.run(behind_a_proxy())
-
-
-def test_the_more_refusals_wait_the_sooner_they_are_said() -> None:
-    """So that what insists holds a bounded number of requests."""
-
-    async def a_crowd() -> None:
-        app = Held()
-        limits = Limits(app, max_concurrent=2)
-        under_way = await full(app, limits)
-        await asyncio.gather(*(Caller(limits, port).ask() for port in range(100, 100 + MOST_WAITING)))
-        answers = await asyncio.gather(*(Caller(limits, port).ask() for port in range(100, 100 + MOST_WAITING)))
-        assert min(seconds for _, seconds, _ in answers) < SELDOM
-        app.let.set()
-        await asyncio.gather(*under_way)
-
-    asyncio.run(a_crowd())
-
-
-def test_a_kind_that_is_full_turns_away_no_other() -> None:
-    async def other_kinds() -> None:
-        app = Held()
-        limits = Limits(app, max_concurrent=2)
-        under_way = await full(app, limits)
-        others = [asyncio.create_task(Caller(limits, 9, path).ask()) for path in ("/user/1", "/experiments", "/livez")]
+@pytest.mark.parametrize("path", ["/user/1", "/experiments", "/livez", "/v1/post/1"])
+def test_a_kind_that_is_full_turns_away_no_other(path: str) -> None:
+    async def other_kind() -> None:
+        gateway = Gateway()
+        under_way = [*await gateway.fill(), asyncio.create_task(gateway.ask(path))]
         await asyncio.sleep(0)
-        app.let.set()
-        assert [(await task)[0] for task in (*under_way, *others)] == [200] * 5
+        await gateway.let(under_way)
 
-    asyncio.run(other_kinds())
+    asyncio.run(other_kind())
+
+
+@pytest.mark.parametrize("path", ["/v1/post/recommendations", "/test/post/recommendations/"])
+def test_a_call_is_of_one_kind_however_it_is_written(path: str) -> None:
+    async def written() -> None:
+        gateway = Gateway()
+        under_way = await gateway.fill()
+        assert await gateway.ask(path) == []
+        await gateway.let(under_way)
+
+    asyncio.run(written())

@@ -11,9 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from heapq import nsmallest
 from typing import Literal, cast
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from chassis.door import DOOR, Door
 
 IMPLEMENTATION = "chassis.connections:BoundedConnection"
 """As uvicorn's `http` takes it."""
@@ -22,6 +26,8 @@ MAX_HEAD_BYTES = 64 * 2**10
 MAX_HEADERS = 100
 MAX_PIPELINED = 16
 MAX_CONNECTIONS = 1_000
+ROOM = 0.05
+"""Of them are parted with at once, where they are too many: to find out who waits takes a look at all."""
 SPARE_FILES = 1_000
 """For connections to others, stores and files."""
 
@@ -58,6 +64,7 @@ class BoundedConnection(HttpToolsProtocol):
     _too_large = False
     _too_late: asyncio.TimerHandle | None = None
     _stalled: asyncio.TimerHandle | None = None
+    _refused_at = float("-inf")
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -126,6 +133,34 @@ class BoundedConnection(HttpToolsProtocol):
         _cancel(self._stalled)
         super().resume_writing()
 
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
+        """uvicorn's own calls come here, once a request's head is there and those before it are answered."""
+        door: Door | None = self.app_state.get(DOOR)
+        entered = app if door is None else door.enter(cycle.scope, app)  # type: ignore[arg-type]  # a dict by type
+        if entered is not None:
+            super()._start_asgi_task(cycle, entered)  # type: ignore[arg-type]
+        elif door is not None:
+            self._turn_away(cycle, door)
+
+    def _turn_away(self, cycle: RequestResponseCycle, door: Door) -> None:
+        now = self.loop.time()
+        wait = door.pause(self._refused_at, now)
+        self._refused_at = now + wait
+        if wait > 0:
+            self.loop.call_later(wait, self._say_refusal, cycle, door, wait)
+        else:
+            self._say_refusal(cycle, door, wait)
+
+    def _say_refusal(self, cycle: RequestResponseCycle, door: Door, waited: float) -> None:
+        answer = door.refusal(waited)
+        cycle.response_started = cycle.response_complete = True
+        if self.transport.is_closing():
+            return
+        self.transport.write(answer)
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
+
     @property
     def waits(self) -> bool:
         """Whether nothing of it is being answered."""
@@ -145,12 +180,12 @@ class BoundedConnection(HttpToolsProtocol):
         self._too_late = None if seconds is None else self.loop.call_later(seconds, self.transport.close)
 
     def _make_room(self) -> None:
-        """By closing the connection that has waited longest, or this one where all are being answered."""
+        """By closing those connections that have waited longest, or this one where all are being answered."""
         others = cast("set[BoundedConnection]", self.connections - {self})
         waiting = [one for one in others if one.waits and not one.transport.is_closing()]
-        if waiting:
-            min(waiting, key=lambda one: one._since).transport.close()
-        else:
+        for one in nsmallest(max(int(ROOM * MAX_CONNECTIONS), 1), waiting, key=lambda one: one._since):
+            one.transport.close()
+        if not waiting:
             self._refuse(503)
 
     def _refuse(self, status: int) -> None:

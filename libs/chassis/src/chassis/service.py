@@ -31,7 +31,11 @@ class Service(FastAPI):
     any reason has an id and is counted."""
 
     def __init__(self, *, public: bool, admits: Admits, internal_key: str | None, **settings: Any) -> None:
-        super().__init__(redirect_slashes=False, **settings)  # a redirect would carry whatever Host was said
+        super().__init__(
+            redirect_slashes=False,  # a redirect would carry whatever Host was said
+            telemetry={"tracing": False, "metrics": False},  # asks the environment at each request; we have our own
+            **settings,
+        )
         self._public, self._admits, self._internal_key = public, admits, internal_key
 
     def build_middleware_stack(self) -> ASGIApp:
