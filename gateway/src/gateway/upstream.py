@@ -24,6 +24,8 @@ from prometheus_client import Histogram
 from gateway.breaker import Breaker
 
 CALL_SECONDS = 3.0
+LATE_SECONDS = 0.05
+"""A time-out that rings so late says that this process was held up, and nothing about the service."""
 BUSY = 429
 """Of a service that is up and would not come to it in time: nobody's failure, and no sign of one."""
 JSON = "application/json"
@@ -148,7 +150,8 @@ class Upstream:
                 except NotConnected:  # nobody listened, so nothing was sent
                     reply = await self._send(method, path, content, params, sent)
         except TimeoutError as error:
-            self._breaker.timed_out()
+            if time.perf_counter() - started < budget + LATE_SECONDS:
+                self._breaker.timed_out()
             raise self._down("timeout", started) from error
         except NotConnected as error:
             self._breaker.failed()
