@@ -63,14 +63,16 @@ class Side:
         return self._measured(closed_loop(self._target, connections, seconds), f"{connections} connections")
 
     def _measured(self, asking: Coroutine[None, None, Outcome], load: str) -> Outcome:
-        before = self._chain.processor_seconds
+        before, own_before = self._chain.processor_seconds, time.process_time()
         outcome = uvloop.run(asking)
         outcome.processor_seconds = self._chain.processor_seconds - before
+        outcome.client_seconds = time.process_time() - own_before
         print(
             f"{self.name}, {load}: own {outcome.rate(OWN):.0f}/s, p50 {outcome.quantile(0.5):.1f}, "
             f"p99 {outcome.quantile(0.99):.1f} ms, shed {outcome.share(SHED):.1%}, "
             f"fallback {outcome.share(FALLBACK):.1%}, unlogged {outcome.share(UNLOGGED):.1%}, "
-            f"failed {outcome.share(FAILED):.1%}, {outcome.processor_ms:.2f} ms of the processor",
+            f"failed {outcome.share(FAILED):.1%}, {outcome.processor_ms:.2f} ms of the processor, "
+            f"client {outcome.client_seconds / outcome.duration:.0%} of a core",
             file=sys.stderr,
         )
         time.sleep(REST_SECONDS)

@@ -1,7 +1,8 @@
 """Asks for recommendations faster than they can be given, and sorts the answers.
 
-Open loop: requests come at a rate whatever becomes of them, a Poisson process, each on a connection that is idle; its
-time counts from the moment at which it was due, so that a stalled server hides nothing (no coordinated omission).
+Open loop: requests come at a rate whatever becomes of them, a Poisson process, each on a connection that is idle, as
+behind a proxy; its time counts from the moment at which it was due, so that a stalled server hides nothing (no
+coordinated omission). What has not been answered soon after the end has failed.
 Closed loop: so many connections, each of which asks again as soon as it is answered, however often it is refused.
 
 Raw sockets, since a client library would take as much of the machine as the server.
@@ -11,13 +12,16 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 
-MOST_CONNECTIONS = 2_000
+MOST_CONNECTIONS = 1_000
+"""As many as a proxy opens to one server (Envoy: 1,024). Whatever finds none idle waits for one."""
 GIVEN_UP_SECONDS = 2.0
 """An answer that comes later is none."""
 OWN, FALLBACK, UNLOGGED, SHED, FAILED = range(5)
@@ -35,6 +39,8 @@ class Outcome:
     kinds: list[int] = field(default_factory=list)
     processor_seconds: float = 0.0
     """That the asked took meanwhile."""
+    client_seconds: float = 0.0
+    """Of the processor, that asking took."""
 
     def answered(self, kind: int, seconds: float) -> None:
         self.kinds.append(kind)
@@ -158,35 +164,74 @@ async def closed_loop(target: Target, connections: int, seconds: float) -> Outco
 
 async def open_loop(target: Target, rate: float, seconds: float) -> Outcome:
     loop, outcome = asyncio.get_running_loop(), Outcome(seconds)
-    idle, clients, opening = list[Client](), list[Client](), set[asyncio.Task[None]]()
-
-    def send(due: float) -> None:
-        while idle and not idle[-1].is_open:
-            clients.remove(idle.pop())
-        if idle:
-            idle.pop().ask(target.request(), due, outcome.answered)
-        elif len(clients) + len(opening) < MOST_CONNECTIONS:
-            task = loop.create_task(connect(due))
-            opening.add(task)
-            task.add_done_callback(opening.discard)
-        else:
-            outcome.answered(FAILED, GIVEN_UP_SECONDS)
-
-    async def connect(due: float) -> None:
-        try:
-            _, client = await loop.create_connection(lambda: Client(idle.append), target.host, target.port)
-        except OSError:
-            outcome.answered(FAILED, loop.time() - due)
-            return
-        clients.append(client)
-        client.ask(target.request(), due, outcome.answered)
-
+    pool = Pool(target, outcome)
     due, end = loop.time(), loop.time() + seconds
     while (due := due + target.rng.expovariate(rate)) < end:
         if (wait := due - loop.time()) > 0.0005:
             await asyncio.sleep(wait)
-        send(due)
-    await asyncio.sleep(GIVEN_UP_SECONDS if len(idle) < len(clients) else 0)
-    for client in clients:
-        client.close()
+        pool.send(due)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(GIVEN_UP_SECONDS):
+            await pool.all_answered.wait()
+    pool.close()
     return outcome
+
+
+class Pool:
+    """Connections, the one that was used last first; made when none is idle."""
+
+    def __init__(self, target: Target, outcome: Outcome) -> None:
+        self._target, self._outcome = target, outcome
+        self._idle, self._clients, self._waiting = list[Client](), set[Client](), deque[float]()
+        self._opening = set[asyncio.Task[None]]()
+        self._unanswered = 0
+        self.all_answered = asyncio.Event()
+
+    def send(self, due: float) -> None:
+        self._unanswered += 1
+        self.all_answered.clear()
+        while self._idle:
+            if (client := self._idle.pop()).is_open:
+                self._ask(client, due)
+                return
+            self._clients.discard(client)
+        self._waiting.append(due)
+        if len(self._clients) + len(self._opening) < MOST_CONNECTIONS:
+            task = asyncio.get_running_loop().create_task(self._connect())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    def close(self) -> None:
+        for task in self._opening:
+            task.cancel()
+        for client in self._clients:
+            client.close()
+        while self._unanswered:
+            self._answered(FAILED, GIVEN_UP_SECONDS)
+
+    async def _connect(self) -> None:
+        try:
+            _, client = await asyncio.get_running_loop().create_connection(
+                lambda: Client(self._is_idle), self._target.host, self._target.port
+            )
+        except OSError:
+            if self._waiting:
+                self._answered(FAILED, asyncio.get_running_loop().time() - self._waiting.popleft())
+        else:
+            self._clients.add(client)
+            self._is_idle(client)
+
+    def _is_idle(self, client: Client) -> None:
+        if self._waiting:
+            self._ask(client, self._waiting.popleft())
+        else:
+            self._idle.append(client)
+
+    def _ask(self, client: Client, due: float) -> None:
+        client.ask(self._target.request(), due, self._answered)
+
+    def _answered(self, kind: int, seconds: float) -> None:
+        self._outcome.answered(kind, seconds)
+        self._unanswered -= 1
+        if not self._unanswered:
+            self.all_answered.set()
