@@ -100,18 +100,21 @@ def test_a_machine_that_becomes_quicker_under_load_is_measured_anew() -> None:
 
 
 def test_failures_alone_end_a_search_too() -> None:
-    clock = Clock()
-    limit = AdaptiveLimit(MOST, clock)
-    while limit.admits:
-        limit.begin()
-    for _ in range(limit.under_way):
+    limit = AdaptiveLimit(MOST, Clock())
+    for _ in range(filled(limit)):
         limit.end(None)
     for _ in range(PROBES):
-        assert limit.admits
         limit.end(None, alone=limit.begin())
-    for _ in range(ALONE + 1):
+    assert filled(limit) > ALONE
+
+
+def filled(limit: AdaptiveLimit) -> int:
+    """How many begin before one is turned away."""
+    begun = 0
+    while limit.admits:
         limit.begin()
-    assert limit.admits
+        begun += 1
+    return begun
 
 
 def test_a_machine_that_takes_more_is_given_more() -> None:
@@ -140,10 +143,7 @@ def test_a_burst_is_let_in_and_a_standing_queue_is_not() -> None:
     clock = Clock()
     limit = AdaptiveLimit(MOST, clock)
     limit.end(REQUEST_SECONDS, alone=limit.begin())
-    burst = 0
-    while limit.admits:
-        limit.begin()
-        burst += 1
+    burst = filled(limit)
     assert burst == BURST * FIRST
     for _ in range(burst - FIRST):
         limit.end(None)
