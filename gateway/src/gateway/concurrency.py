@@ -23,8 +23,8 @@ DECREASE = 0.5
 ALONE = 2
 """What begins and ends with at most so many under way, itself included, says what a request takes without a queue."""
 ALONE_WEIGHT = 0.1
-STALE_SECONDS = 10.0
-"""So long after somebody was nearly alone it is tried anew what that takes."""
+STALE_SECONDS, UNKNOWN_SECONDS = 10.0, 1.0
+"""So long after somebody was nearly alone it is tried anew what that takes; sooner where it is not known yet."""
 PROBES, PROBE_SECONDS = 8, 0.5
 """By so many requests; shorter than so long, during which all others are refused."""
 WINDOW_SECONDS, WINDOW_REQUESTS = 0.05, 10
@@ -40,7 +40,7 @@ class AdaptiveLimit:
         self._most, self._clock = most, clock
         self._alone: float | None = None
         """Seconds that a request takes with nearly nobody else under way, as a running mean."""
-        self._stale_at, self._probing_until, self._probes = clock(), float("-inf"), 0
+        self._stale_at, self._probing_until, self._probes = clock() + UNKNOWN_SECONDS, float("-inf"), 0
         self._half_free_at = self._window_from = clock()
         self._seconds, self._requests, self._reached = 0.0, 0, False
 
@@ -50,6 +50,8 @@ class AdaptiveLimit:
         now = self._clock()
         if now < self._probing_until:
             return self.under_way < ALONE
+        if self.under_way < ALONE:
+            self._stale_at = now + (UNKNOWN_SECONDS if self._alone is None else STALE_SECONDS)
         if self.under_way <= self.limit / 2:
             self._half_free_at = now
             return True
@@ -79,7 +81,6 @@ class AdaptiveLimit:
         self._stale_at = now + STALE_SECONDS
 
     def _was_alone(self, seconds: float | None) -> None:
-        self._stale_at = self._clock() + STALE_SECONDS
         self._probes -= 1
         if self._probes == 0:
             self._probing_until = float("-inf")

@@ -14,6 +14,7 @@ from gateway.concurrency import (
     SLACK_SECONDS,
     STALE_SECONDS,
     TOLERANCE,
+    UNKNOWN_SECONDS,
     AdaptiveLimit,
 )
 from gateway.limits import kind_of
@@ -83,7 +84,7 @@ def test_far_above_its_capacity_a_machine_serves_as_much_and_nobody_waits_long(s
 def test_a_gateway_that_starts_under_load_finds_out_what_a_request_takes(times: int) -> None:
     """Whoever measures only what comes takes the queue for the machine, and lets in all that it may."""
     machine = Machine(2)
-    machine.run(1.0, times)
+    machine.run(2 * UNKNOWN_SECONDS, times)
     machine.done = 0
     machine.run(3.0, times)
     assert machine.done >= 0.95 * 2 * 3.0 / REQUEST_SECONDS
@@ -99,9 +100,24 @@ def test_a_machine_that_becomes_quicker_under_load_is_measured_anew() -> None:
     assert machine.longest <= 2 * TOLERANCE * machine.seconds + SLACK_SECONDS
 
 
+def test_a_burst_after_a_long_rest_is_no_reason_to_search() -> None:
+    clock = Clock()
+    limit = AdaptiveLimit(MOST, clock)
+    limit.end(REQUEST_SECONDS, alone=limit.begin())
+    clock.now = 10 * STALE_SECONDS
+    assert filled(limit) >= FIRST
+
+
 def test_failures_alone_end_a_search_too() -> None:
-    limit = AdaptiveLimit(MOST, Clock())
-    for _ in range(filled(limit)):
+    clock = Clock()
+    limit = AdaptiveLimit(MOST, clock)
+    begun = filled(limit)
+    clock.now = UNKNOWN_SECONDS
+    assert not limit.admits
+    for _ in range(begun):
+        limit.end(None)
+    assert filled(limit) == ALONE
+    for _ in range(ALONE):
         limit.end(None)
     for _ in range(PROBES):
         limit.end(None, alone=limit.begin())

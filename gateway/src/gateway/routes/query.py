@@ -10,9 +10,9 @@ import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, get_type_hints
 
+from chassis.bare_routes import BareAPIRoute
 from chassis.errors import invalid_parameter_from
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, ValidationError, create_model
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +20,7 @@ from starlette.responses import Response
 Endpoint = Callable[..., Coroutine[Any, Any, Response]]
 
 
-class _QueryRoute(APIRoute):
+class _QueryRoute(BareAPIRoute):
     """Of a coroutine that takes the `Request` and, of the query, what else it names, and answers a `Response`."""
 
     def get_route_handler(self) -> Endpoint:

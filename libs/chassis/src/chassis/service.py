@@ -12,6 +12,7 @@ from fastapi import APIRouter, FastAPI
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp
 
+from chassis.bare_routes import BareRoutes, bare_routes
 from chassis.bodies import Admits, Bodies, anybody
 from chassis.connections import allow_files
 from chassis.errors import render_errors
@@ -75,6 +76,7 @@ def create_service(
     SERVICE.labels(title, version).set(1)
     allow_files()
     render_errors(app)
+    app.add_middleware(BareRoutes, routes=[*bare_routes(route for router in routers for route in router.routes)])
     if hosts != "*":
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=listed(hosts), www_redirect=False)
     if not metrics_address:
