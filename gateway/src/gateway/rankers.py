@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, replace
 
 from contracts.assignment import Group
 from contracts.degradation import reason
@@ -31,6 +31,17 @@ class RankedSlate:
     team: Group | None = None
     teams: str | None = None
     propensities: list[float] | None = None
+
+    def only(self, posts: Container[int]) -> RankedSlate:
+        """Without the others, in the same order; each post keeps its score, its team and its propensity."""
+        kept = [place for place, post in enumerate(self.posts) if post in posts]
+        return replace(
+            self,
+            posts=[self.posts[place] for place in kept],
+            scores=[self.scores[place] for place in kept],
+            teams=None if self.teams is None else "".join(self.teams[place] for place in kept),
+            propensities=None if self.propensities is None else [self.propensities[place] for place in kept],
+        )
 
 
 async def rank(request: RecommendationRequest, row: Row, ranker: Upstream, limit: int, explored: int = 0) -> Ranking:

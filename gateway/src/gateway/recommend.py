@@ -105,13 +105,16 @@ async def _with_texts(
     texts: Upstream,
     fallback: Fallback,
 ) -> Recommendation:
-    """The slate with the texts that are remembered, those that may have changed read anew; popular posts instead where
-    one cannot be had."""
+    """The slate with the texts that are remembered, those that may have changed read anew. Without a post whose text
+    cannot be had, flagged; popular posts instead where that is all of them."""
     if unsure := fallback.unsure(slate.posts):
         await _read_texts(request, unsure, texts, fallback)
     posts = fallback.texts(slate.posts)
     if len(posts) < len(slate.posts):
-        return _fallen_back(request, row, (*degraded, degradation.TEXTS), fallback)
+        degraded = (*degraded, degradation.TEXTS)
+        if not posts:
+            return _fallen_back(request, row, degraded, fallback)
+        slate = slate.only(posts)
     return Recommendation(slate.team or request.placement.group, slate.model, posts, row, slate, degraded)
 
 

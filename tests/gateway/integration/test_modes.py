@@ -64,6 +64,17 @@ def test_an_interleaved_exposure_names_both_models_and_the_group_that_was_assign
         assert DEGRADED not in answer.headers
 
 
+def test_a_draft_without_one_text_keeps_the_teams_of_the_other_posts(interleaving: Stage) -> None:
+    interleaving.features.without_text = {101, 201}
+    for user in range(200, 210):
+        answer = interleaving.recommend(user)
+        draft = team_draft(CONTROL, TEST, 5, answer.headers[REQUEST_ID])
+        kept = [(post, team) for post, team in zip(draft.posts, draft.teams, strict=True) if post not in {101, 201}]
+        exposure = interleaving.features.exposures[-1]
+        assert list(zip(exposure.posts, exposure.teams or "", strict=True)) == kept
+        assert ids(answer.json()) == exposure.posts
+
+
 def test_both_rankers_are_asked_at_once(interleaving: Stage) -> None:
     interleaving.control.delay = interleaving.test.delay = 0.15
     took = []

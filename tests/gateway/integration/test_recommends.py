@@ -154,6 +154,18 @@ def test_an_exposure_is_of_the_popular_posts_where_the_models_texts_cannot_be_ha
     assert (exposure.degraded, exposure.model) == ("texts", answer.headers[MODEL])
 
 
+def test_one_text_that_cannot_be_had_costs_that_post_alone(stage: Stage) -> None:
+    stage.features.without_text = {101, 201}
+    answer = stage.recommend(200)
+    first = 100 if answer.json()["exp_group"] == "control" else 200
+    shown = [post["id"] for post in answer.json()["recommendations"]]
+    assert shown == [first, first + 2, first + 3, first + 4]
+    assert (answer.headers[DEGRADED], answer.headers[SHORT]) == ("texts", "1")
+    exposure = stage.features.exposures[-1]
+    assert (exposure.posts, exposure.scores) == (shown, [-float(post) for post in shown])
+    assert (exposure.degraded, exposure.model) == ("texts", answer.headers[MODEL].split("@")[0])
+
+
 def test_a_text_is_asked_for_once_and_again_when_texts_have_changed(stage: Stage) -> None:
     def first_text() -> str:
         return str(stage.in_group("test").json()[0]["text"])

@@ -77,6 +77,7 @@ class Features:
     exposure_delay: float = 0.0
     """After it is recorded."""
     texts_status: int = 200
+    without_text: set[int] = field(default_factory=set)
     edition: str = "text"
     """What every text begins with."""
     texts_version: str = "1.0"
@@ -181,7 +182,8 @@ class Features:
     async def _posts(self, request: Request) -> Response:
         self.calls.append("posts")
         ids = PostIds.model_validate_json(await request.body()).ids
-        posts = Posts(posts=[Post(id=post, text=f"{self.edition} {post}", topic="movie") for post in ids])
+        known = [post for post in ids if post not in self.without_text]
+        posts = Posts(posts=[Post(id=post, text=f"{self.edition} {post}", topic="movie") for post in known])
         return Response(posts.model_dump_json(), self.texts_status)
 
     async def _post(self, request: Request) -> Response:

@@ -16,7 +16,7 @@ that it is left alone. bug: it refused a request of our own, or its answer canno
 UNLOGGED = "unlogged"
 """The log was dead when the answer was given; its exposure is recorded when it is back."""
 TEXTS = "texts"
-"""The texts of ranked posts could not be read, so that popular posts stand in."""
+"""The texts of ranked posts could not be read: those posts are left out, or popular posts stand in for all of them."""
 
 RANKER_FAILED_LIKE = r"%ranker\_%"
 """SQL's LIKE: a stored `degraded` that names a failed ranker. An exposure's group has failed then."""
