@@ -2,10 +2,11 @@
 #
 # Variables: DATA=folder UNTIL=time (what `make up` loads), GATEWAY_PORT= FEATURE_SERVICE_PORT= RANKER_CONTROL_PORT=
 # RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later),
-# PACKAGE=gateway (whose tests `make unit` and `make test` run), VERSION= DRY=1 (of `make release`).
+# PACKAGE=gateway (whose tests `make unit` and `make test` run), ARGUMENTS=--quick (of the long measurements), VERSION= DRY=1
+# (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test fuzz benchmark full public weeks lint types docs docs-serve lock release sbom clean
+.PHONY: help up down status logs check load unit coverage test fuzz chaos benchmark full public weeks lint types docs docs-serve lock release sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -59,9 +60,13 @@ test: ## unit, contract, integration, chaos and end-to-end tests, on real server
 	@$(setup) development
 	@.venv/bin/pytest -n logical --dist loadfile --durations 15 --durations-min 1 $(if $(PACKAGE),tests/$(PACKAGE),--ignore tests/benchmarks --ignore tests/load)
 
-fuzz: ## 10,000 odd requests, and odd entries of the log, orders of events and damaged models: forty times the suite's
+fuzz: ## 10,000 odd requests, and odd entries of the log, orders of events, lives of experiments and damaged models: forty times the suite's
 	@$(setup) development
-	@LENTA_FUZZ=40 .venv/bin/pytest --timeout 3600 tests/contract/test_api_fuzz.py tests/feature_service/integration/test_poison.py tests/feature_service/integration/test_any_order.py tests/ranking/integration/test_artefact.py
+	@LENTA_FUZZ=40 .venv/bin/pytest --timeout 3600 tests/contract/test_api_fuzz.py tests/feature_service/integration/test_poison.py tests/feature_service/integration/test_any_order.py tests/feature_service/integration/test_experiment_life.py tests/ranking/integration/test_artefact.py
+
+chaos: ## each part killed, stopped, restarted, slowed, its disk filled, under load: what users see of it; ARGUMENTS=--quick
+	@$(setup) development
+	@.venv/bin/python -m tests.chaos.accidents $(ARGUMENTS)
 
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development
