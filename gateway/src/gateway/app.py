@@ -76,7 +76,9 @@ async def _running(settings: Settings, door: Door) -> AsyncIterator[State]:
         stack.push_async_callback(assignments.close)
         stack.push_async_callback(waiting.close)
         stack.push_async_callback(shadows.close)
-        for work in (Refresh(upstreams.features, fallback, split).run(), assignments.run(), waiting.run()):
+        refresh = Refresh(upstreams.features, fallback, split)
+        await refresh.begin()
+        for work in (refresh.run(), assignments.run(), waiting.run()):
             await stack.enter_async_context(_beside(work))
         yield State(
             recommend=partial(

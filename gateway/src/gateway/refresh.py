@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import structlog
 from contracts.experiments import RunningExperiments
@@ -17,6 +18,7 @@ RUNNING_SECONDS = 1.0
 POPULAR_SECONDS = 30.0
 RETRY_SECONDS = 1.0
 CALL_SECONDS = 5.0
+BEGIN_SECONDS = 2.0
 
 NOT_MODIFIED = 304
 log = structlog.get_logger()
@@ -27,6 +29,13 @@ class Refresh:
         self._features, self._fallback, self._split = features.within(CALL_SECONDS), fallback, split
         self._etag: str | None = None
 
+    async def begin(self) -> None:
+        """Before the first request is taken: a worker that does not know the experiments splits nobody, and one without
+        popular posts has nothing to fall back on. What does not come in time comes later."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(BEGIN_SECONDS):
+                await asyncio.gather(self._did(self._read_running), self._did(self._read_popular))
+
     async def run(self) -> None:
         """Until cancelled. While feature-service is down, what was known last stays."""
         async with asyncio.TaskGroup() as group:
@@ -35,13 +44,15 @@ class Refresh:
 
     async def _every(self, seconds: float, read: Callable[[], Awaitable[None]]) -> None:
         while True:
-            try:
-                await read()
-                wait = seconds
-            except UpstreamError as error:
-                log.warning("not_refreshed", reason=str(error).splitlines()[0])
-                wait = RETRY_SECONDS
-            await asyncio.sleep(wait)
+            await asyncio.sleep(seconds if await self._did(read) else RETRY_SECONDS)
+
+    async def _did(self, read: Callable[[], Awaitable[None]]) -> bool:
+        try:
+            await read()
+        except UpstreamError as error:
+            log.warning("not_refreshed", reason=str(error).splitlines()[0])
+            return False
+        return True
 
     async def _read_running(self) -> None:
         """Most answers are 304: the bucket tables travel only when something has changed."""

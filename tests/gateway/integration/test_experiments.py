@@ -164,6 +164,18 @@ def test_a_gateway_that_does_not_know_the_experiments_is_not_ready_and_exposes_n
         assert len(features.exposures) == 1
 
 
+def test_the_first_request_of_a_new_worker_is_split_and_has_something_to_fall_back_on() -> None:
+    """It may come at once, from the queue before a worker that was killed."""
+    with gateway_stage(
+        Features(running=RunningExperiments(experiments=[started(all_in("test"))])), wait=False
+    ) as stage:
+        stage.test.status = 503
+        answer = stage.recommend(200)
+        assert (answer.status_code, answer.json()["exp_group"]) == (200, "test")
+        assert stage.features.exposures[0].group == "test"
+        assert stage.http.get("/readyz").status_code == 200
+
+
 def test_the_running_set_crosses_the_wire_whole() -> None:
     running = RunningExperiments(experiments=[started(HALVES[0], "first")], otherwise="test")
     assert RunningExperiments.model_validate_json(running.model_dump_json()) == running
