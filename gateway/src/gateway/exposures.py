@@ -58,6 +58,9 @@ class WaitingExposures:
             exposure = self._waiting.popleft()
             try:
                 await self._send(exposure)
+            except asyncio.CancelledError:  # the process stops: `close` sends it
+                self._waiting.appendleft(exposure)
+                raise
             except Down as error:
                 self._waiting.appendleft(exposure)
                 log.warning("exposures_wait", reason=error.word, exposures=len(self._waiting))

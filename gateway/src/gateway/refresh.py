@@ -44,7 +44,8 @@ class Refresh:
 
     async def _every(self, seconds: float, read: Callable[[], Awaitable[None]]) -> None:
         while True:
-            await asyncio.sleep(seconds if await self._did(read) else RETRY_SECONDS)
+            wait = seconds if await self._did(read) else RETRY_SECONDS
+            await asyncio.sleep(wait)
 
     async def _did(self, read: Callable[[], Awaitable[None]]) -> bool:
         try:

@@ -15,6 +15,8 @@ from gateway.exposures import WaitingExposures
 from gateway.upstream import Upstream
 from prometheus_client import REGISTRY
 
+from tests.support.fakes.gateway import served
+from tests.support.fakes.upstreams import Features
 from tests.support.platforms.gateway_stage import gateway_stage, until
 
 NOWHERE = "http://127.0.0.1:1"
@@ -51,6 +53,26 @@ def test_what_is_still_waiting_at_the_stop_is_sent_then() -> None:
         stage.features.exposure_status = 202
         stage.stop("gateway")
         assert [one.user_id for one in stage.features.exposures] == [200]
+
+
+def test_what_is_under_way_at_the_stop_is_sent_once_more() -> None:
+    """Its call is given up, and may have been in vain."""
+
+    async def stop_meanwhile(url: str, features: Features) -> None:
+        async with Hop(url) as hop:
+            waiting = WaitingExposures(Upstream("records", hop))
+            waiting.keep(exposure("a"))
+            sending = asyncio.create_task(waiting.run())
+            await asyncio.to_thread(until, lambda: len(features.exposures) == 1)
+            sending.cancel()
+            await asyncio.gather(sending, return_exceptions=True)
+            features.exposure_delay = 0.0
+            await waiting.close()
+
+    features = Features(exposure_delay=5.0)
+    with served(features.app()) as url:
+        asyncio.run(stop_meanwhile(url, features))
+    assert [one.key for one in features.exposures] == ["a", "a"]
 
 
 def test_under_more_than_it_takes_every_answer_is_the_models_or_a_refusal_and_every_exposure_recorded() -> None:
