@@ -6,7 +6,7 @@
 # (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test fuzz chaos benchmark full public weeks lint types docs docs-serve lock release sbom clean
+.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark full public weeks lint types docs docs-serve lock release sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -67,6 +67,10 @@ fuzz: ## 10,000 odd requests, and odd entries of the log, orders of events, live
 chaos: ## each part killed, stopped, restarted, slowed, its disk filled, under load: what users see of it; ARGUMENTS=--quick
 	@$(setup) development
 	@.venv/bin/python -m tests.chaos.accidents $(ARGUMENTS)
+
+soak: ## half an hour at half the knee: memory of every process and latency over time, in a plot; ARGUMENTS=--quick
+	@$(setup) development
+	@.venv/bin/python -m tests.benchmarks.soak $(ARGUMENTS)
 
 benchmark: ## measure; prints tables and holds generous bounds
 	@$(setup) development
