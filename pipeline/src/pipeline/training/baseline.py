@@ -1,7 +1,8 @@
-"""How much weight a post's counts and age get in the baseline: a logistic regression on views, ahead of the trees.
+"""How much weight counts and a post's age get in the baseline: a logistic regression on views, ahead of the trees.
 
 The encoder's columns are log-odds already, but a post's own rate is worth less where its exposure tells its quality
-better, and more where nothing else does.
+better, and more where nothing else does; and what a user's or a segment's rate of a topic tells, the encoder's columns
+tell in part too.
 """
 
 from __future__ import annotations
@@ -15,19 +16,28 @@ from ranking.taste import Floats
 from scipy.optimize import minimize
 from scipy.special import expit
 
-OF_POSTS = ("topic_rate", "post_rate", "post_exposure", "post_log_age")
+COUNTED = (
+    "topic_rate",
+    "post_rate",
+    "post_exposure",
+    "post_log_age",
+    "user_rate",
+    "user_topic_lift",
+    "segment_topic_lift",
+    "segment_post_lift",
+)
 PRIOR_PRECISION = 10.0
 """A weight differs from the encoder's own by a standard deviation of .3 before anything is known."""
 
 
 def fit_baseline(encoder: Encoder, columns: Sequence[str], matrix: Matrix, clicked: Floats) -> dict[str, float]:
-    """Weights by column: 1 for the encoder's base, and to OF_POSTS and the encoder's columns what logistic regression
+    """Weights by column: 1 for the encoder's base, and to COUNTED and the encoder's columns what logistic regression
     with a normal prior adds.
 
     matrix: shape (n, columns); clicked: shape (n,).
     """
     weights = dict.fromkeys(encoder.base, 1.0)
-    moved = [*OF_POSTS, *encoder.columns]
+    moved = [*COUNTED, *encoder.columns]
     start = Baseline.of(weights, columns).log_odds(matrix)
     inputs = np.column_stack([matrix[:, [columns.index(name) for name in moved]], np.ones(len(matrix))])
     precision = np.array([PRIOR_PRECISION] * len(moved) + [0.0])
