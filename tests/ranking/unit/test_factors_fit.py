@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ranking.encoder import Matrix
 from ranking.examples import Index
 from ranking.factors import Factors
 from ranking.factors_fit import Residuals, fit_factors
+from ranking.profiles import profile_inputs
 from ranking.taste import Floats
 from scipy.sparse import csr_matrix
 from scipy.special import expit
@@ -35,7 +38,8 @@ def of_counts(views: Floats, likes: Floats) -> Residuals:
     rate = (likes.sum() + 1.0) / (views.sum() + 10.0)
     weight = views * rate * (1 - rate)
     sums = csr_matrix((likes - rate * views).astype(np.float32))
-    return Residuals(sums, weight.sum(axis=1), weight.sum(axis=0), likes.sum(axis=0), float(rate))
+    nobody_told = np.full((len(views), 7), np.nan)
+    return Residuals(sums, weight.sum(axis=1), weight.sum(axis=0), likes.sum(axis=0), float(rate), nobody_told)
 
 
 def fitted(evidence: Residuals, texts: Matrix = NO_TEXT, ids: Index = IDS) -> Factors:
@@ -65,6 +69,38 @@ def test_nobody_s_taste_is_zero_and_many_likes_count_more_than_few() -> None:
     assert scores(factors, own[:10])[own].mean() > scores(factors, own[:2])[own].mean() > 0
 
 
+def test_who_liked_nothing_yet_is_met_by_what_people_of_alike_profiles_like() -> None:
+    """Those of gender 0 like group 0, those of gender 1 group 1, and each user something else besides."""
+    rng = np.random.default_rng(2)
+    gender = np.arange(USERS) % 2
+    taste = rng.normal(0, 0.5, (USERS, GROUPS)) + np.eye(GROUPS)[gender]
+    seen = rng.random((USERS, POSTS)) < 0.5
+    likes = seen & (rng.random(seen.shape) < expit(-1.5 + taste[:, GROUP]))
+    profile = np.full((USERS, 7), np.nan)
+    profile[:, 1] = gender
+    factors = fitted(replace(of_counts(seen.astype(float), likes.astype(float)), profile=profile))
+    told = profile_inputs(profile[:2]) @ factors.by_profile
+    z = factors.coordinates(IDS, NO_TEXT, TOPIC)
+    scores = factors.taste(np.zeros_like(told, np.float32), np.zeros(2), told) @ z.T
+    for user in (0, 1):
+        own, others = scores[user, user == GROUP], scores[user, user != GROUP]
+        assert np.mean(own[:, None] > others) > 0.95
+    assert 0.0 < factors.left.min() < factors.left.max() <= 1.0
+
+
+def test_profiles_that_tell_nothing_change_next_to_nothing() -> None:
+    rng = np.random.default_rng(3)
+    evidence = replace(
+        residuals(1.0), profile=np.column_stack([rng.integers(14, 60, USERS), rng.integers(0, 2, (USERS, 6))])
+    )
+    factors = fitted(evidence)
+    own = np.flatnonzero(GROUP == 0)[:5]
+    z = factors.coordinates(IDS, NO_TEXT, TOPIC)
+    told = profile_inputs(evidence.profile[:1]) @ factors.by_profile
+    taste = factors.taste(z[own].sum(axis=0)[None, :], np.array([5.0]), told)[0]
+    assert np.corrcoef(z @ taste, scores(factors, own))[0, 1] > 0.97
+
+
 def test_a_feed_without_tastes_gives_next_to_no_scores() -> None:
     factors = fitted(residuals(0.0))
     assert np.abs(scores(factors, np.arange(10))).max() < 0.1
@@ -89,7 +125,7 @@ def test_a_post_that_nobody_viewed_has_the_factors_that_its_text_tells() -> None
     views[:, hidden] = False
     sums = csr_matrix(evidence.sums.toarray() * views)
     seen = np.where(np.isin(np.arange(POSTS), hidden), 0.0, 1.0)
-    unseen = Residuals(sums, evidence.user_weight, evidence.post_weight * seen, evidence.likes * seen, evidence.rate)
+    unseen = replace(evidence, sums=sums, post_weight=evidence.post_weight * seen, likes=evidence.likes * seen)
     factors = fitted(unseen, TOLD)
     assert not np.isin(IDS[hidden], factors.known).any()
     own = np.flatnonzero(GROUP == 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from ranking.examples import Liked
@@ -72,6 +74,5 @@ def test_who_never_liked_anything_is_in_no_mood() -> None:
 
 def factors() -> Factors:
     none = Factors.none(2, 1)
-    return Factors(
-        none.known, none.own, np.zeros(2), np.zeros((2, 2)), np.zeros((2, 2)), np.array([0.5, 2.0]), none.rate
-    )
+    zeros = np.zeros((2, 2))
+    return replace(none, constant=np.zeros(2), by_text=zeros, by_topic=zeros, spread=np.array([0.5, 2.0]))

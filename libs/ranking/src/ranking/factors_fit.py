@@ -7,7 +7,8 @@ to unit noise, of which the directions stay that reach beyond chance: beyond the
 entry's sign is drawn anew (parallel analysis; Hong, Sheng & Dobriban 2020, "Selecting the number of components in PCA
 via random signs"). The same within the directions that the texts span, where chance reaches less far. Then rounds of
 expectation and maximisation (probabilistic PCA: Tipping & Bishop 1999; with side information as prior mean: Agarwal &
-Chen 2009). A direction that chance explains, or a text that tells nothing, shrinks to nothing by itself.
+Chen 2009). A direction that chance explains, or a text that tells nothing, shrinks to nothing by itself. At last, what
+profiles tell of tastes, by the same kind of regression.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from sklearn.utils.extmath import randomized_svd
 from ranking.encoder import Matrix
 from ranking.examples import Index
 from ranking.factors import Factors, Floats
+from ranking.profiles import profile_inputs
 
 FACTORS = 32
 """The most that are kept."""
@@ -33,19 +35,23 @@ FLOOR = 0.05
 """Least variance that a direction starts from, in that of chance: the rounds decide."""
 POSTS_AT_ONCE = 4_096
 RIDGE_ROUNDS = 50
+LEAST_LEFT = 0.05
+"""Of the variance of tastes, whatever profiles tell."""
 TINY = 1e-9
 
 
 @dataclass(frozen=True)
 class Residuals:
     """What was liked beyond expectation. sums: sparse, shape (users, posts), an entry a view or a pair;
-    user_weight: D_u, shape (users,); post_weight: D_i, shape (posts,); likes: of each post; rate: likes per view."""
+    user_weight: D_u, shape (users,); post_weight: D_i, shape (posts,); likes: of each post; rate: likes per view;
+    profile: as `ranking.encoder.UserState.profile`, shape (users, 7)."""
 
     sums: csr_matrix
     user_weight: Floats
     post_weight: Floats
     likes: Floats
     rate: float
+    profile: Floats
 
     @property
     def total(self) -> float:
@@ -230,6 +236,8 @@ def _factors(residuals: Residuals, side: Side, posts: _Posts, ids: Index) -> Fac
     posts = posts.moved(share @ posts.z)
     spread, turn = np.linalg.eigh((posts.z * share[:, None]).T @ posts.z)
     posts = posts.turned(turn[:, ::-1])
+    spread = np.maximum(spread[::-1], 0.0)
+    by_profile, left = _profiles(residuals, posts.z, spread)
     seen = residuals.post_weight > 0
     dimensions = len(side.centre)
     by_text, by_topic = posts.told[:dimensions] / side.scale, posts.told[dimensions:]
@@ -239,6 +247,22 @@ def _factors(residuals: Residuals, side: Side, posts: _Posts, ids: Index) -> Fac
         constant=posts.constant - side.centre @ by_text,
         by_text=by_text,
         by_topic=np.vstack([by_topic, np.zeros((1, by_topic.shape[1]))]),
-        spread=np.maximum(spread[::-1], 0.0),
+        spread=spread,
         rate=np.full(1, residuals.rate),
+        by_profile=by_profile,
+        left=left,
     )
+
+
+def _profiles(residuals: Residuals, z: Floats, spread: Floats) -> tuple[Floats, Floats]:
+    """What profiles tell of tastes, each direction by itself, and the variance that they leave open.
+
+    A user's own estimate of a taste, from W z' z w by all views, has variance 1 / known about it.
+    """
+    inputs = profile_inputs(residuals.profile)
+    sums = np.asarray(residuals.sums @ z.astype(np.float32), np.float64)
+    known = np.outer(residuals.user_weight, spread) + TINY
+    trust = known / (known + 1.0)
+    by_profile = [_ridge(inputs, (sums / known)[:, [place]], trust[:, place]) for place in range(len(spread))]
+    told = np.hstack(by_profile)
+    return told, np.clip(1.0 - (inputs @ told).var(axis=0), LEAST_LEFT, 1.0)

@@ -15,6 +15,7 @@ from ranking.artefact import ArtefactError
 from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import topic_places
 from ranking.factors import Factors
+from ranking.profiles import profile_inputs
 
 FILE = "factors.npz"
 COLUMNS = ("collaborative_taste", "recent_taste", "mood")
@@ -86,7 +87,8 @@ class HybridEncoder:
         self.content.write(content, vectors[:, :size], topic, out[:, : -len(COLUMNS)])
         factors, mood = vectors[:, size:], user.last.faded(MOOD_LIKES, size).sums
         fresh = np.exp(-user.last.seconds / MOOD_SECONDS)
-        out[:, -3] = dots(self.factors.taste(user.liked_sum[:, size:], user.liked), factors)
+        told = profile_inputs(user.profile) @ self.factors.by_profile
+        out[:, -3] = dots(self.factors.taste(user.liked_sum[:, size:], user.liked, told), factors)
         out[:, -2] = dots(self.factors.faded_taste(user.last.faded(RECENT_LIKES, size)), factors)
         out[:, -1] = dots((fresh[:, None] * mood).astype(np.float32), factors)
 

@@ -15,6 +15,7 @@ LEVELS = np.array([GENDERS, 6, 3, 3, 7, 9])
 """How many values of each have an input; others share the last."""
 SIZES = np.array([1, BANDS, BANDS * GENDERS, *LEVELS])
 FIRST = np.cumsum(SIZES) - SIZES
+INPUTS = int(SIZES.sum())
 
 
 def profile_inputs(profile: Column) -> Column:
@@ -29,7 +30,7 @@ def profile_inputs(profile: Column) -> Column:
 
 def _one_hot(levels: Index) -> Column:
     """levels: shape (m, sizes); -1 for none."""
-    hot: Column = np.zeros((len(levels), int(SIZES.sum())))
+    hot: Column = np.zeros((len(levels), INPUTS))
     row, field = np.nonzero(levels >= 0)
     hot[row, FIRST[field] + levels[row, field]] = 1.0
     return hot
