@@ -18,7 +18,7 @@ def test_the_newest_like_counts_whole_and_the_one_before_it_half() -> None:
     faded = likes.faded(half_life=1.0)
     assert faded.sums.tolist() == [[4.0 + 0.25, 4.0 + 1.0]]
     assert (faded.weight[0], faded.square[0]) == (1.75, 1.0 + 0.25 + 0.0625)
-    assert likes.faded(1.0, first=1).sums.tolist() == [[5.0]]
+    assert likes.faded(1.0, slice(1, None)).sums.tolist() == [[5.0]]
 
 
 def test_a_user_without_likes_sums_up_to_nothing_and_has_no_taste() -> None:

@@ -13,6 +13,7 @@ from ranking.artefact import Manifest
 from ranking.encoder import Encoder, Matrix, UserState
 from ranking.examples import topic_places
 from ranking.last_likes import LAST, LastLikes, seconds_since
+from ranking.liked_posts import LikedPosts
 
 
 def post_inputs(catalogue: Catalogue, segment: int) -> dict[str, Array]:
@@ -88,6 +89,9 @@ class Candidates:
             liked_sum=self.vectors[liked].sum(axis=0, dtype=np.float64)[None, :].astype(np.float32),
             liked=np.array([float(len(liked))]),
             last=LastLikes(self.vectors, liked[::-1][None, :LAST].astype(np.int64), since),
+            liked_posts=LikedPosts(
+                self.vectors, liked.astype(np.int64), np.zeros(1, np.int64), np.full(1, len(liked), np.int64)
+            ),
         )
 
     def _seen(self, counts: Counts) -> Array:

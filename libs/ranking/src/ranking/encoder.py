@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ranking.last_likes import LastLikes
+from ranking.liked_posts import LikedPosts
 
 Matrix = npt.NDArray[np.float32]
 Column = npt.NDArray[np.float64]
@@ -35,6 +36,8 @@ class UserState:
     """Shape (m,): how many distinct posts that sum holds."""
     last: LastLikes
     """What the user liked last, in the same space."""
+    liked_posts: LikedPosts = field(default_factory=LikedPosts.none)
+    """All that the user liked, in the same space."""
 
 
 class Encoder(Protocol):

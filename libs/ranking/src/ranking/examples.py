@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ranking.encoder import Column, Matrix, UserState
 from ranking.last_likes import LAST, LastLikes
+from ranking.liked_posts import LikedPosts
 
 SPAN = 100_000
 """Likes whose running sums are held at once."""
@@ -128,6 +129,7 @@ class Examples:
             liked_sum=self.all_liked.sums(vectors, self.liked_from, self.liked),
             liked=self.liked.astype(np.float64),
             last=LastLikes(vectors, self.all_liked.last(self.liked_from, self.liked), self.since_like),
+            liked_posts=LikedPosts(vectors, self.all_liked.posts, self.liked_from, self.liked),
         )
 
     def last_rows(self) -> Index:

@@ -12,14 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ranking.artefact import ArtefactError
+from ranking.copies import MARKS, marks
 from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import topic_places
 from ranking.factors import Factors
 from ranking.profiles import profile_inputs
 
 FILE = "factors.npz"
-COLUMNS = ("collaborative_taste", "recent_taste", "mood")
+TASTES = ("collaborative_taste", "recent_taste", "mood")
 """Of all likes, of the last ones, and of the last few while they are fresh."""
+COLUMNS = (*TASTES, *MARKS)
 RECENT_LIKES, MOOD_LIKES = 10.0, 1.0
 """How many more likes halve what one says of a taste that moves, and of a mood."""
 MOOD_SECONDS = 1_800.0
@@ -56,7 +58,8 @@ class ContentEncoder(Protocol):
 
 @dataclass(frozen=True)
 class HybridEncoder:
-    """A post's vector is the content's and, behind it, its factors; the last columns are the user's taste for them.
+    """A post's vector is the content's and, behind it, its factors and marks; the last columns are the user's taste for
+    the factors, and whether the user liked what has the same marks.
 
     The trees start from the content alone: what the factors are worth on the feed at hand, held-out views decide.
     """
@@ -74,23 +77,30 @@ class HybridEncoder:
 
     @property
     def dimensions(self) -> int:
-        return self.content.dimensions + self.factors.dimensions
+        return self.content.dimensions + self.factors.dimensions + len(MARKS)
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         embedded = self.content.embed(texts)
         own = self.content.vectors(ids, embedded, topics)
-        return np.hstack([own, self.factors.coordinates(ids, embedded, topic_places(self.content.topics, topics))])
+        factors = self.factors.coordinates(ids, embedded, topic_places(self.content.topics, topics))
+        return np.hstack([own, factors, marks(ids, texts)])
 
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         size = self.content.dimensions
         content = replace(user, liked_sum=user.liked_sum[:, :size])
         self.content.write(content, vectors[:, :size], topic, out[:, : -len(COLUMNS)])
-        factors, mood = vectors[:, size:], user.last.faded(MOOD_LIKES, size).sums
+        self._write_tastes(user, vectors, out[:, -len(COLUMNS) :])
+        before, same = (user.liked_posts.have(vectors[:, place], place) for place in (-2, -1))
+        out[:, -2], out[:, -1] = before, same & ~before
+
+    def _write_tastes(self, user: UserState, vectors: Matrix, out: Matrix) -> None:
+        own = slice(self.content.dimensions, self.content.dimensions + self.factors.dimensions)
+        factors, mood = vectors[:, own], user.last.faded(MOOD_LIKES, own).sums
         fresh = np.exp(-user.last.seconds / MOOD_SECONDS)
         told = profile_inputs(user.profile) @ self.factors.by_profile
-        out[:, -3] = dots(self.factors.taste(user.liked_sum[:, size:], user.liked, told), factors)
-        out[:, -2] = dots(self.factors.faded_taste(user.last.faded(RECENT_LIKES, size)), factors)
-        out[:, -1] = dots((fresh[:, None] * mood).astype(np.float32), factors)
+        out[:, 0] = dots(self.factors.taste(user.liked_sum[:, own], user.liked, told), factors)
+        out[:, 1] = dots(self.factors.faded_taste(user.last.faded(RECENT_LIKES, own)), factors)
+        out[:, 2] = dots((fresh[:, None] * mood).astype(np.float32), factors)
 
     def save(self, folder: Path) -> None:
         self.content.save(folder)

@@ -18,6 +18,7 @@ Index = npt.NDArray[np.int64]
 LAST = 32
 """Likes that are looked at; of half-lives of ten likes, what lies before them weighs a tenth."""
 ROWS_AT_ONCE = 8_192
+ALL = slice(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,9 @@ class LastLikes:
         """Of one user who liked nothing."""
         return cls(np.zeros((0, 0), np.float32), np.zeros((1, 0), np.int64), np.full(1, np.inf))
 
-    def faded(self, half_life: float, first: int = 0) -> FadedSum:
-        """half_life: in likes, after which one counts half; first: the first dimension that is summed up."""
-        vectors = self.vectors[:, first:]
+    def faded(self, half_life: float, dimensions: slice = ALL) -> FadedSum:
+        """half_life: in likes, after which one counts half; dimensions: those that are summed up."""
+        vectors = self.vectors[:, dimensions]
         weights = 0.5 ** (np.arange(self.posts.shape[1]) / half_life) * (self.posts >= 0)
         sums = np.zeros((len(self.posts), vectors.shape[1]))
         for low in range(0, len(sums), ROWS_AT_ONCE) if len(vectors) else ():

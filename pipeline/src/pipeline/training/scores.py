@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ranking.encoder import Matrix, UserState
 from ranking.examples import Posts, topic_places
 from ranking.last_likes import LastLikes
+from ranking.liked_posts import LikedPosts
 from ranking.scorer import Scorer
 from ranking.vectors import PostVectors
 
@@ -60,6 +61,7 @@ def _matrix(batch: Batch, history: History, scorer: Scorer, vectors: Matrix, top
         liked_sum=history.liked.sums(vectors, batch.liked_from, batch.liked),
         liked=batch.liked.astype(np.float64),
         last=LastLikes(vectors, history.liked.last(batch.liked_from, batch.liked), batch.since_like),
+        liked_posts=LikedPosts(vectors, history.liked.posts, batch.liked_from, batch.liked),
     )
     scorer.encoder.write(state, vectors[batch.post], np.append(topic, -1)[batch.post], out[:, width:])
     return out
