@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import io
 import json
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
-from console.experiment.verdict import headline_of
+from console.experiment.lines import list_row
 from console.experiment.view import json_of, view_of
 from contracts import names
 from contracts.experiments import GuardrailMetric, Metric, Outcome
 from contracts.reports import ExperimentLine, GuardrailState, Reading, Report, VerdictKind
+from contracts.verdicts import line_of, words_of
 from pipeline.experiment.printout import lines_table, print_report
 from rich.console import Console
 
@@ -43,12 +44,25 @@ def test_everything_that_a_report_can_hold_has_a_name() -> None:
 
 @pytest.mark.parametrize("report", reports.STATES.values(), ids=list(reports.STATES))
 def test_the_page_its_json_and_the_command_line_call_a_verdict_the_same(report: Report) -> None:
-    name = names.verdict(report.verdict.kind, report.experiment.plan.mode)
-    assert printed(report).startswith(f"{name}: ")
-    decision = report.experiment.decision
-    headline = names.DECIDED[decision.outcome] if decision else name
-    assert view_of(report, reports.NOW).words.headline.startswith(headline)
-    assert json.loads(json_of(report, reports.NOW))["words"]["headline"].startswith(headline)
+    words, out = words_of(report), " ".join(printed(report).split())
+    assert line_of(report) == (words.decided or f"{words.headline}: {words.sentence}")
+    assert out.startswith(line_of(report))
+    assert words.sentence in out
+    assert view_of(report, report.at).words.model_dump(exclude={"tone"}) == words.model_dump()
+    assert json.loads(json_of(report, report.at))["words"]["sentence"] == words.sentence
+    decision, name = report.experiment.decision, names.verdict(report.verdict.kind, report.experiment.plan.mode)
+    assert words.headline.startswith(names.DECIDED[decision.outcome] if decision else name)
+
+
+@pytest.mark.parametrize("report", reports.STATES.values(), ids=list(reports.STATES))
+def test_the_page_and_the_command_line_write_a_number_the_same(report: Report) -> None:
+    page, out = view_of(report, report.at), printed(report)
+    for row in [] if page.held else page.forest.rows:
+        assert row.lift in out
+        assert row.interval in out
+    for fine in page.fine:
+        assert fine.cells[0] in out
+    assert "+0.97%" not in out, "a difference of shares is in points"
 
 
 def test_the_states_are_of_every_verdict() -> None:
@@ -60,8 +74,43 @@ def test_the_states_are_of_every_verdict() -> None:
 def test_the_lists_of_experiments_call_a_verdict_the_same(kind: VerdictKind, mode: str) -> None:
     out = io.StringIO()
     Console(file=out, width=200).print(lines_table([line(kind, mode)]))
-    assert headline_of(line(kind, mode)) == names.verdict(kind, mode)
+    assert list_row(line(kind, mode)).standing == names.verdict(kind, mode)
     assert out.getvalue().rstrip().endswith(names.verdict(kind, mode))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"decision": "keep_control", "state": "stopped"}, "Kept control"),
+        ({"decision": "ship", "state": "archived"}, "Shipped test"),
+        ({"state": "draft", "started_at": None}, "Not started"),
+        ({"state": "archived", "started_at": None}, "Never started"),
+        ({"verdict": None}, "Not read yet"),
+    ],
+)
+def test_the_lists_say_what_was_decided_and_what_never_ran(changes: dict[str, Any], said: str) -> None:
+    one = line("hold", "ab").model_copy(update=changes)
+    out = io.StringIO()
+    Console(file=out, width=200).print(lines_table([one]))
+    assert list_row(one).standing == said
+    assert out.getvalue().rstrip().endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"days": 2.4}, "day 3 of 14"),
+        ({"days": 15.1}, "day 16, 14 planned"),
+        ({"days": 0.001, "state": "stopped"}, "after 1 minute"),
+        ({"days": None, "started_at": None}, ""),
+    ],
+)
+def test_the_lists_count_days_the_same(changes: dict[str, Any], said: str) -> None:
+    one = line("hold", "ab").model_copy(update=changes)
+    out = io.StringIO()
+    Console(file=out, width=200).print(lines_table([one]))
+    assert list_row(one).state.partition(", ")[2] == said
+    assert said in out.getvalue()
 
 
 def test_page_and_command_line_call_every_metric_and_guardrail_the_same() -> None:

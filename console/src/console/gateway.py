@@ -21,7 +21,7 @@ import structlog
 from contracts.assignment import Group
 from contracts.experiments import Edit, ExperimentPage, RunningExperiments
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
-from contracts.reports import ExperimentLine, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from contracts.wire import Explanation, FeedRow, Post, Problem, User
 from pydantic import TypeAdapter, ValidationError
 
@@ -38,6 +38,7 @@ _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
 _EXPLANATIONS = TypeAdapter(list[Explanation])
 _LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
 _RUNNING = TypeAdapter(RunningExperiments)
+_REACH = TypeAdapter(Reach)
 _REPORT, _EXPERIMENT = TypeAdapter(Report), TypeAdapter(ExperimentPage)
 
 
@@ -144,6 +145,11 @@ class Gateway:
         params = {} if run is None else {"run": run}
         response = await self._get(f"/experiments/{name}/report", params, self._read_timeout)
         return None if response.status_code == 404 else _read(response, _REPORT)
+
+    async def reach(self, name: str) -> Reach | None:
+        """What its plan can show; None where there is no such experiment."""
+        response = await self._get(f"/experiments/{name}/reach", {}, self._read_timeout)
+        return None if response.status_code == 404 else _read(response, _REACH)
 
     async def runs(self, name: str) -> list[RunLine]:
         response = await self._get(f"/experiments/{name}/runs", {}, self._read_timeout)

@@ -6,12 +6,13 @@ import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from contracts import numbers
 from contracts.assignment import Group
 from contracts.degradation import LAST_SLATE, POPULAR, POPULAR_IN_SEGMENT
 from contracts.wire import Message, User
 
+UNKNOWN, count = numbers.UNKNOWN, numbers.count
 NO_DATA = "The console cannot read its data. Feeds are not affected."
-UNKNOWN = "–"
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(#@]?[A-ZА-ЯЁ0-9])")
 FALLBACKS = {
@@ -42,11 +43,6 @@ def moment(at: datetime, now: datetime) -> str:
         return f"{near} {at:%H:%M}"
     year = "" if at.year == now.year else f" {at.year}"
     return f"{at.day} {at:%b}{year} {at:%H:%M}"
-
-
-def count(number: int, one: str, many: str) -> str:
-    """`1 like`, `12,345 likes`."""
-    return f"{number:,} {one if number == 1 else many}"
 
 
 def headline(user: User) -> str:

@@ -96,7 +96,7 @@ def test_every_number_of_the_row_stands_on_the_page(console: httpx.Client) -> No
     for words in (
         "24,913 users, 49.8%",
         "Split check passed, p = 0.44. Planned 50 / 50.",
-        "Worst case 0.49%, limit 1% more than control’s",
+        "Worst case 0.49 points, limit 1 point more than control’s",
     ):
         assert words in said
     assert "Likes that belong to no exposure: late 31, unseen 12." in said
@@ -136,7 +136,7 @@ def test_a_run_freezes_the_page(console: httpx.Client) -> None:
         ("Not%20A%20Name", 404, "There is no experiment Not A Name."),
         ("ship?run=7", 404, "There is no run 7 of ship."),
         ("ship?run=soon", 422, "run must be the number of an analysis run."),
-        ("drafted", 200, "Not started. There is nothing to read yet."),
+        ("drafted", 200, "Not started. There is nothing to read."),
     ],
 )
 def test_what_is_not_there_says_so(console: httpx.Client, path: str, status: int, words: str) -> None:
@@ -152,17 +152,42 @@ def test_an_absent_report_for_json_gets_the_one_error_shape(console: httpx.Clien
 
 def test_a_draft_with_an_empty_report_is_still_a_draft(console: httpx.Client, gateway: FakeGateway) -> None:
     gateway.reports["drafted"] = STATES["first-hours"].model_copy(update={"experiment": DRAFT})
-    assert "Not started. There is nothing to read yet." in said_in(opened(console, "drafted"))
+    assert "Not started. There is nothing to read." in said_in(opened(console, "drafted"))
     del gateway.reports["drafted"]
 
 
 def test_the_list_leads_to_every_experiment_the_running_ones_first(console: httpx.Client) -> None:
     html = console.get("/console/experiments").text
     linked = re.findall(r'href="/console/experiments/([a-z0-9-]+)"', html)
-    assert set(linked) == {*STATES, "new"}
-    assert linked[-2:] == ["decided", "rolled-back"]
+    assert set(linked) == {*STATES, "new", "drafted"}
+    assert linked[-3:] == ["drafted", "decided", "rolled-back"]
     verdicts = dict(re.findall(r'data-live="verdict-([a-z0-9-]+)">([^<]+)<', html))
     assert (verdicts["ship"], verdicts["shadow"], verdicts["young"]) == ("Ship test", "Nothing to decide", "Too early")
+    assert (verdicts["decided"], verdicts["drafted"]) == ("Shipped test", "Not started")
+
+
+def test_the_list_shows_day_users_and_lift_and_no_lift_that_may_not_be_read(console: httpx.Client) -> None:
+    html = console.get("/console/experiments").text
+    shown = dict(re.findall(r'data-live="lift-([a-z0-9-]+)">(.*?)</span>(?:<span|</td>)', html))
+    assert "+3.1%" in shown["ship"]
+    assert "+0.7 to +5.5%" in shown["ship"]
+    assert all("%" not in shown[name] for name in ("split-failed", "too-early", "young", "interleave"))
+    said = said_in(html)
+    assert "Running, day 11 of 14" in said
+    assert "50,000" in said
+
+
+def test_a_draft_shows_its_plan_and_what_it_can_show(console: httpx.Client) -> None:
+    said = said_in(opened(console, "drafted"))
+    for words in (
+        "Weights control 50%, test 50%",
+        "Primary metric Hit rate",
+        "Decides 95% level, from 7 of 14 days, 500 users and 50 likers per group on",
+        "2,000 users take part, with hit rate 31.2%: a lift of 6.8% or more is found by then with a chance of 80%",
+        "1% 89,274 more than 9",
+        "created: planned, by admin",
+    ):
+        assert words in said
 
 
 def test_without_any_experiment_the_list_says_what_to_do() -> None:

@@ -15,7 +15,7 @@ from tests.support.fakes.reports import NOW, STATES
 
 SENTENCES = {
     "ship": ("Ship test", "Hit rate is higher with test, by 0.7% to 5.5%, and every guardrail stays within its limit."),
-    "hold": ("Hold", "Keep running. The interval for hit rate still holds zero: −1.4% to +8.6%."),
+    "hold": ("Hold", "Keep running: 3 days of 14 planned are left. The interval for hit rate still holds zero: −1.4% to +8.6%."),
     "young": ("Too early to decide", "Keep running. Day 3 of at least 7: users of the first days are not like those of a whole week."),
     "too-early": ("Too early to read", "1,297 of 2,000 users per group. First reading about 15:00 UTC."),
     "first-hours": ("Too early to read", "0 of 500 users per group."),
@@ -23,7 +23,7 @@ SENTENCES = {
         "Too early to read",
         "The likes stand on 31 of 50 users per group: too few like, or a few like far more than all others.",
     ),
-    "roll-back": ("Roll back test", "1.8% to 2.4% more of test’s answers than of control’s are slower than 200 ms; the limit is 1%."),
+    "roll-back": ("Roll back test", "1.8 to 2.4 points more of test’s answers than of control’s are slower than 200 ms; the limit is 1 point."),
     "worse": ("Roll back test", "Hit rate is lower with test, by 2.1% to 6.3%."),
     "ended": ("Keep control", "No clear difference by the planned end; any change lies between −0.6% and +0.9%."),
     "interleave": (
@@ -64,7 +64,7 @@ def test_hold_and_keep_control_differ() -> None:
     hold, ended = words_of(STATES["hold"], NOW), words_of(STATES["ended"], NOW)
     assert hold.tone == ended.tone == "wait"
     assert hold.headline != ended.headline
-    assert hold.sentence.startswith("Keep running.")
+    assert hold.sentence.startswith("Keep running")
     assert "planned end" in ended.sentence
 
 

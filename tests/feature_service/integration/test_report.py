@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from contracts.clock import Clock
 from contracts.experiments import Experiment
-from contracts.reports import Day, Reach, Report
+from contracts.reports import Day, ExperimentLine, Range, Reach, Report
 from contracts.wire import Assigned, Exposure, Shadowed
 from experiments import corrections, cuped, ratios, sequential
 from experiments.cuped import CupedSums
@@ -415,8 +415,24 @@ def test_runs_are_stored_read_by_number_and_frozen_by_the_last_one(platform: Fea
     assert platform.http.get("/experiments/models/report", params={"run": 999}).status_code == 404
     for call in ("runs", "report", "report.csv"):
         assert platform.http.get(f"/experiments/unknown/{call}").status_code == 404
-    lines = {line["name"]: line["verdict"] for line in platform.http.get("/experiments").json()}
-    assert lines == {"models": last.verdict.kind}
+    (line,) = [ExperimentLine.model_validate(line) for line in platform.http.get("/experiments").json()]
+    assert (line.name, line.verdict, line.decision) == ("models", last.verdict.kind, "keep_control")
+    assert line.users == sum(group.assigned for group in last.groups)
+    assert line.lift is None, "a lift that the page holds back is in no list"
+    assert line.days == pytest.approx(last.days)
+
+
+def test_the_list_shows_the_lift_of_the_newest_run_where_it_may_be_read(
+    platform: FeaturePlatform, engine: Engine
+) -> None:
+    report = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
+    lift = Range(estimate=0.03, low=-0.01, high=0.07)
+    reading = report.metrics[0].model_copy(update={"always_valid": lift})
+    for kind, shown in (("hold", lift), ("split_failed", None)):
+        verdict = report.verdict.model_copy(update={"kind": kind})
+        store(engine, report.model_copy(update={"metrics": [reading], "verdict": verdict}), final=False)
+        (line,) = platform.http.get("/experiments").json()
+        assert ExperimentLine.model_validate(line).lift == shown
 
 
 def test_of_old_runs_each_days_last_one_is_kept(platform: FeaturePlatform, engine: Engine) -> None:

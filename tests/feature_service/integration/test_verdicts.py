@@ -85,8 +85,8 @@ LIMITS: dict[str, object] = {
 @pytest.mark.parametrize(
     ("test", "kind", "state", "reason"),
     [
-        ({"took_ms": 201.0}, "roll_back", "breached", "100.00 % of test's answers, 0.00 % of control's"),
-        ({"degraded": "ranker_timeout"}, "roll_back", "holds", "Ranker failed: 100.00 % of test's"),
+        ({"took_ms": 201.0}, "roll_back", "breached", "100% of test’s answers, 0% of control’s: 99 to 100 points more"),
+        ({"degraded": "ranker_timeout"}, "roll_back", "holds", "Ranker failed: 100% of test’s"),
         ({"degraded": "ranker_refused"}, "ship", "holds", "all guardrails hold"),
         ({"degraded": "features_timeout"}, "ship", "holds", "all guardrails hold"),
         ({"took_ms": 200.0}, "ship", "holds", "all guardrails hold"),

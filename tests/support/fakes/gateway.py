@@ -19,7 +19,7 @@ from chassis.connections import BoundedConnection
 from chassis.gunicorn import keepalive
 from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import API_KEY
-from contracts.reports import Report
+from contracts.reports import ExperimentLine, LiftPlan, Reach, Report
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -86,6 +86,10 @@ ENDING = (
 )
 READ_KEY, ADMIN_KEY = "read-key-of-the-console", "admin-key-of-the-platform"
 DRAFT = Experiment(name="drafted", plan=Plan())
+REACH = Reach(
+    metric="hit_rate", rate=0.312, days=9, users=[300, 2_000], smallest_lift=0.068,
+    lifts=[LiftPlan(lift=0.01, users=89_274, days=None), LiftPlan(lift=0.2, users=260, days=2)],
+)  # fmt: skip
 LONG_CITY = "Новоалександровск-на-Большой-Северной-Двине"
 
 
@@ -131,6 +135,7 @@ class FakeGateway:
                 Route("/experiments", self.experiments),
                 Route("/experiments/{name}", self.experiment, methods=["GET", "PUT"]),
                 Route("/experiments/{name}/report", self.report),
+                Route("/experiments/{name}/reach", self.reach),
                 Route("/experiments/{name}/runs", self.runs),
             ]
         )
@@ -199,16 +204,15 @@ class FakeGateway:
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):
             return refused
-        lines = [
-            {
-                "name": name, "state": report.experiment.state, "mode": report.experiment.plan.mode,
-                "started_at": report.experiment.started_at and report.experiment.started_at.isoformat(),
-                "stopped_at": report.experiment.stopped_at and report.experiment.stopped_at.isoformat(),
-                "verdict": report.verdict.kind,
-            }
-            for name, report in self.reports.items()
-        ]  # fmt: skip
-        return JSONResponse(lines)
+        lines = [_line(name, report) for name, report in self.reports.items()]
+        drafts = [ExperimentLine(name=name, state=one.state, mode=one.plan.mode, started_at=None, stopped_at=None, verdict=None)
+                  for name, one in self.drafts.items()]  # fmt: skip
+        return JSONResponse([line.model_dump(mode="json") for line in [*lines, *drafts]])
+
+    async def reach(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        return _json(REACH.model_dump_json())
 
     async def experiment(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -278,6 +282,23 @@ def _explanation(post_id: int) -> dict[str, object]:
         {"feature": "age", "value": 34.0, "contribution": 0.02},
     ]
     return {"post_id": post_id, "score": -1.2, "bias": -2.1, "reasons": reasons}
+
+
+def _line(name: str, report: Report) -> ExperimentLine:
+    experiment, decision = report.experiment, report.experiment.decision
+    is_read = report.verdict.kind not in ("too_early", "split_failed")
+    return ExperimentLine(
+        name=name,
+        state=experiment.state,
+        mode=experiment.plan.mode,
+        started_at=experiment.started_at,
+        stopped_at=experiment.stopped_at,
+        verdict=report.verdict.kind,
+        decision=decision.outcome if decision else None,
+        days=report.days,
+        users=sum(group.assigned for group in report.groups),
+        lift=report.metrics[0].always_valid if is_read else None,
+    )
 
 
 def _json(body: str) -> Response:

@@ -7,13 +7,13 @@ from datetime import datetime
 
 from contracts.experiments import Edit, Experiment, Outcome, Plan, State
 from contracts.names import OUTCOMES
+from contracts.numbers import UNKNOWN
 from contracts.reports import Report
 from contracts.wire import Message
 
 from console.editor import impact
 from console.editor.draft import DraftError
 from console.editor.form import said
-from console.words import UNKNOWN
 
 ACTS: dict[str, tuple[State | None, Outcome | None]] = {
     "start": ("running", None),

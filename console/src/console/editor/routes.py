@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Annotated
 
 import structlog
+from contracts import numbers
 from contracts.experiments import Edit, Experiment, ExperimentPage
 from contracts.names import GUARDRAILS
 from contracts.reports import Report
@@ -16,7 +17,6 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from console import numbers
 from console.editor.draft import DraftError, field_of, plan_of
 from console.editor.form import blocks_of, default_form, form_of, guard_rows
 from console.editor.review import Review, acts, review_act, review_plan

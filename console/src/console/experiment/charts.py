@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from contracts import numbers
 from contracts.reports import Day
 from contracts.wire import Message
 
-from console import numbers
 from console.scales import ticks
 
 LEFT, RIGHT = 52.0, 14.0

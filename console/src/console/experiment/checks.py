@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
+from contracts import numbers
 from contracts.assignment import GROUPS, Group
 from contracts.names import guardrail, metric
+from contracts.numbers import UNKNOWN
 from contracts.reports import Report
 from contracts.wire import Message
 
-from console import numbers
 from console.experiment.course import crossing, day_number
-from console.words import UNKNOWN
 
 Mark = Literal["good", "bad", "wait", "done"]
 """done: good, but without a colour."""

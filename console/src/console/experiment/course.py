@@ -9,12 +9,12 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from contracts import numbers
+from contracts.numbers import UNKNOWN
 from contracts.reports import Day, Range
 from contracts.wire import Message
 
-from console import numbers
 from console.experiment.charts import Chart, ChartLayout, Moment
-from console.words import UNKNOWN
 
 MOST_POINTS = 60
 SIZES = (("wide", 1040.0, 210.0, 100.0), ("narrow", 346.0, 170.0, 90.0))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from contracts.experiments import Metric
+from contracts import numbers
 from contracts.names import GUARDRAIL_STATES, METRICS, guardrail, metric
-from contracts.reports import GroupReading, GuardrailReading, MetricReading, Range, Report
+from contracts.numbers import UNKNOWN
+from contracts.reports import GroupReading, GuardrailReading, MetricReading, Report
 from contracts.wire import Message
 
-from console import numbers
 from console.experiment.checks import NOT_READ, Mark
 from console.experiment.course import crossing, day_number
 from console.scales import IntervalBar, bar
-from console.words import UNKNOWN, Fact
+from console.words import Fact
 
 
 class Guard(Message):
@@ -56,17 +56,21 @@ def guard_of(one: GuardrailReading, held: bool, plain: bool) -> Guard:
     """plain: without the colour of a good mark, while nothing can be decided."""
     judged = one.judged
     far = max(one.limit * 1.22, min(judged.high, 4 * one.limit) * 1.04 if judged else 0.0)
-    than = " more than control’s" if one.more else ""
-    limit = f"limit {numbers.limit(one.limit)}{than}"
+    limit = (
+        f"limit {numbers.limit_points(one.limit)} more than control’s"
+        if one.more
+        else f"limit {numbers.limit(one.limit)}"
+    )
+    amount = _points if one.more else numbers.share
     text = f"L{limit[1:]}"
     mark: Mark = "wait"
     if held or judged is None or one.state == "cannot_tell":
         text = f"{NOT_READ}. {text}" if held else f"{GUARDRAIL_STATES['cannot_tell']} yet. {text}"
     elif one.state == "breached":
-        mark, text = "bad", f"Past its limit: best case {numbers.share(max(0.0, judged.low))}, {limit}"
+        mark, text = "bad", f"Past its limit: best case {amount(max(0.0, judged.low))}, {limit}"
     else:
         mark = ("done" if plain else "good") if one.state == "holds" else "wait"
-        text = f"Worst case {numbers.share(max(0.0, judged.high))}, {limit}"
+        text = f"Worst case {amount(max(0.0, judged.high))}, {limit}"
     return Guard(
         mark=mark,
         name=guardrail(one.metric, one.over_ms),
@@ -108,44 +112,30 @@ def shadow_of(report: Report) -> list[Fact]:
     def took(ms: float | None) -> str:
         return UNKNOWN if ms is None else f"{ms:.0f} ms"
 
-    def ranged(value: Range | None) -> str:
-        return UNKNOWN if value is None else f"{value.estimate:.2f} ({value.low:.2f} to {value.high:.2f})"
-
     failed = numbers.share(shadow.failed / shadow.asked) if shadow.asked else UNKNOWN
-    overlap = UNKNOWN
-    if shadow.overlap is not None:
-        overlap = f"{numbers.share(shadow.overlap.estimate)} ({numbers.shares(shadow.overlap)})"
     return [
         Fact(label="Asked beside control", value=f"{shadow.asked:,}"),
         Fact(label="Failed", value=f"{shadow.failed:,}, {failed}"),
         Fact(label="Half answered within", value=took(shadow.p50_ms)),
         Fact(label="99% answered within", value=took(shadow.p99_ms)),
-        Fact(label="Shown posts that test chose too", value=overlap),
-        Fact(label="Rank correlation (Kendall’s tau)", value=ranged(shadow.rank_correlation)),
+        Fact(label="Shown posts that test chose too", value=numbers.share_and_range(shadow.overlap)),
+        Fact(label="Rank correlation (Kendall’s tau)", value=numbers.plain_and_range(shadow.rank_correlation)),
     ]
 
 
 def fine_of(one: MetricReading) -> Fine:
-    def plain(interval: Range | None) -> str:
-        if interval is None:
-            return UNKNOWN
-        return " ".join(_signed(value, one.metric) + joint for value, joint in
-                        ((interval.estimate, ","), (interval.low, " to"), (interval.high, "")))  # fmt: skip
-
     cells = [
-        plain(one.difference),
+        numbers.difference(one.metric, one.difference),
         numbers.full_interval(one.lift) if one.lift else UNKNOWN,
-        *(numbers.probability(p).removeprefix("p = ").removeprefix("p ")
-          for p in (one.p_value, one.adjusted_p_value, one.always_valid_p_value)),
-        plain(one.cuped),
+        *(numbers.p(p) for p in (one.p_value, one.adjusted_p_value, one.always_valid_p_value)),
+        numbers.difference(one.metric, one.cuped),
         UNKNOWN if one.variance_removed is None else numbers.share(max(0.0, one.variance_removed)),
     ]  # fmt: skip
     return Fine(name=metric(one.metric), cells=cells)
 
 
-def _signed(value: float, name: Metric) -> str:
-    sign = "+" if value > 0 else numbers.MINUS if value < 0 else ""
-    return f"{sign}{numbers.metric(name, abs(value))}"
+def _points(share: float) -> str:
+    return numbers.limit_points(float(f"{share:.2g}"))
 
 
 def protocol_of(report: Report) -> list[Fine]:
@@ -154,10 +144,7 @@ def protocol_of(report: Report) -> list[Fine]:
     return [
         Fine(
             name=metric(one.metric),
-            cells=[
-                f"{numbers.percent(lift.estimate)}, {numbers.interval(lift)}" if lift else UNKNOWN
-                for lift in (one.always_valid or one.lift, other.always_valid or other.lift)
-            ],
+            cells=[numbers.lift(lift) for lift in (one.always_valid or one.lift, other.always_valid or other.lift)],
         )
         for one in report.metrics
         if (other := beside.get(one.metric)) is not None

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from console.experiment.verdict import headline_of
+from console.experiment.drafts import draft_of
+from console.experiment.lines import list_row
 from console.experiment.view import json_of, view_of
 from console.frame import EXPERIMENTS, page, unless_known
 from console.gateway import Gateway, GatewayError, or_error, unreadable
@@ -22,6 +23,7 @@ from console.state import GatewayDep, NowDep
 
 LATEST_RUNS = 12
 HIGHEST_RUN = 2**63 - 1
+FIRST = {"running": 2, "draft": 1}
 _NAME = TypeAdapter(Name)
 
 router = APIRouter(include_in_schema=False)
@@ -33,8 +35,8 @@ async def list_page(request: Request, gateway: GatewayDep) -> Response:
         lines = await gateway.experiments()
     except GatewayError as error:
         return _no_data(request, error)
-    newest = sorted(lines, key=lambda line: (line.state == "running", _moment(line.started_at)), reverse=True)
-    return page(request, "experiments.html", {"lines": newest, "headline": headline_of, "live": "list"})
+    newest = sorted(lines, key=lambda line: (FIRST.get(line.state, 0), _moment(line.started_at)), reverse=True)
+    return page(request, "experiments.html", {"lines": [list_row(line) for line in newest], "live": "list"})
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}.json")
@@ -64,13 +66,26 @@ async def experiment_page(request: Request, name: str, gateway: GatewayDep, now:
         return _no_data(request, error)
     if stored.report is None and (run is not None or not stored.is_known):
         return _absent(request, f"There is no run {run} of {name}." if run else f"There is no experiment {name}.")
-    if stored.report is None or stored.report.experiment.state == "draft":
-        return page(request, "draft.html", {"name": name})
+    if stored.report is None or stored.report.experiment.started_at is None:
+        return await _draft(request, gateway, name)
     view = view_of(
         stored.report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
         reveal=_reveal(request.query_params), runs=stored.runs[:LATEST_RUNS],
     )  # fmt: skip
     return page(request, "experiment.html", {"one": view, "live": None if view.frozen else "experiment"})
+
+
+async def _draft(request: Request, gateway: Gateway, name: str) -> Response:
+    """What was never started shows its plan, and what so many users can show."""
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(or_error(gateway.experiment(name)))
+        reached = group.create_task(or_error(gateway.reach(name)))
+    current, reach = asked.result(), reached.result()
+    if isinstance(current, GatewayError):
+        return _no_data(request, current)
+    if current is None:
+        return _absent(request, f"There is no experiment {name}.")
+    return page(request, "draft.html", {"one": draft_of(current, None if isinstance(reach, GatewayError) else reach)})
 
 
 @dataclass(frozen=True, slots=True)

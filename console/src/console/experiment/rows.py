@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Literal
 
+from contracts import numbers
 from contracts.experiments import Metric
 from contracts.names import READINGS, metric
+from contracts.numbers import UNKNOWN
 from contracts.reports import MetricReading, Report
 from contracts.wire import Message
 
-from console import numbers
 from console.experiment.checks import NOT_READ
 from console.scales import IntervalBar, bar, reach
-from console.words import UNKNOWN
 
 Kind = Literal["good", "bad", "unsure", "none"]
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_PAD = 76.0, 26.0, 3.0

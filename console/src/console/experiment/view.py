@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Literal
 
-from contracts import names
+from contracts import names, numbers
 from contracts.experiments import Experiment, Metric
 from contracts.names import MODES, metric, verdict
 from contracts.reports import MetricReading, Report, RunLine
 from contracts.wire import Message
 
-from console import numbers
 from console.experiment.charts import Moment
 from console.experiment.checks import Check, TrafficSplit, checks_of, traffic_of
 from console.experiment.course import Course, course_of

@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from contracts import numbers
 from contracts.wire import Message
 
-from console import numbers
 from console.system.series import Difference
 from console.words import FALLBACKS, moment
 

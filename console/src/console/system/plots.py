@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+from contracts import numbers
+from contracts.numbers import UNKNOWN
 from contracts.wire import Message
 
-from console import numbers
 from console.scales import nice
 from console.system.series import Slot, quantile
-from console.words import UNKNOWN, duration
+from console.words import duration
 
 WIDTH, LEFT, TOP, BOTTOM = 346.0, 46.0, 10.0, 124.0
 QUANTILES = (("p50", 0.5), ("p95", 0.95), ("p99", 0.99))

@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from contracts import numbers
+from contracts.numbers import UNKNOWN
 from contracts.wire import Message
 
-from console import numbers
 from console.system.degradations import Degradation, degradations_of, near
 from console.system.plots import Plot, PlotTable, degraded, errors, latest, plots_of, rankers, table_of
 from console.system.sample import Sample
 from console.system.series import SLOTS, Slot, differences, quantile, slots, thinned
 from console.system.watch import KEPT, Replica
-from console.words import UNKNOWN, duration, moment
+from console.words import duration, moment
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 LAG_SECONDS, ERROR_SHARE, DEGRADED_SHARE = 10.0, 0.01, 0.01

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
+from contracts import numbers
 from contracts.assignment import GROUPS
 from contracts.experiments import Experiment
 from contracts.names import METRICS, READINGS, guardrail
-from contracts.reports import GroupReading, GuardrailReading, MetricReading, Report, Verdict
+from contracts.reports import GroupReading, GuardrailReading, MetricReading, Range, Report, Verdict
 from experiments import decision
 from experiments.effects import Interval
 from experiments.srm import SplitCheck
@@ -207,15 +208,14 @@ def _guardrail_in_words(rule: GuardrailReading) -> str:
 def _shares(rule: GuardrailReading) -> str:
     if rule.test is None:
         return "no answers"
-    test = f"{100 * rule.test.estimate:.2f} % of test's answers"
+    test = f"{numbers.share(rule.test.estimate)} of test’s answers"
     if rule.control is None or rule.more is None:
-        return f"{test} [{100 * rule.test.low:.2f}, {100 * rule.test.high:.2f}]"
-    more = f"{100 * rule.more.estimate:+.2f} points [{100 * rule.more.low:+.2f}, {100 * rule.more.high:+.2f}]"
-    return f"{test}, {100 * rule.control.estimate:.2f} % of control's: {more}"
+        return f"{test} ({numbers.shares(rule.test)})"
+    return f"{test}, {numbers.share(rule.control.estimate)} of control’s: {numbers.points(rule.more)} more"
 
 
 def _limit(rule: GuardrailReading) -> str:
-    return f"{100 * rule.limit:g} %" if rule.control is None else f"{100 * rule.limit:g} points more"
+    return numbers.limit(rule.limit) if rule.control is None else f"{numbers.limit_points(rule.limit)} more"
 
 
 def _range_as_interval(reading: MetricReading, confidence: float) -> Interval | None:
@@ -224,4 +224,5 @@ def _range_as_interval(reading: MetricReading, confidence: float) -> Interval | 
 
 
 def _signed(interval: Interval) -> str:
-    return f"{100 * interval.estimate:+.1f} % [{100 * interval.low:+.1f}, {100 * interval.high:+.1f}]"
+    bounds = Range(estimate=interval.estimate, low=interval.low, high=interval.high)
+    return f"{numbers.percent(interval.estimate)} ({numbers.interval(bounds)})"

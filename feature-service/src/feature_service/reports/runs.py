@@ -13,6 +13,7 @@ from chassis.errors import NotFound
 from contracts.clock import Clock
 from contracts.experiments import Experiment
 from contracts.reports import Report, RunLine
+from contracts.verdicts import line_of
 from prometheus_client import Gauge
 from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
@@ -128,7 +129,8 @@ class Analyst:
         self._seen[name] = state
         self._next[name] = time.monotonic() + max(EVERY_SECONDS, TIMES_ITS_DURATION * took)
         DURATION.labels(name).set(took)
-        log.info("analysed", experiment=name, run=run, verdict=report.verdict.kind, seconds=round(took, 3), final=final)
+        said = line_of(report)
+        log.info("analysed", experiment=name, run=run, said=said, seconds=round(took, 3), final=final)
         return True
 
     def _is_drained(self, name: str, written: dict[int, str]) -> bool:

@@ -22,8 +22,8 @@ RunId = Annotated[int | None, Query(ge=1)]
 
 
 @router.get("")
-async def lines(registry: RegistryDep) -> list[ExperimentLine]:
-    return await anyio.to_thread.run_sync(registry.lines)
+async def lines(registry: RegistryDep, now: Now) -> list[ExperimentLine]:
+    return await anyio.to_thread.run_sync(registry.lines, now)
 
 
 @router.get("/{name}")

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from threading import Lock
+from typing import Any
 
 import redis.exceptions
 import structlog
 from chassis.errors import Unavailable
-from contracts.experiments import Edit, ExperimentPage
+from contracts.experiments import Edit, Experiment, ExperimentPage
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from feature_service.database.queries import query
@@ -37,20 +38,10 @@ class Registry:
         self._engine, self._client = engine, client
         self._analysis_lock = Lock()
 
-    def lines(self) -> list[ExperimentLine]:
+    def lines(self, now: datetime) -> list[ExperimentLine]:
         with self._transaction() as connection:
-            verdicts = {row.experiment: row.verdict for row in connection.execute(_VERDICTS)}
-            return [
-                ExperimentLine(
-                    name=experiment.name,
-                    state=experiment.state,
-                    mode=experiment.plan.mode,
-                    started_at=experiment.started_at,
-                    stopped_at=experiment.stopped_at,
-                    verdict=verdicts.get(experiment.name),
-                )
-                for experiment in experiments(connection)
-            ]
+            newest = {row.experiment: row for row in connection.execute(_VERDICTS)}
+            return [_line(each, newest.get(each.name), now) for each in experiments(connection)]
 
     def page(self, name: str) -> ExperimentPage:
         """Raises NotFound."""
@@ -109,3 +100,24 @@ class Registry:
                 yield connection
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("experiments can't be read or changed now; those that run go on") from error
+
+
+def _line(experiment: Experiment, newest: Row[Any] | None, now: datetime) -> ExperimentLine:
+    """newest: of its analysis runs. A lift that the page would hold back is left out."""
+    plan, decision, until = experiment.plan, experiment.decision, experiment.stopped_at or now
+    began = experiment.started_at and max(experiment.started_at, plan.starts_at or experiment.started_at)
+    is_read = newest is not None and newest.verdict not in ("too_early", "split_failed")
+    return ExperimentLine(
+        name=experiment.name,
+        state=experiment.state,
+        mode=plan.mode,
+        started_at=experiment.started_at,
+        stopped_at=experiment.stopped_at,
+        verdict=newest.verdict if newest else None,
+        decision=decision.outcome if decision else None,
+        primary=plan.rules.primary,
+        days=max(0.0, (until - began).total_seconds() / 86_400) if began else None,
+        planned_days=plan.rules.days,
+        users=newest.users if newest else None,
+        lift=newest.lift if newest is not None and is_read else None,
+    )

@@ -106,7 +106,9 @@ _REACH = Reach(
     smallest_lift=0.09,
     lifts=[LiftPlan(lift=0.1, users=1_600, days=3), LiftPlan(lift=0.05, users=6_300, days=None)],
 )
-_LINE = ExperimentLine(name="models", state="running", mode="ab", started_at=_NOW, stopped_at=None, verdict="hold")
+_LINE = ExperimentLine(
+    name="models", state="running", mode="ab", started_at=_NOW, stopped_at=None, verdict="hold", days=8.5, users=1_800
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from contracts import numbers
 from contracts.assignment import Mode
 from contracts.experiments import GuardrailMetric, Metric, Outcome, Pause
-from contracts.reports import GuardrailState, Reading, VerdictKind
+from contracts.reports import ExperimentLine, GuardrailState, Reading, VerdictKind
 
 
 class MetricName(NamedTuple):
@@ -97,3 +98,24 @@ def only_compares(kind: VerdictKind, mode: str) -> bool:
 def verdict(kind: VerdictKind, mode: str) -> str:
     """Of an experiment in this mode."""
     return COMPARED if only_compares(kind, mode) else VERDICTS[kind]
+
+
+def standing(line: ExperimentLine) -> str:
+    """Where an experiment stands, in a list: what was decided, else the newest verdict."""
+    if line.decision is not None:
+        return DECIDED[line.decision]
+    if line.started_at is None:
+        return "Not started" if line.state == "draft" else "Never started"
+    return "Not read yet" if line.verdict is None else verdict(line.verdict, line.mode)
+
+
+def progress(line: ExperimentLine) -> str:
+    """`day 3 of 14`, `after 9 days`; "" for what never ran."""
+    if line.started_at is None or line.days is None:
+        return ""
+    if line.state != "running":
+        return f"after {numbers.days(line.days)}"
+    day = int(line.days) + 1
+    return (
+        f"day {day} of {line.planned_days}" if day <= line.planned_days else f"day {day}, {line.planned_days} planned"
+    )

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from contracts.assignment import Group
-from contracts.experiments import Change, Experiment, GuardrailMetric, Metric
+from contracts.assignment import Group, Mode
+from contracts.experiments import Change, Experiment, GuardrailMetric, Metric, Outcome
 from contracts.wire import Message, Time
 
 Reading = Literal["better", "worse", "unclear", "cannot_tell", "watched"]
@@ -219,8 +219,17 @@ class ExperimentLine(Message):
 
     name: str
     state: str
-    mode: str
+    mode: Mode
     started_at: Time | None
     stopped_at: Time | None
     verdict: VerdictKind | None
-    """Of the newest run."""
+    """Of the newest run, as are `users` and `lift`."""
+    decision: Outcome | None = None
+    primary: Metric = "hit_rate"
+    days: float | None = None
+    """Since its users are split, up to now or its stop."""
+    planned_days: int = 14
+    users: int | None = None
+    """Assigned, of all groups."""
+    lift: Range | None = None
+    """Of the primary, read any day. None where nothing may be read: too early, or a split that failed."""

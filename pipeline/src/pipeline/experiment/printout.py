@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from contracts import names
-from contracts.assignment import GROUPS, Group
-from contracts.experiments import Experiment, ExperimentPage, Plan
+from contracts import names, numbers
+from contracts.assignment import GROUPS
+from contracts.experiments import Experiment, ExperimentPage
+from contracts.plan_words import plan_in_words, weights_in_words
 from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Reach, Report, RunLine, ShadowReading
+from contracts.verdicts import line_of, words_of
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from pipeline.experiment import words
-from pipeline.experiment.words import next_step, number, p_value, plain, share, signed
+from pipeline.experiment.words import next_step
 
 __all__ = ["lines_table", "next_step", "print_page", "print_reach", "print_report"]
 SHOWN_RUNS = 5
@@ -22,21 +24,26 @@ SHOWN_HISTORY = 8
 
 
 def lines_table(lines: Sequence[ExperimentLine]) -> Table:
-    table = _table("experiment", "state", "mode", "since", "until", "verdict")
+    table = _table("experiment", "state", "", "mode", "users", "primary", "lift, read any day", "verdict")
     for line in lines:
-        verdict = names.verdict(line.verdict, line.mode) if line.verdict else ""
-        table.add_row(line.name, line.state, line.mode, _time(line.started_at), _time(line.stopped_at), verdict)
+        users = "" if line.users is None else f"{line.users:,}"
+        primary, standing = names.metric(line.primary), names.standing(line)
+        table.add_row(
+            line.name, line.state, names.progress(line), line.mode, users, primary, numbers.lift(line.lift), standing
+        )
     return table
 
 
 def print_page(page: ExperimentPage, console: Console) -> None:
-    experiment, plan = page.experiment, page.experiment.plan
+    experiment = page.experiment
     _line(console, f"[bold]{experiment.name}[/bold], {_state(experiment)}")
-    console.print(_plan_table(experiment, plan))
+    console.print(_plan_table(experiment))
     if experiment.periods:
         table = _table("weight period", "from", "weights", "reason")
         for period in experiment.periods:
-            table.add_row(str(period.number), _time(period.starts_at), _weights(period.weights), escape(period.reason))
+            table.add_row(
+                str(period.number), _time(period.starts_at), weights_in_words(period.weights), escape(period.reason)
+            )
         _section(console, "Weights", table)
     if page.history:
         _section(console, "History", _history(page))
@@ -46,8 +53,12 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     """The verdict in words first."""
     verdict, experiment = report.verdict, report.experiment
     mode = experiment.plan.mode
-    said = words.coloured(names.verdict(verdict.kind, mode), f"bold {words.VERDICT_COLOURS[verdict.kind]}")
-    _line(console, f"{said}: {escape('; '.join(verdict.reasons))}")
+    said = words_of(report)
+    headline = words.coloured(said.headline, f"bold {words.VERDICT_COLOURS[verdict.kind]}")
+    _line(console, f"{headline}{escape(line_of(report).removeprefix(said.headline))}")
+    if said.decided:
+        _line(console, escape(said.sentence))
+    _line(console, f"[dim]By the rules: {escape('; '.join(said.reasons))}[/dim]")
     stored = f"analysis {report.run}" if report.run else "not stored"
     lag = f", data {report.lag_seconds:.0f} s behind" if report.lag_seconds else ""
     _line(
@@ -88,13 +99,14 @@ def print_reach(reach: Reach, console: Console) -> None:
     name = names.METRICS[reach.metric].within
     _line(
         console,
-        f"As in the last {reach.days} days, {reach.users[-1]:,} users with {name} {number(reach.rate)}: a lift of "
-        f"{share(reach.smallest_lift)} or more is found by then with a chance of 80 %.",
+        f"As in the last {reach.days} days, {reach.users[-1]:,} users with {name} "
+        f"{numbers.metric(reach.metric, reach.rate)}: a lift of {numbers.size_of(reach.smallest_lift)} or more is found "
+        "by then with a chance of 80%.",
     )
     table = _table("lift", "users", "days")
     for each in reach.lifts:
         days = f"more than {reach.days}" if each.days is None else str(each.days)
-        table.add_row(share(each.lift), f"{each.users:,}", days)
+        table.add_row(numbers.limit(each.lift), f"{each.users:,}", days)
     console.print(table)
 
 
@@ -124,40 +136,12 @@ def _pause(experiment: Experiment) -> str:
     return f"; test's traffic pauses until {_time(pause.until)}: {names.pause(pause)}" if pause else ""
 
 
-def _plan_table(experiment: Experiment, plan: Plan) -> Table:
+def _plan_table(experiment: Experiment) -> Table:
     table = Table.grid(padding=(0, 2))
-    enrolled = f"{share(plan.enrolment)} of layer {plan.layer}"
-    if plan.enrolment_from:
-        enrolled += f", from {share(plan.enrolment_from)} on"
-    rows = {
-        "mode": names.MODES[plan.mode],
-        "rankers": ", ".join(f"{group} gets {plan.rankers[group]}" for group in GROUPS if group in plan.rankers),
-        "weights": _weights(plan.weights),
-        "ramp": "; ".join(f"{_time(step.at)}: {_weights(step.weights)}" for step in plan.ramp),
-        "enrolled": enrolled,
-        "salts": f"{experiment.enrolment_salt}, {experiment.group_salt}",
-        "forced": ", ".join(f"{user}: {group}" for user, group in plan.forced.items()),
-        "from, to": f"{_time(plan.starts_at)} to {_time(plan.ends_at)}" if plan.starts_at or plan.ends_at else "",
-        "exploration": f"the last slot of {share(plan.exploration)} of the answers" if plan.exploration else "",
-        "decides": _rules(plan),
-        "watched": ", ".join(names.metric(metric) for metric in plan.watched),
-        "guardrails": ", ".join(
-            f"{names.guardrail(guard.metric, guard.over_ms)} <= {share(guard.limit)}" for guard in plan.guardrails
-        ),
-        "revision": str(experiment.revision),
-    }
-    for name, value in rows.items():
+    for name, value in {**plan_in_words(experiment), "Revision": str(experiment.revision)}.items():
         if value:
             table.add_row(f"[dim]{name}[/dim]", escape(value))
     return table
-
-
-def _rules(plan: Plan) -> str:
-    rules = plan.rules
-    return (
-        f"{names.metric(rules.primary)} at alpha {rules.alpha:g}; {rules.min_days} days and {rules.min_users} users a "
-        f"group at least, {rules.days} days planned; a like joins within {rules.join_hours:g} h"
-    )
 
 
 def _history(page: ExperimentPage) -> Table:
@@ -174,10 +158,10 @@ def _metrics(readings: Sequence[MetricReading]) -> Table:
     for reading in readings:
         table.add_row(
             names.metric(reading.metric),
-            number(reading.control),
-            number(reading.test),
-            signed(reading.always_valid, as_share=True),
-            p_value(reading.always_valid_p_value),
+            numbers.metric(reading.metric, reading.control),
+            numbers.metric(reading.metric, reading.test),
+            numbers.lift(reading.always_valid),
+            numbers.p(reading.always_valid_p_value),
             words.coloured(names.READINGS[reading.reading], words.READING_COLOURS.get(reading.reading)),
         )
     return table
@@ -186,14 +170,16 @@ def _metrics(readings: Sequence[MetricReading]) -> Table:
 def _at_the_end(readings: Sequence[MetricReading]) -> Table:
     table = _table("metric", "lift", "p", "p, Holm", "difference", "with CUPED")
     for reading in readings:
-        removed = f", {share(reading.variance_removed)} variance less" if reading.variance_removed else ""
+        removed = (
+            f"; {numbers.share(reading.variance_removed)} of the variance less" if reading.variance_removed else ""
+        )
         table.add_row(
             names.metric(reading.metric),
-            signed(reading.lift, as_share=True),
-            p_value(reading.p_value),
-            p_value(reading.adjusted_p_value),
-            signed(reading.difference, as_share=False),
-            signed(reading.cuped, as_share=False) + removed,
+            numbers.lift(reading.lift),
+            numbers.p(reading.p_value),
+            numbers.p(reading.adjusted_p_value),
+            numbers.difference(reading.metric, reading.difference),
+            numbers.difference(reading.metric, reading.cuped) + removed,
         )
     return table
 
@@ -211,14 +197,14 @@ def _groups(report: Report) -> Table:
 def _split(report: Report) -> Table:
     split = report.split
     verdict = (
-        f"[red]failed: p {p_value(split.p_value)} < {split.alpha:g}[/red]"
+        f"[red]failed: {numbers.probability(split.p_value)}, below {split.alpha:g}[/red]"
         if split.failed
-        else f"[green]holds[/green] (p {p_value(split.p_value) or 'not known'})"
+        else f"[green]holds[/green] ({numbers.probability(split.p_value)})"
     )
     table = _table("weight period", "from", "expected", "assigned", verdict)
     for period in split.periods:
         assigned = ", ".join(f"{group} {period.assigned[group]:,}" for group in GROUPS if group in period.assigned)
-        table.add_row(str(period.weight_period), _time(period.starts_at), _weights(period.expected), assigned)
+        table.add_row(str(period.weight_period), _time(period.starts_at), weights_in_words(period.expected), assigned)
     return table
 
 
@@ -227,10 +213,10 @@ def _guardrails(report: Report) -> Table:
     for guard in report.guardrails:
         table.add_row(
             names.guardrail(guard.metric, guard.over_ms),
-            share(guard.limit),
-            plain(guard.control),
-            plain(guard.test),
-            plain(guard.more),
+            numbers.limit_points(guard.limit) if guard.more else numbers.limit(guard.limit),
+            numbers.share_and_range(guard.control),
+            numbers.share_and_range(guard.test),
+            numbers.points(guard.more) if guard.more else numbers.UNKNOWN,
             words.coloured(names.GUARDRAIL_STATES[guard.state], words.GUARDRAIL_COLOURS.get(guard.state)),
         )
     return table
@@ -239,7 +225,9 @@ def _guardrails(report: Report) -> Table:
 def _interleaving(votes: InterleavingReading) -> Table:
     table = _table("for test", "for control", "ties", "share of test", "p", "excluded")
     counts = (f"{count:,}" for count in (votes.for_test, votes.for_control, votes.ties))
-    table.add_row(*counts, plain(votes.share), p_value(votes.p_value), f"{votes.excluded:,} exposures")
+    table.add_row(
+        *counts, numbers.share_and_range(votes.share), numbers.p(votes.p_value), f"{votes.excluded:,} exposures"
+    )
     if votes.why:
         table.caption = escape(votes.why)
     return table
@@ -248,13 +236,9 @@ def _interleaving(votes: InterleavingReading) -> Table:
 def _shadow(shadow: ShadowReading) -> Table:
     table = _table("asked", "failed", "p50", "p99", "top five shared", "rank correlation")
     took = ("" if value is None else f"{value:.1f} ms" for value in (shadow.p50_ms, shadow.p99_ms))
-    correlation = signed(shadow.rank_correlation, as_share=False)
-    table.add_row(f"{shadow.asked:,}", f"{shadow.failed:,}", *took, plain(shadow.overlap), correlation)
+    overlap, correlation = numbers.share_and_range(shadow.overlap), numbers.plain_and_range(shadow.rank_correlation)
+    table.add_row(f"{shadow.asked:,}", f"{shadow.failed:,}", *took, overlap, correlation)
     return table
-
-
-def _weights(weights: Mapping[Group, float]) -> str:
-    return ", ".join(f"{group} {share(weights[group])}" for group in GROUPS if group in weights)
 
 
 def _time(moment: datetime | None) -> str:

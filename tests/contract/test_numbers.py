@@ -6,11 +6,10 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from contracts import numbers
 from contracts.reports import Range
 from hypothesis import given
 from hypothesis import strategies as st
-
-from console import numbers
 
 NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
 LIFT = Range(estimate=0.031, low=0.007, high=0.055)
@@ -81,8 +80,18 @@ def test_ages_read_as_people_say_them(seconds: float, said: str) -> None:
     assert numbers.age(seconds) == said
 
 
-@pytest.mark.parametrize(("days", "said"), [(0.01, "1 hour"), (8 / 24, "8 hours"), (1.2, "1 day"), (10.6, "10 days")])
-def test_days_are_whole_ones_that_are_over(days: float, said: str) -> None:
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [
+        (0.001, "1 minute"),
+        (0.01, "14 minutes"),
+        (0.05, "1 hour"),
+        (8 / 24, "8 hours"),
+        (1.2, "1 day"),
+        (10.6, "10 days"),
+    ],
+)
+def test_days_hours_and_minutes_are_whole_ones_that_are_over(days: float, said: str) -> None:
     assert numbers.days(days) == said
 
 
@@ -100,3 +109,14 @@ def test_no_number_of_ours_holds_a_hyphen_for_a_minus(value: float) -> None:
 @given(st.floats(1e-7, 1))
 def test_a_share_never_reads_as_zero_unless_it_is(value: float) -> None:
     assert float(numbers.share(value).rstrip("%")) > 0
+
+
+def test_the_difference_of_two_shares_is_in_points_and_never_in_percent() -> None:
+    bounds = Range(estimate=0.0097, low=-0.0022, high=0.017)
+    assert numbers.difference("hit_rate", bounds) == "+0.97 points, −0.22 to +1.7"
+    assert numbers.difference("likes_per_user", bounds) == "+0.0097, −0.0022 to +0.017"
+    assert numbers.difference("hit_rate", None) == "–"
+    assert numbers.points(Range(estimate=0.021, low=0.018, high=0.024)) == "1.8 to 2.4 points"
+    assert numbers.points(Range(estimate=1.0, low=0.99, high=1.01)) == "99 to 100 points"
+    assert numbers.points(Range(estimate=0.0, low=-0.1, high=0.004)) == "0 to 0.40 points"
+    assert [numbers.limit_points(limit) for limit in (0.01, 0.02, 0.005)] == ["1 point", "2 points", "0.5 points"]

@@ -1,4 +1,7 @@
-"""How numbers are written: one decimal for a lift, two to three digits for a rate, a true minus, `–` for unknown."""
+"""How numbers are written, on pages, in their JSON, by the command line and in logs.
+
+One decimal for a lift, two to three digits for a rate, a true minus, `–` for unknown.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ from datetime import datetime, timedelta
 from contracts.experiments import Metric
 from contracts.reports import Range
 
-from console.words import UNKNOWN
-
+UNKNOWN = "–"
 MINUS = "−"
 _SHARES = {"hit_rate"}
+"""Metrics that are shares: their differences are in percentage points, which are never written as percent."""
 
 
 def percent(value: float) -> str:
@@ -30,10 +33,20 @@ def full_interval(bounds: Range) -> str:
     return f"{percent(bounds.low)} to {percent(bounds.high)}"
 
 
+def lift(bounds: Range | None) -> str:
+    """`+3.1%, +0.7 to +5.5%`: no lift without its interval."""
+    return UNKNOWN if bounds is None else f"{percent(bounds.estimate)}, {interval(bounds)}"
+
+
+def size_of(value: float) -> str:
+    """`6.8%`: of a change whose direction the sentence says."""
+    return f"{abs(value) * 100:.1f}%"
+
+
 def size(low: float, high: float) -> str:
     """`0.7% to 5.5%`: of a change whose direction the sentence says."""
     near, far = sorted((abs(low), abs(high)))
-    return f"{near * 100:.1f}% to {far * 100:.1f}%"
+    return f"{size_of(near)} to {size_of(far)}"
 
 
 def share(value: float | None) -> str:
@@ -49,6 +62,20 @@ def share(value: float | None) -> str:
 def shares(bounds: Range) -> str:
     """`0.71% to 0.96%`; an end below zero is zero."""
     return f"{share(max(0.0, bounds.low))} to {share(max(0.0, bounds.high))}"
+
+
+def share_and_range(bounds: Range | None) -> str:
+    """`0.84% (0.71% to 0.96%)`."""
+    return UNKNOWN if bounds is None else f"{share(bounds.estimate)} ({shares(bounds)})"
+
+
+def plain_and_range(bounds: Range | None) -> str:
+    """`0.31 (0.29 to 0.33)`: of what has no unit."""
+    return (
+        UNKNOWN
+        if bounds is None
+        else f"{bounds.estimate:.2f} ({bounds.low:.2f} to {bounds.high:.2f})".replace("-", MINUS)
+    )
 
 
 def level(alpha: float) -> str:
@@ -67,11 +94,38 @@ def metric(name: Metric, value: float | None) -> str:
     return share(value) if name in _SHARES else _digits(value, 3)
 
 
+def difference(name: Metric, bounds: Range | None) -> str:
+    """`+0.97 points, +0.22 to +1.7` of a share, `+0.04, −0.01 to +0.09` of anything else: in the metric's own unit."""
+    if bounds is None:
+        return UNKNOWN
+    scale, unit = (100.0, " points") if name in _SHARES else (1.0, "")
+    estimate, low, high = (_signed(value * scale) for value in (bounds.estimate, bounds.low, bounds.high))
+    return f"{estimate}{unit}, {low} to {high}"
+
+
+def points(bounds: Range) -> str:
+    """`1.8 to 2.4 points`: by which one share surpasses another, which is nothing at least and all at most."""
+    low, high = (_digits(100 * min(1.0, max(0.0, end)), 2) for end in (bounds.low, bounds.high))
+    return f"{low} to {high} points"
+
+
+def limit_points(value: float) -> str:
+    """`1 point`, `0.5 points`: as somebody wrote it."""
+    number = f"{round(value * 100, 6):g}"
+    return f"{number} point{'' if number == '1' else 's'}"
+
+
+def p(value: float | None) -> str:
+    """`0.44`, `< 0.001`."""
+    if value is None:
+        return UNKNOWN
+    return "< 0.001" if value < 0.001 else _digits(value, 2)
+
+
 def probability(value: float | None) -> str:
     """`p = 0.44`, `p < 0.001`."""
-    if value is None:
-        return f"p {UNKNOWN}"
-    return "p < 0.001" if value < 0.001 else f"p = {_digits(value, 2)}"
+    said = p(value)
+    return f"p {said}" if said == UNKNOWN or said.startswith("<") else f"p = {said}"
 
 
 def evidence(p_value: float) -> str:
@@ -94,11 +148,16 @@ def age(seconds: float) -> str:
 
 
 def days(number: float) -> str:
-    """`11 days`, `6 hours` within the first day."""
-    if number < 1:
-        hours = max(1, round(number * 24))
-        return f"{hours} hour{'' if hours == 1 else 's'}"
-    return f"{int(number)} day{'' if int(number) == 1 else 's'}"
+    """`11 days`, `6 hours` within the first day, `4 minutes` within the first hour."""
+    for unit, size in (("day", 1.0), ("hour", 24.0)):
+        if (whole := int(number * size)) >= 1:
+            return count(whole, unit, f"{unit}s")
+    return count(max(1, round(number * 1440)), "minute", "minutes")
+
+
+def count(number: int, one: str, many: str) -> str:
+    """`1 like`, `12,345 likes`."""
+    return f"{number:,} {one if number == 1 else many}"
 
 
 def clock(at: datetime) -> str:
@@ -114,6 +173,10 @@ def about(at: datetime, now: datetime) -> str:
     """Rounded up to what one can promise: `14:00 UTC`, `16 Mar, 14:00 UTC` on another day."""
     up = (at + timedelta(minutes=59, seconds=59)).replace(minute=0, second=0, microsecond=0)
     return clock(up) if up.date() == now.date() else date_and_clock(up)
+
+
+def _signed(value: float) -> str:
+    return f"{'+' if value > 0 else MINUS if value < 0 else ''}{_digits(abs(value), 2)}"
 
 
 def _digits(value: float, digits: int) -> str:
