@@ -19,6 +19,7 @@ from typing import TypeVar
 import httpx
 import structlog
 from contracts.assignment import Group
+from contracts.clock import REAL, Clock
 from contracts.experiments import Edit, ExperimentPage, RunningExperiments
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
@@ -236,6 +237,12 @@ async def or_error(call: Awaitable[T]) -> T | GatewayError:
         return await call
     except GatewayError as error:
         return error
+
+
+async def platform_clock(gateway: Gateway) -> Clock:
+    """Real time where the gateway does not say."""
+    running = await or_error(gateway.running())
+    return REAL if isinstance(running, GatewayError) else running.clock
 
 
 def _read(response: httpx.Response, shape: TypeAdapter[T]) -> T:

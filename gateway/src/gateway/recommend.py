@@ -24,6 +24,9 @@ from gateway.upstream import JSON_BODY, Upstream, UpstreamError
 
 REQUESTS = Counter("gateway_recommendations_total", "Answered recommendations.", ["group", "model"])
 DEGRADED = Counter("gateway_degraded_total", "Answers that were not the model's own full answer.", ["group", "reason"])
+DEGRADED_ANSWERS = Counter(
+    "gateway_degraded_answers_total", "The same, each answer once, whatever its reasons.", ["group"]
+)
 UNLOGGED = Counter("gateway_unlogged_exposures_total", "Answers given while the log was dead.", ["group"])
 
 log = structlog.get_logger()
@@ -83,6 +86,8 @@ async def recommend(
     if answer.slate is not None:
         fallback.keep_slate(request.user_id, request.kept_as, answer.posts)
     REQUESTS.labels(answer.group, answer.model).inc()
+    if answer.degraded:
+        DEGRADED_ANSWERS.labels(answer.group).inc()
     for why in answer.degraded:
         DEGRADED.labels(answer.group, why).inc()
     return answer

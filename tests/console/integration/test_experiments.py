@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from html import unescape
 
 import httpx
@@ -15,6 +16,7 @@ from console.app import create
 from console.frame import STATIC
 from console.settings import ConsoleSettings
 from console.state import get_now
+from contracts.clock import REAL, Clock
 from contracts.experiments import ExperimentPage
 from contracts.wire import Problem
 
@@ -188,6 +190,25 @@ def test_a_draft_shows_its_plan_and_what_it_can_show(console: httpx.Client) -> N
         "created: planned, by admin",
     ):
         assert words in said
+
+
+def test_every_page_has_its_date_and_says_when_the_clock_is_simulated(gateway: FakeGateway) -> None:
+    ahead = Clock(since=NOW - timedelta(hours=1), then=NOW + timedelta(days=9), speed=100)
+    with served(gateway.app()) as url:
+        app = create(ConsoleSettings(gateway_url=url, api_key=READ_KEY))
+        app.dependency_overrides[get_now] = lambda: NOW
+        with served(app) as at:
+            pages = {name: f"{at}/console/{name}" for name in ("experiments", "experiments/hold", "system")}
+            real = {name: httpx.get(address).text for name, address in pages.items()}
+            gateway.clock = ahead
+            simulated = {name: httpx.get(address).text for name, address in pages.items()}
+            gateway.clock = REAL
+    for name, html in real.items():
+        assert re.search(r"As of </span><time [^>]+>14 Mar, 09:4\d UTC</time>", html), name
+        assert 'class="clock"' not in html
+    assert '27 Mar, 13:41 UTC</time><span class="clock">simulated clock<' in simulated["experiments"]
+    assert '<span class="clock">simulated clock<' in simulated["experiments/hold"]
+    assert "real time; the platform’s clock, simulated: 27 Mar, 13:41 UTC" in simulated["system"]
 
 
 def test_without_any_experiment_the_list_says_what_to_do() -> None:

@@ -73,7 +73,7 @@ def test_a_host_that_nobody_knows_is_a_service_that_does_not_answer() -> None:
 
 
 def test_a_host_with_several_addresses_is_a_service_with_several_replicas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As behind a headless service of a cluster, or a scaled one of compose. One that is gone is missed for a while."""
+    """As behind a headless service of a cluster, or a scaled one of compose. One that left is not asked."""
     process = Process("gateway")
     with served(process.app()) as url:
         port = int(url.rsplit(":", 1)[1])
@@ -89,7 +89,8 @@ def test_a_host_with_several_addresses_is_a_service_with_several_replicas(monkey
 
         asyncio.run(scenario())
     seen = {one.address: [sample.answered for sample in samples] for one, samples in watch.since(LONG_AGO).items()}
-    assert seen == {f"127.0.0.1:{port}": [True], f"127.0.0.2:{port}": [False], "10.0.0.9:1": [True, False]}
+    assert seen == {f"127.0.0.1:{port}": [True], f"127.0.0.2:{port}": [False], "10.0.0.9:1": [True]}
+    assert watch.left == {Replica("gateway", "10.0.0.9:1")}
 
 
 async def polled(watch: Watch) -> None:

@@ -19,6 +19,11 @@ NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
 LONGEST = timedelta(seconds=2.5 * POLL_SECONDS)
 
 
+def keep(watch: Watch, process: Process, steps_ago: int) -> None:
+    at = NOW - timedelta(seconds=POLL_SECONDS * steps_ago)
+    watch.keep(Replica("gateway", "g:1"), read(at, 200, process.health(), process.metrics()))
+
+
 def seen(watch: Watch, chosen: str = "1h") -> System:
     return system_of(watch.names, watch.since(NOW - timedelta(hours=1)), NOW, chosen, POLL_SECONDS)
 
@@ -104,12 +109,95 @@ def test_an_answer_that_was_not_logged_was_the_models_own() -> None:
         if reason:
             process.served["test", model] += 10
             process.degraded["test", reason] += 2
+            process.degraded_answers["test"] += 2
         at = NOW - timedelta(seconds=POLL_SECONDS * (2 - step))
         watch.keep(Replica("gateway", "g:1"), read(at, 200, process.health(), process.metrics()))
     assert [one.text for one in seen(watch).degradations] == [
-        "test: features not asked, after failures → popular posts, 20.0% of test’s answers",
-        "test: unlogged, 20.0% of test’s answers",
+        "test: recorded late, since the log was down, features not asked, after failures → popular posts, "
+        "20.0% of test’s answers",
     ]
+
+
+def test_one_incident_is_one_line_whatever_its_groups_and_reasons() -> None:
+    """Redis is gone for a minute: every answer of both groups has several reasons, and is degraded once."""
+    watch = Watch(["gateway=http://gateway:8000"], poll_seconds=POLL_SECONDS)
+    process = Process("gateway", asked=10)
+    keep(watch, process, 5)
+    for step in (4, 3, 2, 1, 0):
+        process.asked += 60
+        for group, answers in (("control", 30), ("test", 30)):
+            process.served[group, "last_slate"] += answers
+            process.degraded_answers[group] += answers
+            for reason in ("features_timeout", "features_open", "texts", "unlogged"):
+                process.degraded[group, reason] += answers
+        keep(watch, process, step)
+    system = seen(watch)
+    (incident,) = system.degradations
+    assert incident.text == (
+        "control and test: features timeout, features not asked, after failures, texts and 1 other reason "
+        "→ the posts that this user was shown last, 100% of control’s and test’s answers"
+    )
+    assert max(float(row[-1].rstrip("%")) for row in system.table.rows if row[-1] != "–") == 100
+
+
+@pytest.mark.parametrize(
+    ("degraded", "failed", "headline", "tone"),
+    [
+        (0, 0, "All serving normally", "good"),
+        (79, 0, "79.0% of answers are degraded", "bad"),
+        (3, 0, "3.0% of answers are degraded", "warn"),
+        (0, 2, "2.0% of requests fail", "warn"),
+        (6, 40, "40.0% of requests fail; 6.0% of answers are degraded", "bad"),
+    ],
+)
+def test_the_headline_tells_what_users_meet_the_worst_first(
+    degraded: int, failed: int, headline: str, tone: str
+) -> None:
+    watch = Watch(["gateway=http://gateway:8000"], poll_seconds=POLL_SECONDS)
+    process = Process("gateway", asked=10)
+    keep(watch, process, 1)
+    process.asked, process.failed = process.asked + 100, failed
+    process.served["test", "test"] += 100
+    process.degraded["test", "ranker_timeout"] = process.degraded_answers["test"] = degraded
+    keep(watch, process, 0)
+    system = seen(watch)
+    assert (system.headline, system.tone) == (headline, tone)
+
+
+def test_a_handful_of_requests_makes_no_headline() -> None:
+    watch = Watch(["gateway=http://gateway:8000"], poll_seconds=POLL_SECONDS)
+    process = Process("gateway", asked=10)
+    keep(watch, process, 1)
+    process.asked, process.failed = 14, 4
+    keep(watch, process, 0)
+    assert seen(watch).headline == "All serving normally"
+
+
+def test_trouble_that_is_over_is_in_the_list_and_not_in_the_headline() -> None:
+    system = seen(watched(NOW))
+    assert len(system.degradations) == 1
+    assert system.headline == "All serving normally"
+
+
+def test_events_that_wait_for_minutes_are_in_the_headline() -> None:
+    system = seen(watched(NOW, lag=90.0))
+    assert (system.headline, system.tone) == ("Events wait 90 s", "bad")
+
+
+def test_a_replica_that_left_is_gone_and_not_down() -> None:
+    old, new = Replica("gateway", "10.0.0.1:8000"), Replica("gateway", "10.0.0.9:8000")
+    kept = {
+        old: [read(NOW - timedelta(minutes=2), 200, {}, Process("gateway", version="1").metrics())],
+        new: [read(NOW, 200, {}, Process("gateway", version="2").metrics())],
+    }
+    system = system_of(["gateway"], kept, NOW, "1h", POLL_SECONDS, left=frozenset([old]))
+    assert [(row.status, row.note) for row in system.rows] == [
+        ("Gone", "left at 09:39 UTC, as after a rollout"),
+        ("Ready", ""),
+    ]
+    assert (system.headline, system.mixed) == ("All serving normally", [])
+    later = system_of(["gateway"], kept, NOW + timedelta(minutes=5), "1h", POLL_SECONDS, left=frozenset([old]))
+    assert [row.address for row in later.rows] == ["10.0.0.9:8000"]
 
 
 def test_replicas_of_different_versions_are_named() -> None:

@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 import uvicorn
 from chassis.connections import BoundedConnection
 from chassis.gunicorn import keepalive
+from contracts.clock import REAL, Clock
 from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import API_KEY
 from contracts.reports import ExperimentLine, LiftPlan, Reach, Report
@@ -118,6 +119,7 @@ class FakeGateway:
     """What became of an experiment since its report."""
     edits: list[tuple[str, Edit]] = field(default_factory=list)
     """Every change that was accepted."""
+    clock: Clock = REAL
     down: bool = False
     """Whether the experiments cannot be read."""
     previews_now: int = 0
@@ -199,7 +201,7 @@ class FakeGateway:
         if refused := self._refused(request):
             return refused
         experiments = [one.experiment for one in self.reports.values() if one.experiment.state == "running"]
-        return Response(RunningExperiments(experiments=experiments).model_dump_json())
+        return Response(RunningExperiments(experiments=experiments, clock=self.clock).model_dump_json())
 
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):

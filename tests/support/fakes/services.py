@@ -35,6 +35,7 @@ class Process:
     failed: int = 0
     served: Counter[tuple[str, str]] = field(default_factory=Counter)
     degraded: Counter[tuple[str, str]] = field(default_factory=Counter)
+    degraded_answers: Counter[str] = field(default_factory=Counter)
     replies: dict[str, list[float]] = field(default_factory=dict)
     ready: bool = True
     said: Mapping[str, str] = field(default_factory=dict)
@@ -60,6 +61,7 @@ class Process:
             lines += ['ingest_lag_seconds{shard="0"} 0.1', f'ingest_lag_seconds{{shard="1"}} {self.lag}']
         lines += [f'gateway_recommendations_total{{group="{g}",model="{m}"}} {n}' for (g, m), n in self.served.items()]
         lines += [f'gateway_degraded_total{{group="{g}",reason="{r}"}} {n}' for (g, r), n in self.degraded.items()]
+        lines += [f'gateway_degraded_answers_total{{group="{g}"}} {n}' for g, n in self.degraded_answers.items()]
         for service, seconds in self.replies.items():
             labels, ordered = f'service="{service}",outcome="answered"', sorted(seconds)
             for bound in BOUNDS:
@@ -121,6 +123,7 @@ def _serve(one: Process, step: int) -> None:
     if late:
         one.served["test", "popular"] += late
         one.degraded["test", "ranker_timeout"] += late
+        one.degraded_answers["test"] += late
     for service, middle in (("ranker-control", 0.003), ("ranker-test", 0.006)):
         took = one.replies.setdefault(service, [])
         took += [middle * (1 + (step + n) % 7 / 4) for n in range(14)] + [0.13 if late else middle * 6]

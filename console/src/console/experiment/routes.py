@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from chassis.errors import InvalidParameter, NotFound, Unavailable
+from contracts.clock import Clock
 from contracts.experiments import Name
 from contracts.reports import Report, RunLine
 from fastapi import APIRouter
@@ -18,7 +20,7 @@ from console.experiment.drafts import draft_of
 from console.experiment.lines import list_row
 from console.experiment.view import json_of, view_of
 from console.frame import EXPERIMENTS, page, unless_known
-from console.gateway import Gateway, GatewayError, or_error, unreadable
+from console.gateway import Gateway, GatewayError, or_error, platform_clock, unreadable
 from console.state import GatewayDep, NowDep
 
 LATEST_RUNS = 12
@@ -30,13 +32,18 @@ router = APIRouter(include_in_schema=False)
 
 
 @router.get(EXPERIMENTS)
-async def list_page(request: Request, gateway: GatewayDep) -> Response:
-    try:
-        lines = await gateway.experiments()
-    except GatewayError as error:
-        return _no_data(request, error)
+async def list_page(request: Request, gateway: GatewayDep, now: NowDep) -> Response:
+    async with asyncio.TaskGroup() as group:
+        asked = group.create_task(or_error(gateway.experiments()))
+        clocked = group.create_task(platform_clock(gateway))
+    lines, clock = asked.result(), clocked.result()
+    if isinstance(lines, GatewayError):
+        return _no_data(request, lines)
     newest = sorted(lines, key=lambda line: (FIRST.get(line.state, 0), _moment(line.started_at)), reverse=True)
-    return page(request, "experiments.html", {"lines": [list_row(line) for line in newest], "live": "list"})
+    values = {
+        "lines": [list_row(line) for line in newest], "now": clock.at(now), "clock": _said(clock, now), "live": "list",
+    }  # fmt: skip
+    return page(request, "experiments.html", values)
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}.json")
@@ -49,7 +56,7 @@ async def experiment_json(request: Request, name: str, gateway: GatewayDep, now:
         raise Unavailable(f"the report cannot be read: the gateway {error}") from error
     if stored.report is None:
         raise NotFound(f"there is no report of {name}")
-    body = json_of(stored.report, now, reveal=_reveal(request.query_params))
+    body = json_of(stored.report, stored.clock.at(now), reveal=_reveal(request.query_params))
     return unless_known(request, Response(body, headers={"Cache-Control": "no-store"}, media_type="application/json"))
 
 
@@ -69,8 +76,8 @@ async def experiment_page(request: Request, name: str, gateway: GatewayDep, now:
     if stored.report is None or stored.report.experiment.started_at is None:
         return await _draft(request, gateway, name)
     view = view_of(
-        stored.report, now, chosen=request.query_params.get("metric", ""), frozen=run is not None,
-        reveal=_reveal(request.query_params), runs=stored.runs[:LATEST_RUNS],
+        stored.report, stored.clock.at(now), chosen=request.query_params.get("metric", ""), frozen=run is not None,
+        reveal=_reveal(request.query_params), runs=stored.runs[:LATEST_RUNS], clock=_said(stored.clock, now),
     )  # fmt: skip
     return page(request, "experiment.html", {"one": view, "live": None if view.frozen else "experiment"})
 
@@ -95,6 +102,8 @@ class ReportAndRuns:
     """Newest first."""
     is_known: bool
     """Whether there is such an experiment at all."""
+    clock: Clock
+    """The platform's."""
 
 
 async def _read(gateway: Gateway, name: str, run: int | None) -> ReportAndRuns:
@@ -106,6 +115,7 @@ async def _read(gateway: Gateway, name: str, run: int | None) -> ReportAndRuns:
         asked = group.create_task(or_error(gateway.report(name, run)))
         listed = group.create_task(or_error(gateway.runs(name)))
         newest = group.create_task(or_error(gateway.experiment(name)))
+        clocked = group.create_task(platform_clock(gateway))
     report, runs, current = asked.result(), listed.result(), newest.result()
     if isinstance(report, GatewayError):
         raise report
@@ -113,7 +123,11 @@ async def _read(gateway: Gateway, name: str, run: int | None) -> ReportAndRuns:
     if run is None and report is not None and known and known.experiment.revision > report.experiment.revision:
         report = report.model_copy(update={"experiment": known.experiment, "history": known.history})
     lines = [] if isinstance(runs, GatewayError) else sorted(runs, key=lambda line: line.run, reverse=True)
-    return ReportAndRuns(report, lines, known is not None)
+    return ReportAndRuns(report, lines, known is not None, clocked.result())
+
+
+def _said(clock: Clock, now: datetime) -> str:
+    return "simulated clock" if clock.is_simulated(now) else ""
 
 
 def _absent(request: Request, said: str) -> Response:

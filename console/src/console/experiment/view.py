@@ -48,6 +48,8 @@ class ExperimentView(Message):
     state: str
     is_running: bool
     pauses: bool
+    clock: str
+    """What is to be said of the page's time; "" for real time."""
     words: Words
     stale: str | None
     held: bool
@@ -79,7 +81,7 @@ class ExperimentView(Message):
 
 def view_of(
     report: Report, now: datetime, *, chosen: str = "", frozen: bool = False, reveal: bool = False,
-    runs: Sequence[RunLine] = (),
+    runs: Sequence[RunLine] = (), clock: str = "",
 ) -> ExperimentView:  # fmt: skip
     """chosen: the metric of the chart, by default the primary. reveal: show what the split check holds back."""
     failed = report.split.failed or report.verdict.kind == "split_failed"
@@ -102,6 +104,7 @@ def view_of(
         state=_state(report),
         is_running=report.experiment.state == "running",
         pauses=report.experiment.paused is not None,
+        clock=clock,
         words=words,
         stale=None if frozen else stale(report, now),
         held=held,

@@ -38,6 +38,8 @@ class Sample:
     """Recommendations by group and model."""
     degraded: Mapping[tuple[str, str], float] = field(default_factory=dict)
     """By group and reason."""
+    degraded_answers: Mapping[str, float] = field(default_factory=dict)
+    """By group, each answer once, whatever its reasons."""
     replies: Mapping[str, Buckets] = field(default_factory=dict)
     """Of the rankers to the gateway, by service."""
     budget: float | None = None
@@ -69,6 +71,7 @@ def read(at: datetime, status: int, health: Mapping[str, object], metrics: str) 
         errors=errors,
         served=_by(lines["gateway_recommendations_total"], "group", "model"),
         degraded=_by(lines["gateway_degraded_total"], "group", "reason"),
+        degraded_answers={line.labels.get("group", ""): line.value for line in lines["gateway_degraded_answers_total"]},
         replies=_replies(lines["gateway_upstream_seconds_bucket"]),
         budget=next(
             (line.value for line in lines["gateway_budget_seconds"] if line.labels.get("of") == "ranker"), None

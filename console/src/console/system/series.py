@@ -7,15 +7,17 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import TypeVar
 
 from console.system.sample import Buckets, Sample
 
 SLOTS = 40
 Key = tuple[str, str]
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class Difference:
     errors: float
     served: Mapping[Key, float]
     degraded: Mapping[Key, float]
+    """By group and reason: an answer may have several."""
+    degraded_answers: Mapping[str, float]
+    """By group, each once."""
     replies: Mapping[str, Buckets]
 
 
@@ -73,6 +78,7 @@ def differences(replica: str, samples: Sequence[Sample], longest: timedelta) -> 
                 errors=after.errors - before.errors,
                 served=_grown(before.served, after.served),
                 degraded=_grown(before.degraded, after.degraded),
+                degraded_answers=_grown(before.degraded_answers, after.degraded_answers),
                 replies={name: _risen(before.replies.get(name, {}), now) for name, now in after.replies.items()},
             )
         )
@@ -124,7 +130,7 @@ def _add(slot: Slot, difference: Difference) -> None:
     slot.asked += difference.asked
     slot.errors += difference.errors
     slot.served += sum(difference.served.values())
-    slot.degraded += sum(difference.degraded.values())
+    slot.degraded += sum(difference.degraded_answers.values())
     for name, buckets in difference.replies.items():
         for bound, count in buckets.items():
             slot.replies[name][bound] += count
@@ -135,7 +141,7 @@ def _place(at: datetime, start: datetime, width: timedelta, number: int) -> int 
     return max(place, 0) if -1 <= place < number else None
 
 
-def _grown(before: Mapping[Key, float], after: Mapping[Key, float]) -> dict[Key, float]:
+def _grown(before: Mapping[K, float], after: Mapping[K, float]) -> dict[K, float]:
     return {key: value - before.get(key, 0.0) for key, value in after.items() if value > before.get(key, 0.0)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -13,13 +14,18 @@ from contracts.wire import Message
 from console.system.degradations import Degradation, degradations_of, near
 from console.system.plots import Plot, PlotTable, degraded, errors, latest, plots_of, rankers, table_of
 from console.system.sample import Sample
-from console.system.series import SLOTS, Slot, differences, quantile, slots, thinned
+from console.system.series import SLOTS, Difference, Slot, differences, quantile, slots, thinned
 from console.system.watch import KEPT, Replica
 from console.words import duration, moment
 
 RANGES = {"15m": timedelta(minutes=15), "1h": timedelta(hours=1), "6h": timedelta(hours=6)}
 LAG_SECONDS, ERROR_SHARE, DEGRADED_SHARE = 10.0, 0.01, 0.01
-"""What is worst is judged by these limits, and by the rankers' budget."""
+"""What is worst is judged by these limits, and by the rankers' budget. Past them the headline warns."""
+TIMES_BAD = 5.0
+"""Past so many times a limit all is not well at all."""
+RECENT = timedelta(minutes=5)
+FEWEST = 20
+"""Requests of that time, before their shares say anything."""
 DIFFERENCES_A_SLOT = 6
 """Differences of a counter per point of its course: enough, however long the range is."""
 ROLES = {
@@ -30,7 +36,7 @@ ROLES = {
     "ranker-test": "test’s model",
 }
 
-Tone = Literal["good", "warn", "bad", "none"]
+Tone = Literal["good", "warn", "bad", "none", "gone"]
 
 
 class ServiceRow(Message):
@@ -48,6 +54,7 @@ class ServiceRow(Message):
 
 class System(Message):
     as_of: datetime
+    clock: str
     range: str
     ranges: list[str]
     headline: str
@@ -65,12 +72,17 @@ class System(Message):
 
 
 def system_of(
-    names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]], now: datetime, chosen: str, poll_seconds: float
-) -> System:
-    """kept: by replica, oldest first, no older than the range; a service that is named but absent never answered."""
+    names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]], now: datetime, chosen: str, poll_seconds: float,
+    *, left: AbstractSet[Replica] = frozenset(), clock: str = "",
+) -> System:  # fmt: skip
+    """kept: by replica, oldest first, no older than the range; a service that is named but absent never answered.
+
+    left: replicas that are gone, as after a rollout: what they did counts, and nobody misses them. clock: what is to be
+    said of the page's time.
+    """
     span, longest = RANGES[chosen], timedelta(seconds=2.5 * poll_seconds)
     start = now - span
-    rows = _rows(names, kept, now, longest)
+    rows, present = _rows(names, kept, now, longest, left), {one: kept[one] for one in kept if one not in left}
     gateways = {replica: samples for replica, samples in kept.items() if replica.service == "gateway"}
     pace = max(poll_seconds, span.total_seconds() / (SLOTS * DIFFERENCES_A_SLOT))
     between = [
@@ -84,12 +96,14 @@ def system_of(
     lags = [(one.at, one.lag) for samples in kept.values() for one in samples if one.lag is not None]
     made = slots(start, now, between, lags, silences)
     budget = max((one.budget for samples in kept.values() for one in samples[-1:] if one.budget), default=None)
-    mixed = _mixed(names, kept)
-    headline, tone = _headline(rows, mixed, names)
+    mixed = _mixed(names, present)
+    recent = [difference for difference in between if difference.end > now - RECENT]
+    headline, tone = _headline(rows, mixed, names, _troubles(recent, latest(made, lambda slot: slot.lag)))
     kept_for = numbers.age(KEPT.total_seconds())
     first = min((samples[0].at for samples in kept.values()), default=None)
     return System(
         as_of=now,
+        clock=clock,
         range=chosen,
         ranges=list(RANGES),
         headline=headline,
@@ -107,23 +121,36 @@ def system_of(
 
 
 def _rows(
-    names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]], now: datetime, longest: timedelta
+    names: Sequence[str],
+    kept: Mapping[Replica, Sequence[Sample]],
+    now: datetime,
+    longest: timedelta,
+    left: AbstractSet[Replica],
 ) -> list[ServiceRow]:
     rows = []
     for name in names:
-        replicas = sorted(replica for replica in kept if replica.service == name)
+        replicas = sorted(one for one in kept if one.service == name and not _forgotten(one, kept, now, left))
         if not replicas:
             rows.append(_row(Replica(name, UNKNOWN), [], now, longest))
-        rows += [_row(replica, kept[replica], now, longest) for replica in replicas]
+        rows += [_row(replica, kept[replica], now, longest, gone=replica in left) for replica in replicas]
     return rows
 
 
-def _row(replica: Replica, samples: Sequence[Sample], now: datetime, longest: timedelta) -> ServiceRow:
+def _forgotten(
+    one: Replica, kept: Mapping[Replica, Sequence[Sample]], now: datetime, left: AbstractSet[Replica]
+) -> bool:
+    """Whether it left some minutes ago."""
+    return one in left and now - kept[one][-1].at > RECENT
+
+
+def _row(
+    replica: Replica, samples: Sequence[Sample], now: datetime, longest: timedelta, *, gone: bool = False
+) -> ServiceRow:
     last = samples[-1] if samples else None
     told = next((one for one in reversed(samples) if one.answered), None)
-    status, tone, note = _status(last, told, now, longest)
+    status, tone, note = _gone(told, now) if gone else _status(last, told, now, longest)
     started = datetime.fromtimestamp(told.started_at, UTC) if told and told.started_at else None
-    up = last is not None and last.answered
+    up = last is not None and last.answered and not gone
     return ServiceRow(
         service=replica.service,
         address=replica.address,
@@ -136,6 +163,10 @@ def _row(replica: Replica, samples: Sequence[Sample], now: datetime, longest: ti
         tone=tone,
         note=note,
     )
+
+
+def _gone(told: Sample | None, now: datetime) -> tuple[str, Tone, str]:
+    return "Gone", "gone", f"left at {near(told.at, now)} UTC, as after a rollout" if told else "left"
 
 
 def _status(last: Sample | None, told: Sample | None, now: datetime, longest: timedelta) -> tuple[str, Tone, str]:
@@ -167,16 +198,37 @@ def _mixed(names: Sequence[str], kept: Mapping[Replica, Sequence[Sample]]) -> li
     return said
 
 
-def _headline(rows: Sequence[ServiceRow], mixed: Sequence[str], names: Sequence[str]) -> tuple[str, Tone]:
+def _troubles(recent: Sequence[Difference], lag: float | None) -> list[tuple[float, str]]:
+    """What users of the last minutes met, by how many times its limit it is; the worst first."""
+    asked, served = sum(one.asked for one in recent), sum(sum(one.served.values()) for one in recent)
+    failed = sum(one.errors for one in recent)
+    hit = sum(sum(one.degraded_answers.values()) for one in recent)
+    troubles = [(lag / LAG_SECONDS, f"Events wait {duration(lag)}")] if lag is not None else []
+    if asked >= FEWEST:
+        troubles.append((failed / asked / ERROR_SHARE, f"{numbers.share(failed / asked)} of requests fail"))
+    if served >= FEWEST:
+        share = min(1.0, hit / served)
+        troubles.append((share / DEGRADED_SHARE, f"{numbers.share(share)} of answers are degraded"))
+    return sorted((one for one in troubles if one[0] > 1), reverse=True)
+
+
+def _headline(
+    rows: Sequence[ServiceRow], mixed: Sequence[str], names: Sequence[str], troubles: Sequence[tuple[float, str]]
+) -> tuple[str, Tone]:
+    """The worst first: what does not serve, what users meet, what warns."""
     if not names:
         return "No service is watched", "none"
-    bad = list(dict.fromkeys(row.service for row in rows if row.tone == "bad"))
-    if bad:
-        verb = "does not serve" if len(bad) == 1 else "do not serve"
-        return f"{', '.join(bad)} {verb}", "bad"
-    if all(row.tone == "none" for row in rows):
+    here = [row for row in rows if row.tone != "gone"]
+    bad = list(dict.fromkeys(row.service for row in here if row.tone == "bad"))
+    down = [f"{', '.join(bad)} {'does' if len(bad) == 1 else 'do'} not serve"] if bad else []
+    said = "; ".join([*down, *(text for _, text in troubles)])
+    if bad or any(times > TIMES_BAD for times, _ in troubles):
+        return said, "bad"
+    if said:
+        return said, "warn"
+    if all(row.tone == "none" for row in here):
         return "Nothing is known yet", "none"
-    warned = list(dict.fromkeys(row.service for row in rows if row.tone in ("warn", "none")))
+    warned = list(dict.fromkeys(row.service for row in here if row.tone in ("warn", "none")))
     if warned:
         return f"Serving, with a warning from {', '.join(warned)}", "warn"
     return ("Serving, with mixed versions", "warn") if mixed else ("All serving normally", "good")

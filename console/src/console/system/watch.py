@@ -45,6 +45,8 @@ class Watch:
         self.poll_seconds = poll_seconds
         self._kept = round(KEPT.total_seconds() / poll_seconds) + 1
         self._rings: dict[Replica, deque[Sample]] = {}
+        self.left: frozenset[Replica] = frozenset()
+        """Those that their service's name no longer leads to."""
 
     @property
     def names(self) -> list[str]:
@@ -70,7 +72,7 @@ class Watch:
             await asyncio.sleep(self.poll_seconds)
 
     async def poll(self, client: httpx.AsyncClient) -> None:
-        """One reading of every replica, those that are gone included for as long as they are remembered."""
+        """One reading of every replica that its service's name leads to."""
         now = datetime.now(UTC)
         async with asyncio.TaskGroup() as group:
             lookups = [group.create_task(_replicas(name, url)) for name, url in self.targets]
@@ -79,19 +81,13 @@ class Watch:
             answers = {replica: group.create_task(_ask(client, url, now)) for replica, url in asked.items()}
         for replica, answer in answers.items():
             self.keep(replica, answer.result())
-        for replica in self._gone(asked, now):
-            self.keep(replica, silent(now))
+        self._part_from(asked, now)
 
-    def _gone(self, asked: Iterable[Replica], now: datetime) -> list[Replica]:
-        """Replicas whose name now resolves to other addresses: shown as silent for five minutes, then forgotten."""
-        gone = []
-        for replica in set(self._rings) - set(asked):
-            heard = max((one.at for one in self._rings[replica] if one.answered), default=None)
-            if heard is None or now - heard > timedelta(minutes=5):
-                del self._rings[replica]
-            else:
-                gone.append(replica)
-        return gone
+    def _part_from(self, asked: Iterable[Replica], now: datetime) -> None:
+        """Replicas whose name leads elsewhere now have left: what they did stays as long as all readings do."""
+        for replica in [one for one, ring in self._rings.items() if now - ring[-1].at > KEPT]:
+            del self._rings[replica]
+        self.left = frozenset(self._rings) - frozenset(asked)
 
 
 async def get_watch(request: Request) -> Watch:

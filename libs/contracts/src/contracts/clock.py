@@ -21,6 +21,10 @@ class Clock(Message):
         """The platform's time at a real time. Before `since` it stands still."""
         return self.then + max(real - self.since, timedelta()) * self.speed
 
+    def is_simulated(self, real: datetime) -> bool:
+        """Whether its time is not that of the world."""
+        return self.speed != 1 or abs(self.at(real) - real) > timedelta(minutes=1)
+
     def now(self) -> datetime:
         return self.at(datetime.now(UTC))
 
