@@ -73,8 +73,15 @@ def fields_of(answer: httpx.Response, form: int = -1) -> dict[str, str]:
     return result
 
 
+def sent(editor: httpx.Client, path: str, form: dict[str, str]) -> httpx.Response:
+    """As a browser does: on to the page that the answer leads to."""
+    answer = editor.post(path, data=form)
+    assert answer.status_code in (303, 403, 409), answer.text
+    return editor.get(answer.headers["location"]) if answer.status_code == 303 else answer
+
+
 def reviewed(editor: httpx.Client, **typed: str) -> httpx.Response:
-    return editor.post(EDIT, data=fields_of(editor.get(EDIT)) | {"reason": "more users for test"} | typed)
+    return sent(editor, EDIT, fields_of(editor.get(EDIT)) | {"reason": "more users for test"} | typed)
 
 
 def test_nobody_edits_without_a_key(stranger: httpx.Client) -> None:
@@ -119,7 +126,7 @@ def test_the_key_is_in_no_page_address_or_log(editor: httpx.Client, capfd: pytes
 def test_a_change_goes_from_draft_over_review_to_the_gateway(editor: httpx.Client, gateway: FakeGateway) -> None:
     review = reviewed(editor, weight_control="20", weight_test="80")
     said = said_in(review)
-    assert "Weight of control, % 50 20" in said
+    assert "Weights control 50%, test 50% control 20%, test 80%" in said
     assert "About 15,000 users would change model, 30% of the 50,000 seen so far." in said
     assert "This starts a new weight period" in said
     assert gateway.edits == []
@@ -145,7 +152,8 @@ def test_nothing_is_applied_without_the_name(editor: httpx.Client, gateway: Fake
 
 def test_locked_fields_are_shown_and_never_sent(editor: httpx.Client) -> None:
     draft = editor.get(EDIT)
-    assert "Changing this now would make the two groups unlike. Stop and start a new experiment." in said_in(draft)
+    assert "changing it now would make the two groups unlike" in said_in(draft)
+    assert "A rule that is chosen after seeing the data is no longer wrong as seldom as it says" in said_in(draft)
     sent = fields_of(draft)
     assert "group_salt" not in sent
     assert "primary" not in sent
@@ -155,10 +163,10 @@ def test_locked_fields_are_shown_and_never_sent(editor: httpx.Client) -> None:
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ({"weight_test": "60"}, "Weight test: weights add up to 1.1, not 1."),
+        ({"weight_test": "60"}, "Weight of test, %: weights add up to 1.1, not 1."),
         ({"reason": ""}, "Reason: say why"),
         ({}, "Reason: nothing is changed."),
-        ({"ends_at": "never"}, "Ends at: “never” is not a time"),
+        ({"ends_at": "never"}, "Ends at, UTC: “never” is not a time"),
     ],
 )
 def test_a_bad_draft_comes_back_with_its_fault(editor: httpx.Client, typed: dict[str, str], words: str) -> None:
@@ -167,6 +175,57 @@ def test_a_bad_draft_comes_back_with_its_fault(editor: httpx.Client, typed: dict
     assert words in said_in(answer)
     if typed.get("weight_test"):
         assert fields_of(answer)["weight_test"] == "60"
+
+
+def test_every_fault_of_a_new_plan_is_named_at_once_and_nothing_typed_is_lost(editor: httpx.Client) -> None:
+    path = "/console/experiments/new"
+    typed = {"name": "Bad Name", "reason": "", "weight_test": "60", "alpha": "abc", "guard_1_limit": "x"}
+    answer = sent(editor, path, fields_of(editor.get(path)) | typed)
+    assert answer.status_code == 422
+    said = said_in(answer)
+    for words in ("Name: a name has", "Error rate, %: “abc” is not", "Guard 1 limit: “x” is not", "Reason: say why"):
+        assert words in said
+    assert fields_of(answer).items() >= typed.items()
+    assert answer.text.count("<details") == answer.text.count('<details class="sheet more"')
+    assert re.findall(r'<details class="sheet more"( open)?>', answer.text) == ["", "", " open"]
+
+
+def test_a_review_leads_back_to_what_was_typed(editor: httpx.Client) -> None:
+    review = reviewed(editor, weight_control="20", weight_test="80")
+    back = re.search(r'href="([^"]+)">Change<', review.text)
+    assert back is not None
+    draft = editor.get(unescape(back[1]))
+    assert draft.status_code == 200
+    assert fields_of(draft).items() >= {"weight_control": "20", "reason": "more users for test"}.items()
+    assert 'role="alert"' not in draft.text
+
+
+def test_the_pages_of_the_editor_are_asked_for_by_address_so_that_back_works(editor: httpx.Client) -> None:
+    for typed in ({"weight_control": "20", "weight_test": "80"}, {"weight_test": "60"}):
+        answer = reviewed(editor, **typed)
+        assert answer.request.method == "GET"
+        assert said_in(editor.get(str(answer.request.url))) == said_in(answer)
+
+
+def test_a_draft_that_is_forgotten_leads_to_the_plan_as_it_is(editor: httpx.Client) -> None:
+    assert fields_of(editor.get(f"{EDIT}?draft=forgotten"))["weight_control"] == "50"
+    answer = editor.get("/console/experiments/hold/review?draft=forgotten")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/console/experiments")
+
+
+def test_the_editor_says_before_the_start_what_a_plan_can_show(editor: httpx.Client) -> None:
+    said = said_in(editor.get("/console/experiments/drafted/edit"))
+    assert "a lift of 6.8% or more is found by then with a chance of 80%" in said
+    assert "1% 89,274 more than 9" in said
+    assert "a lift of 6.8%" not in said_in(editor.get(EDIT)), "a running one is past planning"
+
+
+def test_a_new_plan_is_told_what_runs_beside_it(editor: httpx.Client) -> None:
+    path = "/console/experiments/new"
+    draft = editor.get(path)
+    assert "All users of the layer models take part in" in said_in(draft)
+    review = sent(editor, path, fields_of(draft) | {"name": "third-one", "reason": "a better text model"})
+    assert "It cannot start now: 0% to 100% of the layer models overlap" in said_in(review)
 
 
 def test_a_late_save_says_when_somebody_else_changed_it(editor: httpx.Client, gateway: FakeGateway) -> None:
@@ -183,14 +242,14 @@ def test_a_late_save_says_when_somebody_else_changed_it(editor: httpx.Client, ga
 
 def test_a_late_draft_is_told_before_its_review(editor: httpx.Client) -> None:
     draft = fields_of(editor.get(EDIT))
-    answer = editor.post(EDIT, data=draft | {"revision": "0", "reason": "older"})
+    answer = sent(editor, EDIT, draft | {"revision": "0", "reason": "older"})
     assert answer.status_code == 409
     assert "Reload to see it." in said_in(answer)
 
 
 def test_an_experiment_is_decided_by_the_editor(editor: httpx.Client, gateway: FakeGateway) -> None:
     act = fields_of(editor.get(EDIT), 1) | {"act": "roll_back", "act_reason": "slower for everybody"}
-    review = editor.post(EDIT, data=act)
+    review = sent(editor, EDIT, act)
     assert "About 25,000 users would change model" in said_in(review)
     assert "Decision – Roll back test: it does harm" in said_in(review)
     editor.post("/console/experiments/hold/apply", data=fields_of(review) | {"confirm": "hold"})
@@ -201,7 +260,7 @@ def test_an_experiment_is_decided_by_the_editor(editor: httpx.Client, gateway: F
 def test_a_draft_is_started_by_the_editor(editor: httpx.Client, gateway: FakeGateway) -> None:
     path = "/console/experiments/drafted/edit"
     act = fields_of(editor.get(path), 1) | {"act": "start", "act_reason": "the model is ready"}
-    review = editor.post(path, data=act)
+    review = sent(editor, path, act)
     assert "About 50% of users would change model." in said_in(review)
     editor.post("/console/experiments/drafted/apply", data=fields_of(review) | {"confirm": "drafted"})
     assert gateway.edits[0][1].state == "running"
@@ -210,7 +269,7 @@ def test_a_draft_is_started_by_the_editor(editor: httpx.Client, gateway: FakeGat
 def test_a_new_experiment_is_created(editor: httpx.Client, gateway: FakeGateway) -> None:
     path = "/console/experiments/new"
     typed = {"name": "third-one", "reason": "a better text model", "enrolment": "20"}
-    review = editor.post(path, data=fields_of(editor.get(path)) | typed)
+    review = sent(editor, path, fields_of(editor.get(path)) | typed)
     assert "No user changes model before it starts." in said_in(review)
     editor.post("/console/experiments/third-one/apply", data=fields_of(review) | {"confirm": "third-one"})
     ((name, edit),) = gateway.edits
@@ -222,7 +281,7 @@ def test_a_new_experiment_is_created(editor: httpx.Client, gateway: FakeGateway)
 @pytest.mark.parametrize(("name", "words"), [("hold", "already"), ("new", "lower-case"), ("Bad Name", "lower-case")])
 def test_a_name_must_be_one_and_free(editor: httpx.Client, name: str, words: str) -> None:
     path = "/console/experiments/new"
-    answer = editor.post(path, data=fields_of(editor.get(path)) | {"name": name, "reason": "because"})
+    answer = sent(editor, path, fields_of(editor.get(path)) | {"name": name, "reason": "because"})
     assert answer.status_code == 422
     assert words in said_in(answer)
 
@@ -230,7 +289,7 @@ def test_a_name_must_be_one_and_free(editor: httpx.Client, name: str, words: str
 def test_what_the_platform_refuses_comes_back_to_the_draft(editor: httpx.Client, gateway: FakeGateway) -> None:
     path = "/console/experiments/new"
     typed = {"name": "third-one", "reason": "a better text model", "layer": "taken"}
-    review = editor.post(path, data=fields_of(editor.get(path)) | typed)
+    review = sent(editor, path, fields_of(editor.get(path)) | typed)
     answer = editor.post("/console/experiments/third-one/apply", data=fields_of(review) | {"confirm": "third-one"})
     assert answer.status_code == 422
     assert "Layer: layer: overlaps the experiment other." in said_in(answer)

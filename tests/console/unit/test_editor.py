@@ -7,10 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from console.editor import impact
 from console.editor.draft import DraftError, plan_of
-from console.editor.form import MOST_GUARDRAILS, blocks_of, form_of, guard_rows
+from console.editor.form import MOST_GUARDRAILS, beside_of, blocks_of, default_form, form_of, guard_rows
 from console.editor.review import acts, review_act, review_plan
-from console.editor.sessions import LIFETIME_SECONDS, MOST_SESSIONS, Sessions
-from contracts.experiments import Decision, Experiment, Guardrail, Pause, Plan, RampStep, WeightPeriod, periods
+from console.editor.sessions import LIFETIME_SECONDS, MOST_DRAFTS, MOST_SESSIONS, Sessions
+from contracts.experiments import Decision, Experiment, Guardrail, Pause, Plan, RampStep, Rules, WeightPeriod, periods
+from contracts.layers import conflict
 
 from tests.support.fakes.reports import NOW, report
 
@@ -34,6 +35,7 @@ FULL = Plan(
         Guardrail(metric="slow_share", limit=0.015, over_ms=250.5),
         Guardrail(metric="error_share", limit=0.001),
     ],
+    rules=Rules(alpha=0.01, min_likers=80, planned_users=40_000, winsorised=0.995, min_users=700, join_hours=36.5),
 )
 
 
@@ -58,13 +60,54 @@ def test_a_plan_comes_back_out_of_its_form(plan: Plan) -> None:
         ({"group_salt": "2a"}, "group_salt", "pattern"),
         ({"guard_0_over_ms": ""}, "guard_0_over_ms", "slow_share needs over_ms"),
         ({"guard_1_limit": "x"}, "guard_1_limit", "is not a number"),
-        ({"watched_hit_rate": "on"}, "primary", "primary metric and watched too"),
     ],
 )
 def test_what_is_wrong_is_named_by_its_field(typed: dict[str, str], field: str, message: str) -> None:
     with pytest.raises(DraftError, match=message) as caught:
         plan_of(form_of(Plan()) | typed, None)
-    assert caught.value.field == field
+    assert [fault.field for fault in caught.value.faults] == [field]
+
+
+def test_everything_that_is_wrong_is_named_at_once() -> None:
+    typed = {"weight_control": "abc", "alpha": "60", "ends_at": "never", "guard_1_limit": "x", "min_days": "0"}
+    with pytest.raises(DraftError) as caught:
+        plan_of(form_of(Plan()) | typed, None)
+    assert {fault.field for fault in caught.value.faults} == set(typed)
+
+
+def test_a_number_that_cannot_be_read_is_not_also_said_to_be_out_of_range() -> None:
+    with pytest.raises(DraftError) as caught:
+        plan_of(form_of(Plan()) | {"weight_test": "ten", "weight_control": "90"}, None)
+    assert [fault.field for fault in caught.value.faults] == ["weight_test"]
+
+
+def test_the_primary_is_not_watched_beside_itself() -> None:
+    typed = form_of(Plan()) | {"primary": "likes_per_user"}
+    assert "watched_likes_per_user" in typed
+    assert plan_of(typed, None).watched == ["likes_per_exposure", "exposures_per_user"]
+
+
+def test_a_new_plan_takes_what_is_free_of_its_layer() -> None:
+    part = Experiment.started("models", Plan(enrolment=0.6), START)
+    form = default_form([part])
+    assert (form["enrolment_from"], form["enrolment"]) == ("60", "40")
+    assert conflict(plan_of(form, None), [part], NOW) is None
+    assert beside_of([part]) == "Beside models, 40% of the users of the layer models are free: this draft takes them."
+    assert beside_of([]) is None
+
+
+def test_where_nothing_is_free_the_editor_says_when_and_how_else() -> None:
+    whole = Experiment.started("models", Plan(), START)
+    said = beside_of([whole])
+    assert said is not None
+    assert "can start when that has ended, planned for 17 Mar, 00:00 UTC; a shadow" in said
+    form = {"reason": "because"}
+    review = review_plan("second", None, Plan(), form, None, NOW, [whole])
+    assert review.warning is not None
+    assert "It cannot start now: 0% to 100% of the layer models overlap 0% to 100%, which models has" in review.warning
+    assert "planned for 17 Mar, 00:00 UTC" in review.warning
+    beside = Plan(mode="shadow", layer="shadows")
+    assert review_plan("second", None, beside, form, None, NOW, [whole]).warning is None
 
 
 def test_what_is_locked_stays_whatever_is_sent() -> None:
@@ -80,6 +123,9 @@ def test_locked_fields_say_so_only_while_it_runs() -> None:
 
     assert locked(False) == set()
     assert {"group_salt", "primary", "mode", "min_days", "watched", "ramp"} <= locked(True)
+    notes = [block.note for block in blocks_of(form_of(Plan()), True)]
+    assert "would make the two groups unlike" in notes[2].replace("\n", " ")
+    assert "chosen after seeing the data" in notes[3], "a rule makes no group unlike"
     assert not {"weight_control", "weight_test", "enrolment", "ends_at", "forced"} & locked(True)
 
 
@@ -138,8 +184,7 @@ def test_a_review_shows_what_changes_and_what_it_moves() -> None:
     form = {"reason": "more users for test", "by": "admin"}
     review = review_plan(before.name, before, Plan(weights={"control": 0.2, "test": 0.8}), form, report(), NOW)
     assert [(line.label, line.before, line.after) for line in review.lines] == [
-        ("Weight of control, %", "50", "20"),
-        ("Weight of test, %", "50", "80"),
+        ("Weights", "control 50%, test 50%", "control 20%, test 80%"),
     ]
     assert review.moved == "About 15,000 users would change model, 30% of the 50,000 seen so far."
     assert review.warning is not None
@@ -225,6 +270,15 @@ def test_a_session_is_found_by_its_id_alone() -> None:
 def test_the_key_is_not_in_what_a_session_prints() -> None:
     sessions = Sessions()
     assert "secret" not in repr(sessions.find(sessions.open("secret")))
+
+
+def test_a_session_keeps_the_last_drafts_and_no_secret_in_them() -> None:
+    sessions = Sessions()
+    session = sessions.find(sessions.open("key"))
+    assert session is not None
+    ids = [session.keep({"name": str(number), "csrf": session.csrf}) for number in range(MOST_DRAFTS + 1)]
+    assert list(session.drafts) == ids[1:]
+    assert session.drafts[ids[-1]] == {"name": str(MOST_DRAFTS)}
 
 
 def test_sessions_are_bounded() -> None:

@@ -1,10 +1,10 @@
-"""A plan from what was typed into the form. Whatever is wrong is named by its field."""
+"""A plan from what was typed into the form. All that is wrong is named, each by its field."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment, Metric, Plan
@@ -13,49 +13,49 @@ from pydantic import ValidationError
 from console.editor.form import FREE_WHILE_RUNNING, form_of, guard_rows
 
 
-class DraftError(ValueError):
+class Fault(NamedTuple):
     """field: of the form; message: what is wrong with it."""
 
-    def __init__(self, field: str, message: str) -> None:
-        super().__init__(message)
-        self.field, self.message = field, message
+    field: str
+    message: str
+
+
+class DraftError(ValueError):
+    """faults: one at least."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.field}: {fault.message}" for fault in faults))
+        self.faults = list(faults)
 
 
 def plan_of(form: Mapping[str, str], before: Experiment | None) -> Plan:
-    """What is locked stays as it was. Raises DraftError with the field of the form."""
-    if before is not None and before.state == "running":
-        form = form_of(before.plan) | {name: form[name] for name in FREE_WHILE_RUNNING if name in form}
-    given: dict[str, object] = {
-        "mode": form.get("mode", "ab"),
-        "rankers": {group: form.get(f"ranker_{group}", group) for group in GROUPS},
-        "weights": {group: _share(form, f"weight_{group}") for group in GROUPS},
-        "ramp": _ramp(form.get("ramp", "")),
-        "layer": form.get("layer", "").strip() or "models",
-        "enrolment_salt": form.get("enrolment_salt", "").strip() or None,
-        "enrolment_from": _share(form, "enrolment_from"),
-        "enrolment": _share(form, "enrolment"),
-        "group_salt": form.get("group_salt", "").strip() or None,
-        "forced": _forced(form.get("forced", "")),
-        "starts_at": _time(form, "starts_at"),
-        "ends_at": _time(form, "ends_at"),
-        "exploration": _share(form, "exploration"),
-        "watched": [name for name in get_args(Metric) if f"watched_{name}" in form],
-        "guardrails": _guardrails(form),
-        "rules": {
-            "primary": form.get("primary", "hit_rate"),
-            "alpha": _share(form, "alpha"),
-            "min_users": _number(form, "min_users"),
-            "min_days": _number(form, "min_days"),
-            "days": _number(form, "days"),
-            "join_hours": _number(form, "join_hours"),
-        },
-    }
+    """What is locked stays as it was. Raises DraftError with everything that is wrong."""
+    typed = _Typed(_unlocked(form, before))
+    given = typed.plan()
     try:
-        return Plan.model_validate(given)
+        plan = Plan.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        message = first["msg"].removeprefix("Value error, ")
-        raise DraftError(field_of([str(part) for part in first["loc"]], message), message) from error
+        raise DraftError(_once([*typed.faults, *map(_fault, error.errors())])) from error
+    if typed.faults:
+        raise DraftError(_once(typed.faults))
+    return plan
+
+
+def _unlocked(form: Mapping[str, str], before: Experiment | None) -> Mapping[str, str]:
+    if before is None or before.state != "running":
+        return form
+    return form_of(before.plan) | {name: form[name] for name in FREE_WHILE_RUNNING if name in form}
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    """The first of each field: what it is later said to be lacks what could not be read."""
+    return list({fault.field: fault for fault in reversed(faults)}.values())[::-1]
+
+
+def _fault(error: Mapping[str, object]) -> Fault:
+    place, message = error["loc"], str(error["msg"]).removeprefix("Value error, ")
+    assert isinstance(place, tuple)
+    return Fault(field_of([str(part) for part in place], message), message)
 
 
 _BY_WORD = {
@@ -78,59 +78,110 @@ def field_of(place: Sequence[str], message: str = "") -> str:
     )
 
 
-def _number(form: Mapping[str, str], name: str) -> float:
-    given = form.get(name, "").strip().replace(",", "")
-    try:
-        return float(given)
-    except ValueError as error:
-        raise DraftError(name, f"“{given[:40]}” is not a number") from error
+class _Typed:
+    """Reads the form. What cannot be read is a fault, and stands as the plan's default meanwhile."""
 
+    def __init__(self, form: Mapping[str, str]) -> None:
+        self._form, self._default, self.faults = form, form_of(Plan()), list[Fault]()
 
-def _share(form: Mapping[str, str], name: str) -> float:
-    return round(_number(form, name) / 100, 10)
+    def plan(self) -> dict[str, object]:
+        """As `Plan` reads it."""
+        return {
+            "mode": self._text("mode", "ab"),
+            "rankers": {group: self._text(f"ranker_{group}", group) for group in GROUPS},
+            "weights": {group: self._share(f"weight_{group}") for group in GROUPS},
+            "ramp": self._ramp(),
+            "layer": self._text("layer", "models"),
+            "enrolment_salt": self._text("enrolment_salt") or None,
+            "enrolment_from": self._share("enrolment_from"),
+            "enrolment": self._share("enrolment"),
+            "group_salt": self._text("group_salt") or None,
+            "forced": self._forced(),
+            "starts_at": self._time("starts_at"),
+            "ends_at": self._time("ends_at"),
+            "exploration": self._share("exploration"),
+            "watched": [
+                name
+                for name in get_args(Metric)
+                if f"watched_{name}" in self._form and name != self._text("primary", "hit_rate")
+            ],
+            "guardrails": self._guardrails(),
+            "rules": self._rules(),
+        }
 
+    def _rules(self) -> dict[str, object]:
+        numbers = ("min_users", "min_likers", "min_days", "days", "join_hours")
+        planned = self._number("planned_users") if self._text("planned_users") else None
+        return {
+            "primary": self._text("primary", "hit_rate"),
+            "alpha": self._share("alpha"),
+            "winsorised": self._share("winsorised"),
+            "planned_users": planned,
+            **{name: self._number(name) for name in numbers},
+        }
 
-def _time(form: Mapping[str, str], name: str) -> datetime | None:
-    given = form.get(name, "").strip()
-    return _parsed(given, name) if given else None
+    def _text(self, name: str, default: str = "") -> str:
+        return self._form.get(name, "").strip() or default
 
+    def _number(self, name: str) -> float:
+        given = self._text(name).replace(",", "")
+        try:
+            return float(given)
+        except ValueError:
+            self._wrong(name, f"“{given[:40]}” is not a number")
+            return float(self._default.get(name) or 0)
 
-def _parsed(given: str, field: str) -> datetime:
-    try:
-        at = datetime.fromisoformat(given)
-    except ValueError as error:
-        raise DraftError(field, f"“{given[:40]}” is not a time like 2026-03-15T10:00") from error
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    def _share(self, name: str) -> float:
+        return round(self._number(name) / 100, 10)
 
+    def _time(self, name: str) -> datetime | None:
+        return self._parsed(given, name) if (given := self._text(name)) else None
 
-def _ramp(given: str) -> list[dict[str, object]]:
-    steps: list[dict[str, object]] = []
-    for line in filter(None, map(str.strip, given.splitlines())):
-        parts = line.split()
-        if len(parts) != 3:
-            raise DraftError("ramp", f"“{line[:60]}” is not a step like 2026-03-15T10:00 80 20")
-        weights = {group: _share({"ramp": part}, "ramp") for group, part in zip(GROUPS, parts[1:], strict=True)}
-        steps.append({"at": _parsed(parts[0], "ramp"), "weights": weights})
-    return steps
+    def _parsed(self, given: str, field: str) -> datetime | None:
+        try:
+            at = datetime.fromisoformat(given)
+        except ValueError:
+            self._wrong(field, f"“{given[:40]}” is not a time like 2026-03-15T10:00")
+            return None
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
+    def _ramp(self) -> list[dict[str, object]]:
+        return [step for line in self._lines("ramp") if (step := self._step(line))]
 
-def _forced(given: str) -> dict[int, Group]:
-    forced: dict[int, Group] = {}
-    for line in filter(None, map(str.strip, given.splitlines())):
-        user, _, group = line.partition(" ")
-        named = next((name for name in GROUPS if name == group.strip()), None)
-        if not (user.isascii() and user.isdigit()) or named is None:
-            raise DraftError("forced", f"“{line[:60]}” is not a user and a group like 200 test")
-        forced[int(user)] = named
-    return forced
+    def _step(self, line: str) -> dict[str, object] | None:
+        at, *shares = line.split()
+        try:
+            weights = {group: round(float(share) / 100, 10) for group, share in zip(GROUPS, shares, strict=True)}
+        except ValueError:
+            self._wrong("ramp", f"“{line[:60]}” is not a step like 2026-03-15T10:00 80 20")
+            return None
+        moment = self._parsed(at, "ramp")
+        return {"at": moment, "weights": weights} if moment else None
 
+    def _forced(self) -> dict[int, Group]:
+        forced: dict[int, Group] = {}
+        for line in self._lines("forced"):
+            user, _, group = line.partition(" ")
+            named = next((name for name in GROUPS if name == group.strip()), None)
+            if not (user.isascii() and user.isdigit()) or named is None:
+                self._wrong("forced", f"“{line[:60]}” is not a user and a group like 200 test")
+            else:
+                forced[int(user)] = named
+        return forced
 
-def _guardrails(form: Mapping[str, str]) -> list[dict[str, object]]:
-    guardrails: list[dict[str, object]] = []
-    for row in guard_rows(form):
-        if row.metric:
-            over = _number(form, f"guard_{row.place}_over_ms") if row.over_ms.strip() else None
-            guardrails.append(
-                {"metric": row.metric, "limit": _share(form, f"guard_{row.place}_limit"), "over_ms": over}
-            )
-    return guardrails
+    def _guardrails(self) -> list[dict[str, object]]:
+        return [
+            {
+                "metric": row.metric,
+                "limit": self._share(f"guard_{row.place}_limit"),
+                "over_ms": self._number(f"guard_{row.place}_over_ms") if row.over_ms.strip() else None,
+            }
+            for row in guard_rows(self._form)
+            if row.metric
+        ]
+
+    def _lines(self, name: str) -> list[str]:
+        return [line for line in map(str.strip, self._form.get(name, "").splitlines()) if line]
+
+    def _wrong(self, field: str, message: str) -> None:
+        self.faults.append(Fault(field, message))

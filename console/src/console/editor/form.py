@@ -1,4 +1,4 @@
-"""An experiment's plan as the fields of a form, and in words."""
+"""An experiment's plan as the fields of a form: the essentials, and folded below them the rest."""
 
 from __future__ import annotations
 
@@ -6,14 +6,23 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
-from contracts.assignment import GROUPS
-from contracts.experiments import Guardrail, Plan
-from contracts.names import METRICS, MODES, guardrail
+from contracts import numbers
+from contracts.assignment import BUCKETS, GROUPS
+from contracts.experiments import Experiment, Plan
+from contracts.layers import free, planned_end
+from contracts.names import METRICS, MODES
 from contracts.wire import Message
 
 FREE_WHILE_RUNNING = frozenset({"weight_control", "weight_test", "ramp", "forced", "enrolment", "ends_at"})
 """The enrolment only grows."""
-LOCKED = "Changing this now would make the two groups unlike. Stop and start a new experiment."
+LOCKED_SPLIT = (
+    "What is grey is locked: it says who is in which group and what that group sees, and changing it now would make the "
+    "two groups unlike. Stop, and start a new experiment."
+)
+LOCKED_RULES = (
+    "These rules are locked: they were written before the start. A rule that is chosen after seeing the data is no longer "
+    "wrong as seldom as it says. Stop, and start a new experiment."
+)
 WEIGHTS_WARNING = (
     "Changing weights now starts a new weight period: some users see another model from then on, and the split check "
     "goes by period. As few users move as arithmetic allows."
@@ -43,7 +52,8 @@ class Block(Message):
     title: str
     note: str = ""
     fields: list[Field]
-    locked: bool
+    open: bool = True
+    """Shown at once; folded otherwise."""
 
 
 def form_of(plan: Plan) -> dict[str, str]:
@@ -71,6 +81,9 @@ def form_of(plan: Plan) -> dict[str, str]:
         "primary": rules.primary,
         "alpha": _points(rules.alpha),
         "min_users": str(rules.min_users),
+        "min_likers": str(rules.min_likers),
+        "planned_users": "" if rules.planned_users is None else str(rules.planned_users),
+        "winsorised": _points(rules.winsorised),
         "min_days": str(rules.min_days),
         "days": str(rules.days),
         "join_hours": f"{rules.join_hours:g}",
@@ -100,41 +113,67 @@ def blocks_of(form: Mapping[str, str], running: bool) -> list[Block]:
     watched = [
         Option(value=f"watched_{name}", text=text, chosen=f"watched_{name}" in form) for name, text in metrics.items()
     ]
-    modes = choice("mode", dict(MODES.items()))
-    split = [
-        field("mode", "Mode", "select", options=modes),
-        field("ranker_control", "Control’s ranker", "select", options=choice("ranker_control", rankers)),
-        field("ranker_test", "Test’s ranker", "select", "The same twice makes an A/A.", choice("ranker_test", rankers)),
+    essentials = [
+        field("primary", "Primary metric", "select", "It alone decides.", choice("primary", metrics)),
+        field("mode", "Mode", "select", options=choice("mode", dict(MODES.items()))),
+        field("days", "Days planned", "number", "What is unclear by then keeps control."),
         field("weight_control", "Weight of control, %", "number"),
         field("weight_test", "Weight of test, %", "number"),
-        field("ramp", "Ramp", "area", "Only for a ramp; one step a line: 2026-03-15T10:00 80 20 (control, test)."),
-        field("exploration", "Exploration, %", "number", "Of answers, whose last slot holds a random candidate."),
+        field("enrolment", "Enrolled users, %", "number", "Of the layer’s users."),
     ]
-    population = [
-        field("layer", "Layer", hint="Experiments of one layer share no users."),
-        field("enrolment_from", "Enrolled from, %", "number"),
-        field("enrolment", "Enrolled share, %", "number", "Of the layer’s users."),
-        field("enrolment_salt", "Enrolment salt", hint="Empty: the layer’s."),
-        field("group_salt", "Group salt", hint="Empty: the experiment’s name. Never one that was used before."),
-        field("forced", "Forced users", "area", "One a line: 200 test"),
+    schedule = [
+        field("ranker_control", "Control’s ranker", "select", options=choice("ranker_control", rankers)),
+        field("ranker_test", "Test’s ranker", "select", "The same twice makes an A/A.", choice("ranker_test", rankers)),
+        field("exploration", "Exploration, %", "number", "Of answers, whose last slot holds a random candidate."),
+        field("ramp", "Ramp", "area", "Only for a ramp; one step a line: 2026-03-15T10:00 80 20 (control, test)."),
         field("starts_at", "Starts at, UTC", "moment", "Empty: when it is started."),
         field("ends_at", "Ends at, UTC", "moment", "Empty: when it is stopped."),
     ]
+    population = [
+        field("layer", "Layer", hint="Experiments of one layer share no users."),
+        field("enrolment_from", "Enrolled from, %", "number", "Where its slice of the layer begins."),
+        field("enrolment_salt", "Enrolment salt", hint="Empty: the layer’s."),
+        field("group_salt", "Group salt", hint="Empty: the experiment’s name. Never one that was used before."),
+        field("forced", "Testers", "area", "Users in a group by force, left out of the report. One a line: 200 test"),
+    ]
     rules = [
-        field("primary", "Primary metric", "select", options=choice("primary", metrics)),
-        field("watched", "Watched metrics", "checks", options=watched),
+        field("min_days", "Days at least", "number", "Before it can be shipped."),
+        field("min_users", "Users per group at least", "number", "Before the primary is read."),
+        field("min_likers", "Likers per group at least", "number", "Users on whom the likes stand, however spread."),
+        field("planned_users", "Users planned", "number", "Of both groups by the end. Empty: by users and days above."),
         field("alpha", "Error rate, %", "number", "5 makes a 95% level."),
-        field("min_users", "Least users per group", "number"),
-        field("min_days", "Least days", "number"),
-        field("days", "Days planned", "number"),
-        field("join_hours", "Like counts for, hours", "number", "After its exposure."),
+        field("winsorised", "Users in full, %", "number", "The heaviest rest count no more than the next. 100: all."),
+        field("join_hours", "Hours in which a like counts", "number", "After its exposure."),
+        field("watched", "Watched metrics", "checks", options=watched),
     ]
-    said = {"lock": LOCKED if running else ""}
     return [
-        Block(title="Split", note=WEIGHTS_WARNING if running else "", fields=split, locked=False),
-        Block(title="Population and time", note=said["lock"], fields=population, locked=False),
-        Block(title="Decision", note=said["lock"], fields=rules, locked=running),
+        Block(title="What is tried", note=WEIGHTS_WARNING if running else "", fields=essentials),
+        Block(title="Rankers and schedule", note=LOCKED_SPLIT if running else "", fields=schedule, open=False),
+        Block(title="Who takes part", note=LOCKED_SPLIT if running else "", fields=population, open=False),
+        Block(title=DECISION, note=LOCKED_RULES if running else "", fields=rules, open=False),
     ]
+
+
+DECISION = "When it is decided"
+"""The block that the guardrails belong to."""
+
+
+def beside_of(running: Sequence[Experiment]) -> str | None:
+    """What a new plan meets beside those that run, and how it can start."""
+    plan = Plan()
+    mine = [one for one in running if one.plan.layer == plan.layer]
+    if not mine:
+        return None
+    names = " and ".join(one.name for one in mine)
+    if gaps := free(plan.layer, running):
+        share = max(map(len, gaps)) / BUCKETS
+        return f"Beside {names}, {numbers.limit(share)} of the users of the layer {plan.layer} are free: this draft takes them."
+    ends = min((at for one in mine if (at := planned_end(one))), default=None)
+    when = f", planned for {numbers.date_and_clock(ends)}" if ends else ""
+    return (
+        f"All users of the layer {plan.layer} take part in {names}. What users see can start when that has ended{when}; a "
+        "shadow, which nobody sees, can start beside it in a layer of its own."
+    )
 
 
 class GuardRow(Message):
@@ -159,22 +198,13 @@ def guard_rows(form: Mapping[str, str]) -> list[GuardRow]:
     return rows[: used + 2]
 
 
-def default_form() -> dict[str, str]:
-    return form_of(Plan())
-
-
-def said(plan: Plan) -> dict[str, str]:
-    """Every field in words, for the review."""
-    watched = ", ".join(METRICS[name].text for name in plan.watched)
-    labels = {field.name: field.label for block in blocks_of({}, False) for field in block.fields}
-    form, mode = form_of(plan), MODES[plan.mode]
-    words = {label: form.get(name, "") for name, label in labels.items()}
-    words |= {"Mode": mode, "Primary metric": METRICS[plan.rules.primary].text, "Watched metrics": watched}
-    return words | {"Guardrails": "; ".join(_guard_words(guard) for guard in plan.guardrails)}
-
-
-def _guard_words(guard: Guardrail) -> str:
-    return f"{guardrail(guard.metric, guard.over_ms)}, limit {_points(guard.limit)}%"
+def default_form(running: Sequence[Experiment] = ()) -> dict[str, str]:
+    """Beside running experiments, the largest slice of the layer that is free, where one is."""
+    plan = Plan()
+    if gaps := free(plan.layer, running):
+        gap = max(gaps, key=len)
+        plan = Plan(enrolment_from=gap.start / BUCKETS, enrolment=len(gap) / BUCKETS)
+    return form_of(plan)
 
 
 def _points(share: float) -> str:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from contracts.experiments import Edit, Experiment, Outcome, Plan, State
+from contracts.layers import conflict
 from contracts.names import OUTCOMES
 from contracts.numbers import UNKNOWN
+from contracts.plan_words import plan_in_words
 from contracts.reports import Report
 from contracts.wire import Message
 
 from console.editor import impact
-from console.editor.draft import DraftError
-from console.editor.form import said
+from console.editor.draft import DraftError, Fault
 
 ACTS: dict[str, tuple[State | None, Outcome | None]] = {
     "start": ("running", None),
@@ -71,16 +72,18 @@ def acts(experiment: Experiment | None) -> dict[str, str]:
 
 
 def review_plan(
-    name: str, before: Experiment | None, plan: Plan, form: Mapping[str, str], report: Report | None, now: datetime
-) -> Review:
-    """Raises DraftError when nothing is changed or the reason is missing."""
-    reason, by = _reason(form)
+    name: str, before: Experiment | None, plan: Plan, form: Mapping[str, str], report: Report | None, now: datetime,
+    others: Iterable[Experiment] = (),
+) -> Review:  # fmt: skip
+    """others: that run. Raises DraftError when nothing is changed or the reason is missing."""
+    reason, by = reason_of(form)
     if before is not None and plan == before.plan:
-        raise DraftError("reason", "nothing is changed")
-    old = said(before.plan) if before is not None else {}
+        raise DraftError([Fault("reason", "nothing is changed")])
+    old = plan_in_words(before) if before is not None else {}
+    new = plan_in_words(Experiment(name=name, plan=plan))
     lines = [
         ChangedField(label=label, before=old.get(label, "") or UNKNOWN, after=value or UNKNOWN)
-        for label, value in said(plan).items()
+        for label, value in new.items()
         if old.get(label, "") != value
     ]
     running = before is not None and before.state == "running"
@@ -88,7 +91,7 @@ def review_plan(
         impact.share_moved(impact.serving(before, now), impact.serving_by(name, plan, before, now)) if running else 0.0
     )
     moved = impact.said(share, impact.users_known(report)) if running else "No user changes model before it starts."
-    warning = None
+    warning = None if running else _not_yet(plan, others, now)
     if running and before is not None and (plan.weights, plan.ramp) != (before.plan.weights, before.plan.ramp):
         warning = "This starts a new weight period: the split check and the analysis go by period from now on."
     edit = Edit(plan=plan, reason=reason, by=by, revision=None if before is None else before.revision)
@@ -98,11 +101,20 @@ def review_plan(
     )  # fmt: skip
 
 
-def review_act(before: Experiment, act: str, form: Mapping[str, str], report: Report | None, now: datetime) -> Review:
-    """Raises DraftError for what this state does not allow, and without a reason."""
+def _not_yet(plan: Plan, others: Iterable[Experiment], now: datetime) -> str | None:
+    """Why what is planned could not start now."""
+    in_the_way = conflict(plan, others, now)
+    return f"It cannot start now: {in_the_way.message}." if in_the_way else None
+
+
+def review_act(
+    before: Experiment, act: str, form: Mapping[str, str], report: Report | None, now: datetime,
+    others: Iterable[Experiment] = (),
+) -> Review:  # fmt: skip
+    """others: that run. Raises DraftError for what this state does not allow, and without a reason."""
     if act not in acts(before):
-        raise DraftError("act", "choose what to do")
-    reason, by = _reason(form, "act_reason")
+        raise DraftError([Fault("act", "choose what to do")])
+    reason, by = reason_of(form, "act_reason")
     state, outcome = ACTS[act]
     serving = impact.serving(before, now)
     after = impact.after_decision(outcome) if outcome else impact.NOBODY
@@ -117,7 +129,8 @@ def review_act(before: Experiment, act: str, form: Mapping[str, str], report: Re
     given: dict[str, object] = {"reason": reason, "by": by, "revision": before.revision}
     given |= {"state": state} if state else {"decision": outcome} if outcome else {"resume": True}
     return Review(
-        name=before.name, is_new=False, lines=lines, moved=impact.said(moved, impact.users_known(report)), warning=None,
+        name=before.name, is_new=False, lines=lines, moved=impact.said(moved, impact.users_known(report)),
+        warning=_not_yet(before.plan, others, now) if act == "start" else None,
         edit=Edit.model_validate(given).model_dump_json(exclude_unset=True), reason=reason,
     )  # fmt: skip
 
@@ -128,8 +141,8 @@ def _states(before: Experiment, act: str, state: State | None) -> dict[str, str]
     return {"before": before.state.capitalize(), "after": (state or "stopped").capitalize()}
 
 
-def _reason(form: Mapping[str, str], field: str = "reason") -> tuple[str, str]:
+def reason_of(form: Mapping[str, str], field: str = "reason") -> tuple[str, str]:
     reason = form.get(field, "").strip()
     if not LEAST_REASON <= len(reason) <= 500:
-        raise DraftError(field, "say why, in 3 to 500 characters: it goes into the log")
+        raise DraftError([Fault(field, "say why, in 3 to 500 characters: it goes into the log")])
     return reason, form.get("by", "").strip()[:100] or "admin"

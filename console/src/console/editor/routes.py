@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
 
 import structlog
 from contracts import numbers
-from contracts.experiments import Edit, Experiment, ExperimentPage
+from contracts.experiments import Edit, Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.names import GUARDRAILS
-from contracts.reports import Report
+from contracts.reports import Reach, Report
 from fastapi import APIRouter, Form
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from console.editor.draft import DraftError, field_of, plan_of
-from console.editor.form import blocks_of, default_form, form_of, guard_rows
-from console.editor.review import Review, acts, review_act, review_plan
+from console.editor.draft import DraftError, Fault, field_of, plan_of
+from console.editor.form import DECISION, MOST_GUARDRAILS, beside_of, blocks_of, default_form, form_of, guard_rows
+from console.editor.review import Review, acts, reason_of, review_act, review_plan
 from console.editor.sessions import COOKIE, LIFETIME_SECONDS, EditorSession, Sessions, SessionsDep
+from console.experiment.drafts import reach_of
 from console.experiment.routes import is_name
 from console.frame import EXPERIMENTS, page
 from console.gateway import ChangeRefused, Gateway, GatewayError, KeyRefused, or_error, unreadable
@@ -83,70 +85,83 @@ async def sign_out(request: Request, sessions: SessionsDep, settings: SettingsDe
 
 
 @router.get(f"{EXPERIMENTS}/{NEW}")
-async def new_page(request: Request, sessions: SessionsDep) -> Response:
+async def new_page(request: Request, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
         return _ask_key(request, request.url.path)
-    return _draft(request, session, None, default_form())
+    running = await _running(gateway)
+    form = _kept(request, session)
+    faults = await _faults_of_new(gateway, form, now) if form and "faulty" in request.query_params else []
+    return _draft(request, session, None, form or default_form(running.experiments), faults, beside=running)
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}/edit")
-async def edit_page(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep) -> Response:
+async def edit_page(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
         return _ask_key(request, request.url.path)
     try:
-        known = await _experiment(gateway, name)
+        seen = await _seen(gateway, name, now)
     except GatewayError as error:
         return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
-    if known is None:
-        return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
-    return _draft(request, session, known.experiment, form_of(known.experiment.plan))
+    if seen is None:
+        return _unknown(request, name)
+    form, before = _kept(request, session), seen.experiment
+    faults = _faults(lambda: seen.review(form)) if form and "faulty" in request.query_params else []
+    reach = await or_error(gateway.reach(name)) if before.state == "draft" else None
+    shown = form if form and "act" not in form else form_of(before.plan) | (form or {})
+    return _draft(request, session, before, shown, faults, reach=reach if isinstance(reach, Reach) else None)
 
 
 @router.post(f"{EXPERIMENTS}/{NEW}")
-async def review_new(request: Request, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
+async def send_new(request: Request, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     try:
         session, form = await _posted(request, sessions)
-        name = form.get("name", "").strip()
-        if not is_name(name) or name == NEW:
-            raise DraftError("name", "a name has lower-case letters, digits and hyphens, and begins with a letter")
-        if await gateway.experiment(name) is not None:
-            raise DraftError("name", f"there is an experiment {name} already")
-        review = review_plan(name, None, plan_of(form, None), form, None, now)
+        faulty = await _faults_of_new(gateway, form, now)
     except FormRefused as error:
         return error.page
-    except DraftError as error:
-        return _draft(request, session, None, form, error)
     except GatewayError as error:
         return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
-    return _review(request, session, review)
+    return _next(session, form, NEW if faulty else form["name"].strip(), NEW, bool(faulty))
 
 
 @router.post(f"{EXPERIMENTS}/{{name}}/edit")
-async def review_edit(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
+async def send_edit(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     try:
         session, form = await _posted(request, sessions)
-        known, report = await _with_report(gateway, name)
+        seen = await _seen(gateway, name, now)
     except FormRefused as error:
         return error.page
     except GatewayError as error:
         return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
-    if known is None:
-        return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
-    before = known.experiment
-    if form.get("revision") != str(before.revision):
-        return _late(request, known)
-    moment = report.at if report is not None else now
+    if seen is None:
+        return _unknown(request, name)
+    if form.get("revision") != str(seen.experiment.revision):
+        return _late(request, seen.page)
+    return _next(session, form, name, f"{name}/edit", bool(_faults(lambda: seen.review(form))))
+
+
+@router.get(f"{EXPERIMENTS}/{{name}}/review")
+async def review_page(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
+    """An address of its own, so that one can go back to the draft and forth again."""
+    session = sessions.find(request.cookies.get(COOKIE))
+    if session is None:
+        return _ask_key(request, f"{EXPERIMENTS}/{name}/edit")
+    if (form := _kept(request, session)) is None or not is_name(name):
+        return RedirectResponse(EXPERIMENTS, 303)
     try:
-        if "act" in form:
-            review = review_act(before, form["act"], form, report, moment)
+        seen = await _seen(gateway, name, now)
+        if seen is None:
+            running = await _running(gateway)
+            moment = running.clock.at(now)
+            review = review_plan(name, None, plan_of_both(form, None), form, None, moment, running.experiments)
         else:
-            review = review_plan(name, before, plan_of(form, before), form, report, moment)
-    except DraftError as error:
-        typed = form if "act" not in form else form_of(before.plan) | form
-        return _draft(request, session, before, typed, error)
-    return _review(request, session, review)
+            review = seen.review(form)
+    except GatewayError as error:
+        return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
+    except DraftError:
+        return RedirectResponse(f"{EXPERIMENTS}/{name}/edit", 303)
+    return _review(request, session, review, draft=request.query_params["draft"])
 
 
 @router.post(f"{EXPERIMENTS}/{{name}}/apply")
@@ -167,7 +182,7 @@ async def apply(request: Request, name: str, gateway: GatewayDep, sessions: Sess
             return page(
                 request, "absent.html", {"said": "This review cannot be read: start again from the draft."}, status=422
             )
-        return _review(request, session, shown, f"Type {name} to confirm.")
+        return _review(request, session, shown, f"Type {name} to confirm.", draft=form.get("draft", ""))
     try:
         await gateway.change(name, edit, session.key)
     except KeyRefused:
@@ -196,8 +211,9 @@ async def _refused(
         return _late(request, known)
     form = form_of(edit.plan) if edit.plan else form_of(known.experiment.plan) if known else default_form()
     form |= {"reason": edit.reason, "by": edit.by, "name": name}
-    error = DraftError(field_of((refused.field or "reason").split("."), str(refused)), str(refused))
-    return _draft(request, session, known.experiment if known else None, form, error, 409 if refused.is_late else 422)
+    fault = Fault(field_of((refused.field or "reason").split("."), str(refused)), str(refused))
+    status = 409 if refused.is_late else 422
+    return _draft(request, session, known.experiment if known else None, form, [fault], status=status)
 
 
 async def _posted(request: Request, sessions: Sessions) -> tuple[EditorSession, dict[str, str]]:
@@ -228,14 +244,95 @@ async def _experiment(gateway: Gateway, name: str) -> ExperimentPage | None:
     return await gateway.experiment(name) if is_name(name) else None
 
 
-async def _with_report(gateway: Gateway, name: str) -> tuple[ExperimentPage | None, Report | None]:
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """An experiment as it is, beside the others. moment: the platform's time."""
+
+    page: ExperimentPage
+    report: Report | None
+    others: list[Experiment]
+    moment: datetime
+
+    @property
+    def experiment(self) -> Experiment:
+        return self.page.experiment
+
+    def review(self, form: Mapping[str, str]) -> Review:
+        """Raises DraftError."""
+        before = self.experiment
+        if "act" in form:
+            return review_act(before, form["act"], form, self.report, self.moment, self.others)
+        plan = plan_of_both(form, before)
+        return review_plan(before.name, before, plan, form, self.report, self.moment, self.others)
+
+
+async def _seen(gateway: Gateway, name: str, now: datetime) -> Seen | None:
+    """None for no experiment of this name. Raises GatewayError."""
     async with asyncio.TaskGroup() as group:
         page_ = group.create_task(or_error(_experiment(gateway, name)))
         report = group.create_task(or_error(gateway.report(name)))
+        running = group.create_task(_running(gateway))
     current, read = page_.result(), report.result()
     if isinstance(current, GatewayError):
         raise current
-    return current, read if isinstance(read, Report) else None
+    if current is None:
+        return None
+    others = [one for one in running.result().experiments if one.name != name]
+    return Seen(current, read if isinstance(read, Report) else None, others, running.result().clock.at(now))
+
+
+async def _running(gateway: Gateway) -> RunningExperiments:
+    """None of them where the gateway does not say: the platform itself refuses what cannot start."""
+    running = await or_error(gateway.running())
+    return RunningExperiments() if isinstance(running, GatewayError) else running
+
+
+def plan_of_both(form: Mapping[str, str], before: Experiment | None) -> Plan:
+    """The plan, once the reason is there too. Raises DraftError with the faults of both."""
+    faults = _faults(lambda: reason_of(form))
+    try:
+        plan = plan_of(form, before)
+    except DraftError as error:
+        raise DraftError([*error.faults, *faults]) from error
+    if faults:
+        raise DraftError(faults)
+    return plan
+
+
+async def _faults_of_new(gateway: Gateway, form: Mapping[str, str], now: datetime) -> list[Fault]:
+    """Raises GatewayError."""
+    name = form.get("name", "").strip()
+    faults = _faults(lambda: plan_of_both(form, None))
+    if not is_name(name) or name == NEW:
+        said = "a name has lower-case letters, digits and hyphens, and begins with a letter"
+        return [Fault("name", said), *faults]
+    if await gateway.experiment(name) is not None:
+        return [Fault("name", f"there is an experiment {name} already"), *faults]
+    return faults
+
+
+def _faults(attempt: Callable[[], object]) -> list[Fault]:
+    try:
+        attempt()
+    except DraftError as error:
+        return error.faults
+    return []
+
+
+def _kept(request: Request, session: EditorSession) -> dict[str, str] | None:
+    """What was typed into the draft that the address names."""
+    return session.drafts.get(request.query_params.get("draft", ""))
+
+
+def _next(session: EditorSession, form: Mapping[str, str], name: str, back: str, faulty: bool) -> Response:
+    """To the review, or back to the draft: pages with an address, so that a browser's Back asks for nothing again."""
+    draft = session.keep(form)
+    to = f"{back}?draft={draft}&faulty=1" if faulty else f"{name}/review?draft={draft}"
+    return RedirectResponse(f"{EXPERIMENTS}/{to}", 303)
+
+
+def _unknown(request: Request, name: str) -> Response:
+    return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
 
 
 def _ask_key(request: Request, back: str, fault: str | None = None, status: int = 200) -> Response:
@@ -244,14 +341,18 @@ def _ask_key(request: Request, back: str, fault: str | None = None, status: int 
 
 def _draft(
     request: Request, session: EditorSession, experiment: Experiment | None, form: Mapping[str, str],
-    error: DraftError | None = None, status: int = 422,
+    faults: Sequence[Fault] = (), *, status: int = 422, reach: Reach | None = None,
+    beside: RunningExperiments | None = None,
 ) -> Response:  # fmt: skip
     running = experiment is not None and experiment.state == "running"
     over = experiment is not None and experiment.state in ("stopped", "archived")
+    blocks = blocks_of(form, running)
+    labels = {field.name: field.label for block in blocks for field in block.fields}
     values = {
         "experiment": experiment,
         "form": dict(form),
-        "blocks": blocks_of(form, running),
+        "blocks": blocks,
+        "decision_block": DECISION,
         "guards": guard_rows(form),
         "guard_names": GUARDRAILS,
         "running": running,
@@ -259,13 +360,27 @@ def _draft(
         "acts": acts(experiment),
         "csrf": session.csrf,
         "sign_out": SIGN_OUT,
-        "error": error,
+        "faults": [(fault.field, labels.get(fault.field, _label(fault.field)), fault.message) for fault in faults],
+        "guard_fields": {f"guard_{place}_{part}" for place in range(MOST_GUARDRAILS) for part in ("limit", "over_ms")},
+        "faulty": {fault.field for fault in faults},
+        "reach": reach_of(reach) if reach else None,
+        "beside": beside_of(beside.experiments) if beside else None,
     }
-    return page(request, "draft_form.html", values, status=status if error else 200)
+    return page(request, "draft_form.html", values, status=status if faults else 200)
 
 
-def _review(request: Request, session: EditorSession, review: Review, fault: str | None = None) -> Response:
-    values = {"one": review, "kept": review.model_dump_json(), "csrf": session.csrf, "fault": fault}
+def _label(field: str) -> str:
+    return field.replace("_", " ").capitalize()
+
+
+def _review(
+    request: Request, session: EditorSession, review: Review, fault: str | None = None, *, draft: str = ""
+) -> Response:
+    back = f"{EXPERIMENTS}/{NEW if review.is_new else f'{review.name}/edit'}?draft={draft}"
+    values = {
+        "one": review, "kept": review.model_dump_json(), "csrf": session.csrf, "fault": fault, "draft": draft,
+        "back": back,
+    }  # fmt: skip
     return page(request, "review.html", values, status=422 if fault else 200)
 
 

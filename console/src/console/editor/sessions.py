@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from time import monotonic
@@ -21,6 +21,7 @@ from starlette.requests import Request
 
 COOKIE = "lenta_editor"
 LIFETIME_SECONDS = 30 * 60
+MOST_DRAFTS = 8
 MOST_SESSIONS = 1_000
 """The oldest goes first."""
 
@@ -31,6 +32,16 @@ class EditorSession:
     """The admin key."""
     csrf: str = field(repr=False)
     ends: float
+    drafts: dict[str, dict[str, str]] = field(default_factory=dict, repr=False)
+    """Forms as they were typed, by their address: whoever goes back finds them as they were."""
+
+    def keep(self, form: Mapping[str, str]) -> str:
+        """The draft's id. The oldest of `MOST_DRAFTS` goes."""
+        while len(self.drafts) >= MOST_DRAFTS:
+            del self.drafts[next(iter(self.drafts))]
+        draft = secrets.token_urlsafe(9)
+        self.drafts[draft] = {name: value for name, value in form.items() if name != "csrf"}
+        return draft
 
     def owns(self, token: str) -> bool:
         return hmac.compare_digest(self.csrf.encode(), token.encode())

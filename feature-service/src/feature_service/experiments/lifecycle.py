@@ -22,6 +22,7 @@ from contracts.experiments import (
     next_number,
     periods,
 )
+from contracts.layers import conflict
 
 CHANGES_WHILE_RUNNING = {"weights", "ramp", "forced", "ends_at", "enrolment"}
 _NEXT: dict[State, set[State]] = {
@@ -151,23 +152,8 @@ def refuse_salts(new: Experiment, others: Iterable[Experiment]) -> None:
 
 def refuse_overlap(new: Experiment, others: Iterable[Experiment], now: datetime) -> None:
     """Among running experiments a layer's slices are disjoint, and only one layer decides what users see."""
-    for other in others:
-        if other.state != "running" or (other.plan.ends_at is not None and other.plan.ends_at <= now):
-            continue
-        if other.plan.layer == new.plan.layer:
-            mine, theirs = new.plan.slice, other.plan.slice
-            if mine and theirs and mine.start < theirs.stop and theirs.start < mine.stop:
-                raise InvalidParameter(
-                    f"plan.enrolment_from: the buckets {mine.start} to {mine.stop} overlap those of {other.name} in "
-                    f"the layer {new.plan.layer}, {theirs.start} to {theirs.stop}",
-                    field="plan.enrolment_from",
-                )
-        elif new.plan.is_seen and other.plan.is_seen:
-            raise InvalidParameter(
-                f"plan.layer: {other.name} in the layer {other.plan.layer} decides what users see already; "
-                f"take a slice of that layer, or the mode shadow",
-                field="plan.layer",
-            )
+    if (in_the_way := conflict(new.plan, others, now)) is not None:
+        raise InvalidParameter(f"plan.{in_the_way.field}: {in_the_way.message}", field=f"plan.{in_the_way.field}")
 
 
 def describe(plan: Plan) -> str:
