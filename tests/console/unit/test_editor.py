@@ -100,7 +100,7 @@ def test_where_nothing_is_free_the_editor_says_when_and_how_else() -> None:
     whole = Experiment.started("models", Plan(), START)
     said = beside_of([whole])
     assert said is not None
-    assert "can start when that has ended, planned for 17 Mar, 00:00 UTC; a shadow" in said
+    assert "can start when one has ended, planned for 17 Mar, 00:00 UTC; a shadow" in said
     form = {"reason": "because"}
     review = review_plan("second", None, Plan(), form, None, NOW, [whole])
     assert review.warning is not None

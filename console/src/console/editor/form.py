@@ -15,6 +15,7 @@ from contracts.wire import Message
 
 FREE_WHILE_RUNNING = frozenset({"weight_control", "weight_test", "ramp", "forced", "enrolment", "ends_at"})
 """The enrolment only grows."""
+LOCKED_CORE = "Metric, mode and days are locked, as are the rules below."
 LOCKED_SPLIT = (
     "What is grey is locked: it says who is in which group and what that group sees, and changing it now would make the "
     "two groups unlike. Stop, and start a new experiment."
@@ -27,7 +28,7 @@ WEIGHTS_WARNING = (
     "Changing weights now starts a new weight period: some users see another model from then on, and the split check "
     "goes by period. As few users move as arithmetic allows."
 )
-MOST_GUARDRAILS = 8
+MOST_GUARDRAILS, MOST_NAMED = 8, 3
 
 Kind = Literal["text", "number", "select", "area", "moment", "checks"]
 
@@ -147,7 +148,7 @@ def blocks_of(form: Mapping[str, str], running: bool) -> list[Block]:
         field("watched", "Watched metrics", "checks", options=watched),
     ]
     return [
-        Block(title="What is tried", note=WEIGHTS_WARNING if running else "", fields=essentials),
+        Block(title="What is tried", note=f"{WEIGHTS_WARNING} {LOCKED_CORE}" if running else "", fields=essentials),
         Block(title="Rankers and schedule", note=LOCKED_SPLIT if running else "", fields=schedule, open=False),
         Block(title="Who takes part", note=LOCKED_SPLIT if running else "", fields=population, open=False),
         Block(title=DECISION, note=LOCKED_RULES if running else "", fields=rules, open=False),
@@ -164,14 +165,16 @@ def beside_of(running: Sequence[Experiment]) -> str | None:
     mine = [one for one in running if one.plan.layer == plan.layer]
     if not mine:
         return None
-    names = " and ".join(one.name for one in mine)
+    names = ", ".join(one.name for one in mine[:MOST_NAMED])
+    if len(mine) > MOST_NAMED:
+        names += f" and {len(mine) - MOST_NAMED} more"
     if gaps := free(plan.layer, running):
         share = max(map(len, gaps)) / BUCKETS
         return f"Beside {names}, {numbers.limit(share)} of the users of the layer {plan.layer} are free: this draft takes them."
     ends = min((at for one in mine if (at := planned_end(one))), default=None)
     when = f", planned for {numbers.date_and_clock(ends)}" if ends else ""
     return (
-        f"All users of the layer {plan.layer} take part in {names}. What users see can start when that has ended{when}; a "
+        f"All users of the layer {plan.layer} take part in {names}. What users see can start when one has ended{when}; a "
         "shadow, which nobody sees, can start beside it in a layer of its own."
     )
 
