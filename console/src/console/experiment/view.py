@@ -160,7 +160,8 @@ def _state(report: Report) -> str:
             day = int(report.days) + 1
             if day > planned:
                 return f"Running, {numbers.days(report.days)}; {planned} planned{_paused(experiment)}"
-            return f"Running, day {day} of {planned}{_paused(experiment)}"
+            left = numbers.days(planned - report.days)
+            return f"Running, day {day} of {planned}, {left} left{_paused(experiment)}"
         case "draft":
             return "Draft, not started"
         case "stopped" | "archived":
