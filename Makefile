@@ -1,9 +1,9 @@
 # Lenta. `make help` is the table of contents.
 #
-# Variables: DATA=folder UNTIL=time (what `make up` loads), GATEWAY_PORT= FEATURE_SERVICE_PORT= RANKER_CONTROL_PORT=
-# RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state), PYTHON= (3.11 or later),
-# PACKAGE=gateway (whose tests `make unit` and `make test` run), ARGUMENTS=--quick (of the long measurements), VERSION= DRY=1
-# (of `make release`).
+# Variables: DATA=folder MAPPING=file UNTIL=time (what `make up` loads), GATEWAY_PORT= FEATURE_SERVICE_PORT=
+# RANKER_CONTROL_PORT= RANKER_TEST_PORT= INGEST_PORT= CONSOLE_PORT=, LENTA_HOME= (where the platform keeps its state),
+# PYTHON= (3.11 or later), PACKAGE=gateway (whose tests `make unit` and `make test` run), ARGUMENTS=--quick (of the long
+# measurements), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
 .PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark full public weeks lint types docs docs-serve lock release sbom clean
@@ -16,7 +16,7 @@ export LENTA_HOME
 # A machine that writes no bytecode compiles what a process imports at each of its starts: twice the time, often.
 unexport PYTHONDONTWRITEBYTECODE
 # Only what is set: a service refuses an empty port.
-optional := DATA UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_TEST_PORT INGEST_PORT CONSOLE_PORT
+optional := DATA MAPPING UNTIL GATEWAY_PORT FEATURE_SERVICE_PORT RANKER_CONTROL_PORT RANKER_TEST_PORT INGEST_PORT CONSOLE_PORT
 $(foreach name,$(optional),$(if $($(name)),$(eval export $(name))))
 
 setup := infra/local/setup $(PYTHON)

@@ -2,8 +2,8 @@
 
 A variable of the environment wins over the file. Names: LENTA_POSTGRES_URL, LENTA_REDIS_URL, LENTA_MODEL_URI,
 LENTA_GATEWAY_URL, LENTA_CONSOLE_URL, LENTA_API_KEY, LENTA_ADMIN_KEY, LENTA_INTERNAL_KEY (between the services),
-LENTA_DATA (the folder that was loaded) and LENTA_UNTIL (rows from this time on were withheld; absent when all were
-loaded).
+LENTA_DATA (the folder that was loaded), LENTA_MAPPING (its mapping file, if it has one) and LENTA_UNTIL (rows from this
+time on were withheld; absent when all were loaded).
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def read(home: Home) -> dict[str, str]:
 def of_data(source: Source) -> dict[str, str]:
     """What was loaded, and from when on rows were withheld."""
     values = {"LENTA_DATA": str(source.folder)}
+    if source.mapping is not None:
+        values["LENTA_MAPPING"] = str(source.mapping)
     if source.until is not None:
         values["LENTA_UNTIL"] = source.until.isoformat()
     return values

@@ -16,6 +16,7 @@ from pipeline.tables.to_postgres import ImportReport, import_tables
 from sqlalchemy import text
 
 from tests.support.checkout import ROOT
+from tests.support.commands import Commands
 from tests.support.docs import fences, scripts
 from tests.support.servers import execute, migrated_database
 
@@ -30,6 +31,14 @@ INSERT INTO impressions VALUES (7, 1, '2026-03-01 10:00+03'), (7, 1, '2026-03-01
   (8, 1, '2026-03-02 00:00Z');
 INSERT INTO hearts VALUES (7, 1, '2026-03-01 12:00:30+03');
 """
+
+
+MAPPED = {
+    "members": "number,years,sex,town,device\n7,30,female,Arica,iOS\n8,unknown,male,,\n",
+    "stories": "number,body,section\n1,One,news\n",
+    "impressions": "member,story,seen\n7,1,1638352800000\n",
+    "hearts": "member,story,given\n7,1,2021-12-01 13:00:30\n",
+}
 
 
 @pytest.fixture
@@ -80,6 +89,27 @@ def test_a_teams_own_tables_are_dumped_and_imported(tmp_path: Path, own_database
     for statement in (*numbering.split(";")[:2], numbering.split(";")[1]):
         execute(own_database, statement)
     assert _rows(own_database, "SELECT count(*), min(number) FROM lenta_users") == [(3, 0)]
+
+
+def test_the_mapping_of_the_page_reads_the_tables_that_it_speaks_of(tmp_path: Path, postgres_url: str) -> None:
+    (mapping,) = [typed for language, typed in fences(PAGE) if language == "yaml"]
+    (tmp_path / "mapping.yaml").write_text(mapping)
+    for name, content in MAPPED.items():
+        (tmp_path / f"{name}.csv").write_text(content)
+    command = ("import", str(tmp_path), "--mapping", str(tmp_path / "mapping.yaml"), "--postgres-url", postgres_url)
+    Commands().ok(*command)
+    assert _rows(postgres_url, "SELECT * FROM user_data ORDER BY user_id") == [
+        (7, 30, 1, None, "Arica", None, "iOS", "web"),
+        (8, None, 0, None, None, None, None, "web"),
+    ]
+    assert _rows(postgres_url, "SELECT * FROM feed_data ORDER BY timestamp, action DESC") == [
+        (datetime(2021, 12, 1, 10), 7, 1, "view", 1),
+        (datetime(2021, 12, 1, 10, 0, 30), 7, 1, "like", None),
+    ]
+    yers = (tmp_path / "mapping.yaml").read_text().replace("column: years", "column: yers")
+    (tmp_path / "mapping.yaml").write_text(yers)
+    (said,) = re.findall(r"lenta: (mapping\.yaml, key .*)", PAGE.read_text())
+    assert Commands().refuses(*command).replace(f"{tmp_path}/", "").replace("members", "dump/members") == said
 
 
 def _dump(url: str, folder: Path) -> None:

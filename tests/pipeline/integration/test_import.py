@@ -83,6 +83,13 @@ def test_importing_again_replaces(folder: Path, postgres_url: str, engine: Engin
     assert _rows(engine, "SELECT count(*) FROM feed_data") == [(4,)]
 
 
+def test_the_zone_that_a_time_names_counts(folder: Path, postgres_url: str, engine: Engine) -> None:
+    path = folder / "feed_data.csv"
+    path.write_text(path.read_text().replace("2021-10-01 10:00:00", "2021-10-01T10:00:00+03:00"))
+    import_tables(folder, postgres_url)
+    assert _rows(engine, "SELECT min(timestamp) FROM feed_data") == [(datetime(2021, 10, 1, 7),)]
+
+
 def test_until_keeps_the_later_rows_out(folder: Path, postgres_url: str, engine: Engine) -> None:
     report = import_tables(folder, postgres_url, datetime(2021, 11, 1, tzinfo=UTC))
     assert (report.feed_rows, report.withheld_rows) == (2, 3)

@@ -68,6 +68,15 @@ def test_a_changed_file_makes_other_data(dump: Path) -> None:
     assert Source.of_folder(dump, None) != before
 
 
+def test_a_changed_mapping_makes_other_data_and_is_told_to_later_commands(dump: Path, tmp_path: Path) -> None:
+    mapping = tmp_path / "mapping.yaml"
+    mapping.write_text("feed_data: {file: feed_data.csv}\n")
+    before = Source.of_folder(dump, None, mapping)
+    assert environment.of_data(before)["LENTA_MAPPING"] == str(mapping)
+    mapping.write_text("feed_data: {file: feed_data.csv, columns: {target: null}}\n")
+    assert Source.of_folder(dump, None, mapping) != before
+
+
 def test_a_folder_without_a_table_names_it(dump: Path) -> None:
     (dump / "feed_data.csv").unlink()
     with pytest.raises(LentaError, match="has no feed_data"):

@@ -25,6 +25,7 @@ from pipeline.dataset.snapshots import catalogue_at
 from pipeline.evaluation.ladder import WINDOW, Ladder, baseline_scores, ladder, model_scores
 from pipeline.evaluation.oracle import has_truth, true_scores
 from pipeline.tables.folder import Tables, export
+from pipeline.tables.mapping import PLAIN, TableMapping
 from pipeline.training.store import scorer_of
 
 
@@ -34,6 +35,7 @@ class Loaded:
 
     folder: Path
     until: datetime
+    mapping: TableMapping = PLAIN
 
     @property
     def is_simulated(self) -> bool:
@@ -52,7 +54,7 @@ def platform_feed(postgres_url: str, until: datetime, on_progress: OnProgress) -
 
 def offline_viewed(feed: Feed, loaded: Loaded, store: ModelStore, rng: np.random.Generator) -> Ladder:
     """On the withheld 15 days. Raises LentaError when nobody can be judged."""
-    with opened(Tables.of_folder(loaded.folder), loaded.until + WINDOW) as whole:
+    with opened(Tables.of_folder(loaded.folder, loaded.mapping), loaded.until + WINDOW) as whole:
         viewed = viewed_in(whole, loaded.until, loaded.until + WINDOW)
     scores = baseline_scores(feed, viewed, loaded.until, rng)
     for name in GROUPS:

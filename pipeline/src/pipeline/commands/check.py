@@ -83,6 +83,7 @@ def _gateway(home: Home) -> httpx.Client:
 def _loaded(home: Home, steps: Steps) -> Loaded | None:
     """None where nothing was withheld: quality cannot be judged then."""
     from pipeline.check.quality import Loaded
+    from pipeline.tables.mapping import TableMapping
 
     folder, until = environment.setting("LENTA_DATA", home), environment.setting("LENTA_UNTIL", home)
     if folder is None or until is None:
@@ -90,7 +91,8 @@ def _loaded(home: Home, steps: Steps) -> Loaded | None:
             "None of the feed was withheld, so quality cannot be judged: `make down && make up DATA=... UNTIL=...`"
         )
         return None
-    return Loaded(Path(folder), parse_time(until, "LENTA_UNTIL"))
+    mapping = environment.setting("LENTA_MAPPING", home)
+    return Loaded(Path(folder), parse_time(until, "LENTA_UNTIL"), TableMapping.read(Path(mapping) if mapping else None))
 
 
 def _quality(

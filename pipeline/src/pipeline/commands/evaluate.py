@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline import environment
+from pipeline.commands.import_tables import MappingFile
 from pipeline.commands.train import Store
 from pipeline.errors import LentaError
 from pipeline.terminal import Steps, parse_time
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ranking.artefact import ModelStore
 
     from pipeline.evaluation.judgement import Judgement
+    from pipeline.tables.mapping import TableMapping
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +34,10 @@ def evaluate(
         typer.Option(help="Train and judge afresh on simulated worlds, such as 8,9 or 8-12. No servers needed."),
     ] = None,
     world: Annotated[str | None, typer.Option(help="The size of those worlds; demo if not given.")] = None,
-    data: Annotated[Path | None, typer.Option(envvar="LENTA_DATA", help="Folder of the three tables.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of the three tables; what is loaded (LENTA_DATA), if not given.")
+    ] = None,
+    mapping: MappingFile = None,
     until: Annotated[str | None, typer.Option(envvar="LENTA_UNTIL", help="Where the test window begins.")] = None,
     model_uri: Store = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON alone.")] = False,
@@ -63,7 +68,7 @@ def evaluate(
             raise LentaError(
                 "--off-policy judges the published models on the withheld days: leave out --seeds and --html"
             )
-        _tell_off_policy(*_withheld(data, until, model_uri), steps, as_json)
+        _tell_off_policy(*_withheld(data, mapping, until, model_uri), steps, as_json)
         return
     if seeds:
         wanted = _seeds(seeds)
@@ -74,9 +79,9 @@ def evaluate(
                 judgements.append(judge_fresh(world, seed, today, on_progress))
         title, total = f"world {world}, seeds {seeds}", pooled(judgements)
     else:
-        folder, moment, store = _withheld(data, until, model_uri)
+        folder, given, moment, store = _withheld(data, mapping, until, model_uri)
         with steps.step("Judging the published models"):
-            total = judge_published(folder, moment, store)
+            total = judge_published(folder, moment, store, mapping=given)
         title = f"{folder.name}, {_days(moment)}"
     _tell(total, title, steps, as_json, html)
     if total.leaks:
@@ -108,11 +113,13 @@ def _tell(judgement: Judgement, title: str, steps: Steps, as_json: bool, html: P
     steps.say("Next: [bold]lenta check[/bold] judges what the platform serves")
 
 
-def _tell_off_policy(folder: Path, moment: datetime, store: ModelStore, steps: Steps, as_json: bool) -> None:
+def _tell_off_policy(
+    folder: Path, mapping: TableMapping, moment: datetime, store: ModelStore, steps: Steps, as_json: bool
+) -> None:
     from pipeline.evaluation.off_policy_run import off_policy_json, off_policy_published, off_policy_table
 
     with steps.step("Letting the published models recommend for the withheld days") as on_progress:
-        estimates = off_policy_published(folder, moment, store, on_progress=on_progress)
+        estimates = off_policy_published(folder, moment, store, on_progress=on_progress, mapping=mapping)
     if as_json:
         typer.echo(json.dumps(off_policy_json(estimates), indent=1))
         return
@@ -120,13 +127,19 @@ def _tell_off_policy(folder: Path, moment: datetime, store: ModelStore, steps: S
     steps.say("Next: [bold]lenta publish[/bold] the better one, or let an experiment decide")
 
 
-def _withheld(data: Path | None, until: str | None, model_uri: str | None) -> tuple[Path, datetime, ModelStore]:
-    """The folder with the withheld days, their beginning, and the store."""
+def _withheld(
+    data: Path | None, mapping: Path | None, until: str | None, model_uri: str | None
+) -> tuple[Path, TableMapping, datetime, ModelStore]:
+    """The folder with the withheld days, how to read it, their beginning, and the store."""
     from ranking.artefact import ModelStore
 
+    from pipeline.tables.mapping import TableMapping
+
     folder = data or Path(environment.require("LENTA_DATA"))
+    loaded = None if data else environment.setting("LENTA_MAPPING")
+    given = TableMapping.read(mapping or (Path(loaded) if loaded else None))
     moment = parse_time(environment.require("LENTA_UNTIL") if until is None else until, "--until")
-    return folder, moment, ModelStore(model_uri or environment.require("LENTA_MODEL_URI"))
+    return folder, given, moment, ModelStore(model_uri or environment.require("LENTA_MODEL_URI"))
 
 
 def _days(moment: datetime) -> str:

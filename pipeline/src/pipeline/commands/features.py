@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.markup import escape
 
 from pipeline import environment
+from pipeline.commands.import_tables import MappingFile
+from pipeline.errors import LentaError
 from pipeline.terminal import Steps, parse_time
 
 
@@ -33,6 +35,7 @@ def features(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the three tables; the running platform's Postgres, if not given.")
     ] = None,
+    mapping: MappingFile = None,
     until: Annotated[str | None, typer.Option(help="Read no feed row from this time on (UTC).")] = None,
     rows: Annotated[int, typer.Option(min=1, help="About how many views, drawn as training draws them.")] = 600_000,
     seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
@@ -49,14 +52,17 @@ def features(
     from pipeline.dataset.features import write_features
     from pipeline.dataset.output import check_out
     from pipeline.dataset.samples import training_requests
+    from pipeline.tables.mapping import TableMapping
 
     moment = parse_time(until, "--until") if until is not None else None
     check_out(out)
+    if mapping and not data:
+        raise LentaError("--mapping says how to read --data: give both, or neither")
     steps = Steps(Console())
     with ExitStack() as stack:
         with steps.step("Reading the feed") as on_progress:
             if data:
-                tables = Tables.of_folder(data)
+                tables = Tables.of_folder(data, TableMapping.read(mapping))
             else:
                 postgres = postgres_url or environment.require("LENTA_POSTGRES_URL")
                 folder = stack.enter_context(TemporaryDirectory(prefix="lenta-features-"))

@@ -18,6 +18,12 @@ Postgres = Annotated[
     str | None,
     typer.Option("--postgres-url", envvar="LENTA_POSTGRES_URL", help="The running platform's, if not given."),
 ]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--mapping", help="YAML: the names and values of tables that are not called as Lenta's; docs/your-data.md."
+    ),
+]
 Until = Annotated[str | None, typer.Option(help="Load no feed row from this time on (UTC).")]
 
 
@@ -25,21 +31,24 @@ def register(app: typer.Typer) -> None:
     app.command("import", epilog=for_terminal())(import_)
 
 
-def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None) -> None:
+def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None, mapping: MappingFile = None) -> None:
     """Load the three tables into Postgres, replacing what they hold. A broken file is refused by file, line and column.
 
     Example: lenta import ./dump --until 2021-12-15
 
     Each table is a file name.csv, name.csv.gz or name.parquet, or a folder name/ of Parquet parts. The columns, in any
-    order, stand below; others are ignored.
+    order, stand below; others are ignored. For tables of other names, columns and values give a --mapping
+    (docs/your-data.md).
     """
+    from pipeline.tables.mapping import TableMapping
     from pipeline.tables.to_postgres import import_tables
 
+    given = TableMapping.read(mapping)
     url = postgres_url or environment.require("LENTA_POSTGRES_URL")
     moment = parse_time(until, "--until") if until is not None else None
     console = Console()
     with Steps(console).step(f"Importing {folder}") as on_progress:
-        report = import_tables(folder, url, moment, on_progress)
+        report = import_tables(folder, url, moment, on_progress, mapping=given)
     table = Table(box=None, show_header=False, pad_edge=False)
     span = f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else "none"
     for name, value in (

@@ -32,6 +32,10 @@ Data = Annotated[
 Until = Annotated[
     str | None, typer.Option(envvar="UNTIL", help="Load no feed row from this time on (UTC); `lenta check` uses those.")
 ]
+MappingFile = Annotated[
+    Path | None,
+    typer.Option("--mapping", envvar="MAPPING", help="YAML: the names and values of --data's tables."),
+]
 World = Annotated[
     str | None, typer.Option(help=f"A simulated world instead of --data; {WORLD} when nothing is loaded.")
 ]
@@ -47,7 +51,13 @@ def register(app: typer.Typer) -> None:
     app.command("environment")(show_environment)
 
 
-def up(data: Data = None, until: Until = None, world: World = None, seed: Seed = None) -> None:
+def up(
+    data: Data = None,
+    until: Until = None,
+    world: World = None,
+    seed: Seed = None,
+    mapping: MappingFile = None,
+) -> None:
     """Start the platform on this machine: servers, data, both models, all services.
 
     Run again, it starts only what is missing.
@@ -59,7 +69,7 @@ def up(data: Data = None, until: Until = None, world: World = None, seed: Seed =
 
     home, console = Home.find(), Console()
     moment = parse_time(until, "--until") if until is not None else None
-    wanted = _wanted(home, data, moment, world, seed)
+    wanted = _wanted(home, data, mapping, moment, world, seed)
     default = Source.of_world(WORLD, SEED, _today(), None, home.world)
     running = bring_up(home, wanted, default, Steps(console))
     welcome(running, console)
@@ -87,6 +97,7 @@ def fill(
     until: Until = None,
     world: World = None,
     seed: Seed = None,
+    mapping: MappingFile = None,
 ) -> None:
     """Fill servers of your own (LENTA_POSTGRES_URL, LENTA_REDIS_URL), one part per container; nothing is done twice.
 
@@ -97,7 +108,7 @@ def fill(
     home, console = Home.find(), Console()
     moment = parse_time(until, "--until") if until is not None else None
     with home.alone():
-        filled = _filled(home, _wanted(home, data, moment, world, seed))
+        filled = _filled(home, _wanted(home, data, mapping, moment, world, seed))
         servers = Servers(
             environment.require("LENTA_POSTGRES_URL"), environment.setting("LENTA_REDIS_URL") or "", embedded=False
         )
@@ -151,18 +162,20 @@ def _filled(home: Home, wanted: Source | None) -> Filled:
 
 
 def _wanted(
-    home: Home, data: Path | None, until: datetime | None, world: str | None, seed: int | None
+    home: Home, data: Path | None, mapping: Path | None, until: datetime | None, world: str | None, seed: int | None
 ) -> Source | None:
     """What the options ask for; None when they leave it open."""
     if data is not None and (world is not None or seed is not None):
         raise LentaError("--data excludes --world and --seed")
     if data is not None:
-        return Source.of_folder(data, until)
+        return Source.of_folder(data, until, mapping)
+    if mapping is not None:
+        raise LentaError("--mapping says how to read --data: give both, or neither")
     if world is None and seed is None and until is None:
         return None
     loaded = filled.source if (filled := Filled.read(home)) is not None else None
     if loaded is not None and loaded.world is None and world is None and seed is None:
-        return Source.of_folder(loaded.folder, until)
+        return Source.of_folder(loaded.folder, until, loaded.mapping)
     wanted = Source.of_world(world or WORLD, SEED if seed is None else seed, _today(), until, home.world)
     if loaded is not None and (loaded.world, loaded.seed) == (wanted.world, wanted.seed) and loaded.end is not None:
         return Source.of_world(loaded.world or WORLD, loaded.seed or SEED, loaded.end, until, home.world)

@@ -32,6 +32,7 @@ from pipeline.evaluation.segments import known_at_the_cut, ladder_of, segments
 from pipeline.evaluation.sessions import requests_in, session_ladder, session_scores
 from pipeline.measures.accuracy import Floats
 from pipeline.tables.folder import Tables
+from pipeline.tables.mapping import PLAIN, TableMapping
 
 if TYPE_CHECKING:
     from ranking.artefact import ModelStore
@@ -40,7 +41,9 @@ if TYPE_CHECKING:
     from pipeline.evaluation.ladder import Ladder
 
 
-def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int = 0) -> Judgement:
+def judge_published(
+    folder: Path, until: datetime, store: ModelStore, seed: int = 0, mapping: TableMapping = PLAIN
+) -> Judgement:
     """The published models on the 15 days from `until` on, of the tables in `folder`.
 
     Raises LentaError when a model is missing or has seen these days, or nobody can be judged.
@@ -49,12 +52,14 @@ def judge_published(folder: Path, until: datetime, store: ModelStore, seed: int 
 
     with ExitStack() as stack:
         scorers: dict[str, Scorer] = {name: stack.enter_context(scorer_of(store, name)) for name in GROUPS}
-        return judge(folder, until, scorers, seed)
+        return judge(folder, until, scorers, seed, mapping)
 
 
-def judge(folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int) -> Judgement:
+def judge(
+    folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int, mapping: TableMapping = PLAIN
+) -> Judgement:
     """Baselines, models, and where `folder` is a simulated world its ceiling and oracle. seed: of whatever is drawn."""
-    tables = Tables.of_folder(folder)
+    tables = Tables.of_folder(folder, mapping)
     with opened(tables, cut + WINDOW) as whole:
         viewed = viewed_in(whole, cut, cut + WINDOW)
         check_judged(viewed)

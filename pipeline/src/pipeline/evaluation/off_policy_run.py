@@ -26,6 +26,7 @@ from pipeline.evaluation.oracle import has_truth
 from pipeline.evaluation.report import with_half
 from pipeline.measures.accuracy import Estimate, K
 from pipeline.tables.folder import Tables
+from pipeline.tables.mapping import PLAIN, TableMapping
 
 if TYPE_CHECKING:
     from ranking.artefact import ModelStore
@@ -46,7 +47,12 @@ class OffPolicy:
 
 
 def off_policy_published(
-    folder: Path, until: datetime, store: ModelStore, seed: int = 0, on_progress: OnProgress = silent
+    folder: Path,
+    until: datetime,
+    store: ModelStore,
+    seed: int = 0,
+    on_progress: OnProgress = silent,
+    mapping: TableMapping = PLAIN,
 ) -> OffPolicy:
     """Of the published models, on the 15 days from `until` on.
 
@@ -56,11 +62,16 @@ def off_policy_published(
 
     with ExitStack() as stack:
         scorers: dict[str, Scorer] = {name: stack.enter_context(scorer_of(store, name)) for name in GROUPS}
-        return off_policy(folder, until, scorers, seed, on_progress)
+        return off_policy(folder, until, scorers, seed, on_progress, mapping)
 
 
 def off_policy(
-    folder: Path, cut: datetime, scorers: Mapping[str, Scorer], seed: int = 0, on_progress: OnProgress = silent
+    folder: Path,
+    cut: datetime,
+    scorers: Mapping[str, Scorer],
+    seed: int = 0,
+    on_progress: OnProgress = silent,
+    mapping: TableMapping = PLAIN,
 ) -> OffPolicy:
     """Most popular and the models, as they would have served the 15 days from `cut` on, by the views in `folder`.
 
@@ -68,7 +79,8 @@ def off_policy(
     """
     for scorer in scorers.values():
         check_unseen(scorer, cut)
-    tables, now, rng = Tables.of_folder(folder), microseconds(cut) // 1_000_000, np.random.default_rng(seed)
+    tables, now = Tables.of_folder(folder, mapping), microseconds(cut) // 1_000_000
+    rng = np.random.default_rng(seed)
     with opened(tables, cut) as feed:
         catalogue = catalogue_at(feed, cut)
         catalogue = catalogue.only(np.flatnonzero(catalogue.post_views > 0))

@@ -102,10 +102,12 @@ def _simulate(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Fil
 def _import(home: Home, filled: Filled, servers: Servers, steps: Steps) -> Filled:
     if filled.imported:
         return filled
+    from pipeline.tables.mapping import TableMapping
     from pipeline.tables.to_postgres import import_tables
 
+    source, mapping = filled.source, TableMapping.read(filled.source.mapping)
     with steps.step("Importing into Postgres") as on_progress:
-        import_tables(filled.source.folder, servers.postgres_url, filled.source.until, on_progress)
+        import_tables(source.folder, servers.postgres_url, source.until, on_progress, mapping=mapping)
     return filled.model_copy(update={"imported": True}).write(home)
 
 

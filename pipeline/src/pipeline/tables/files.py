@@ -13,13 +13,15 @@ import duckdb
 
 from pipeline.errors import LentaError
 from pipeline.tables.csv_bytes import check_bytes
-from pipeline.tables.formats import FEED, LATEST, SHOWN, Column, FilePattern, TableFormat, find, listed
+from pipeline.tables.formats import FEED, LATEST, SHOWN, Column, TableFormat, find, listed, quoted
+from pipeline.tables.inputs import Input
+from pipeline.tables.mapping import PLAIN, ColumnInput, FileInput, TableMapping, nearest
 
 AHEAD = timedelta(days=1)
 """A row's time may lie after now by this much: another time zone, another clock."""
 MEMORY = "2GB"
 BATCH_ROWS = 100_000
-WHOLE = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT"}
+ROW, TARGET = "timestamp, user_id, post_id, action", "target"
 
 
 @contextmanager
@@ -38,15 +40,61 @@ def hide_progress(database: duckdb.DuckDBPyConnection) -> None:
         database.execute("SET enable_progress_bar = false")  # off already, a notebook without widgets refuses it
 
 
-class TableFile:
-    """One table's files, checked."""
+class TableFiles:
+    """One table in somebody's folder, checked; it may lie in several files."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection, table: TableFormat, folder: Path) -> None:
-        """Raises LentaError when a column is missing."""
-        self._database, self.table = database, table
-        self.source = find(folder, table.name)
-        self._types = {str(name): type_ for name, type_, *_ in self.ask(f"DESCRIBE SELECT * FROM {self.source.scan}")}
-        self._named = {column.name: _named(column, list(self._types), self.source) for column in table.columns}
+    def __init__(
+        self, database: duckdb.DuckDBPyConnection, table: TableFormat, folder: Path, mapping: TableMapping = PLAIN
+    ) -> None:
+        """Raises LentaError when a file or a column is missing."""
+        self.table = table
+        self._files = [TableFile(database, table, folder, mapping, key, file) for key, file in mapping.files(table)]
+        self.shown = ", ".join(file.source.shown for file in self._files)
+
+    def check(self) -> int:
+        """The number of rows. Raises LentaError naming the first value that is wrong."""
+        return sum(file.check() for file in self._files)
+
+    def select(self) -> str:
+        """A query of the table's columns by name and type."""
+        return " UNION ALL ".join(file.select() for file in self._files)
+
+    def rows(self) -> str:
+        """A query of the rows that count: the last of users or posts with one id, one of several equal feed rows."""
+        if self.table is FEED:
+            return self._feed_rows()
+        key, *others = (column.name for column in self.table.columns)
+        latest = ", ".join(f"last({name} ORDER BY row) AS {name}" for name in others)
+        numbered = f"SELECT *, row_number() OVER () AS row FROM ({self.select()})"
+        return f"SELECT {key}, {latest} FROM ({numbered}) GROUP BY {key} ORDER BY {key}"
+
+    def _feed_rows(self) -> str:
+        """Where no file has a target, a view's is 1 if a like came before the user saw the post again."""
+        if any(file.has(TARGET) for file in self._files):
+            return f"SELECT DISTINCT {ROW}, {_of_view('coalesce(target, 0)')} FROM ({self.select()})"
+        next_action = "lead(action) OVER (PARTITION BY user_id, post_id ORDER BY timestamp, action DESC)"
+        liked = f"CASE WHEN {next_action} = 'like' THEN 1 ELSE 0 END"
+        return f"SELECT {ROW}, {_of_view(liked)} FROM (SELECT DISTINCT {ROW} FROM ({self.select()}))"
+
+
+class TableFile:
+    """One file, or folder of parts, of a table. key: where the mapping speaks of it."""
+
+    def __init__(
+        self,
+        database: duckdb.DuckDBPyConnection,
+        table: TableFormat,
+        folder: Path,
+        mapping: TableMapping,
+        key: str,
+        given: FileInput,
+    ) -> None:
+        self._database, self._mapping, self._key, self._given = database, mapping, key, given
+        self.source = find(folder, given.file or table.name)
+        self._types = {
+            str(name): str(type_) for name, type_, *_ in self.ask(f"DESCRIBE SELECT * FROM {self.source.scan}")
+        }
+        self._inputs = [self._input(column) for column in table.columns]
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Raises LentaError for a file that cannot be read."""
@@ -55,100 +103,72 @@ class TableFile:
         except duckdb.Error as error:
             raise LentaError(f"{self.source.shown}: {_in_words(str(error))}") from error
 
+    def has(self, column: str) -> bool:
+        """Whether the file says anything of it."""
+        return self._given.of(column) is not None
+
     def check(self) -> int:
         """The number of rows. Raises LentaError naming the first value that is wrong."""
         if self.source.is_csv:
             check_bytes(self.source.path)
-        faults = ", ".join(f"count_if({self._fault(column)})" for column in self.table.columns)
+        faults = ", ".join(f"count_if({each.fault})" for each in self._inputs)
         rows, *bad = self.ask(f"SELECT count(*), {faults} FROM {self.source.scan}")[0]
-        for column, count in zip(self.table.columns, bad, strict=True):
+        for each, count in zip(self._inputs, bad, strict=True):
             if count:
-                self._refuse(column)
+                self._refuse(each)
         return int(str(rows))
 
     def select(self) -> str:
         """A query of the table's columns by name and type."""
-        return f"SELECT {', '.join(self._value(column) for column in self.table.columns)} FROM {self.source.scan}"
+        return f"SELECT {', '.join(f'{each.value} AS {each.column.name}' for each in self._inputs)} FROM {self.source.scan}"
 
-    def rows(self) -> str:
-        """A query of the rows that count: the last of users or posts with one id, one of several equal feed rows."""
-        if self.table is FEED:
-            return (
-                "SELECT DISTINCT timestamp, user_id, post_id, action, "
-                "CAST(CASE WHEN action = 'view' THEN coalesce(target, 0) END AS SMALLINT) AS target "
-                f"FROM ({self.select()})"
-            )
-        key, *others = (column.name for column in self.table.columns)
-        latest = ", ".join(f"last({name} ORDER BY row) AS {name}" for name in others)
-        numbered = f"SELECT *, row_number() OVER () AS row FROM ({self.select()})"
-        return f"SELECT {key}, {latest} FROM ({numbered}) GROUP BY {key} ORDER BY {key}"
+    def _input(self, column: Column) -> Input:
+        """Raises LentaError when the file has no such column."""
+        how = self._given.of(column.name)
+        if how is None or how.constant is not None:
+            value = "NULL" if how is None else quoted(str(how.constant))
+            return Input(column, ColumnInput(), f"CAST({value} AS VARCHAR)", "VARCHAR", self.source.is_csv)
+        name = self._name_of(column, how)
+        return Input(column, how, f'"{name.replace(chr(34), chr(34) * 2)}"', self._types[name], self.source.is_csv)
 
-    def _raw(self, column: Column) -> str:
-        return f'"{self._named[column.name]}"'
+    def _name_of(self, column: Column, how: ColumnInput) -> str:
+        """The file's own name of the column."""
+        if how.column is not None:
+            if how.column in self._types:
+                return how.column
+            said = f"{self._place} has no column {how.column}; {nearest(how.column, self._types)}"
+            raise self._mapping.fault(f"{self._key}.columns.{column.name}", said)
+        for name in (column.name, *column.aliases):
+            if name in self._types:
+                return name
+        names = " or ".join((column.name, *column.aliases))
+        said = f"{self._place}: there is no column {names}; it has {listed(list(self._types))}"
+        raise self._mapping.fault(f"{self._key}.columns.{column.name}", said)
 
-    def _is_typed(self, column: Column) -> bool:
-        """Whether the file declares it a whole number or a time, so that no text needs parsing."""
-        type_ = self._types[self._named[column.name]]
-        return type_ == "TIMESTAMP" if column.type == "TIMESTAMP" else column.type != "VARCHAR" and type_ in WHOLE
+    @property
+    def _place(self) -> str:
+        return f"{self.source.shown}, line 1" if self.source.is_csv else self.source.shown
 
-    def _cast(self, column: Column) -> str:
-        """Whole numbers may be written as floats (19.0), as pandas dumps a column with gaps."""
-        raw = self._raw(column)
-        if self._is_typed(column):
-            return f"TRY_CAST({raw} AS {column.type})"
-        if self.source.is_csv:
-            raw = f"nullif(trim({raw}), '')" if column.type != "VARCHAR" else raw
-        if column.type in ("INTEGER", "SMALLINT"):
-            return whole(raw, column.type)
-        if column.type == "TIMESTAMP":
-            return f"coalesce(TRY_CAST({raw} AS TIMESTAMP), CAST(TRY_CAST({raw} AS TIMESTAMPTZ) AS TIMESTAMP))"
-        return f"CAST({raw} AS VARCHAR)"
-
-    def _is_missing(self, column: Column) -> str:
-        raw = self._raw(column)
-        if self._is_typed(column):
-            return f"({raw} IS NULL)"
-        return f"({raw} IS NULL OR trim(CAST({raw} AS VARCHAR)) IN ('', 'NaN', 'nan'))"
-
-    def _fault(self, column: Column) -> str:
-        value = self._cast(column)
-        if column.type == "VARCHAR" and column.allowed == "TRUE":
-            return "FALSE" if self.source.is_csv else f"coalesce(contains({value}, chr(0)), FALSE)"
-        missing, holds = self._is_missing(column), column.allowed.replace("value", f"({value})")
-        return (
-            f"(CASE WHEN {missing} THEN {'TRUE' if column.required else 'FALSE'} ELSE NOT coalesce({holds}, FALSE) END)"
-        )
-
-    def _value(self, column: Column) -> str:
-        return f"CASE WHEN NOT {self._is_missing(column)} THEN {self._cast(column)} END AS {column.name}"
-
-    def _refuse(self, column: Column) -> None:
+    def _refuse(self, bad: Input) -> None:
         row, value = self.ask(
-            f"SELECT row, value FROM (SELECT row_number() OVER () AS row, {self._raw(column)} AS value, "
-            f"{self._fault(column)} AS is_bad FROM {self.source.scan}) WHERE is_bad LIMIT 1"
+            f"SELECT row, value FROM (SELECT row_number() OVER () AS row, {bad.raw} AS value, "
+            f"{bad.fault} AS is_bad FROM {self.source.scan}) WHERE is_bad LIMIT 1"
         )[0]
         place = f"line {int(str(row)) + 1}" if self.source.is_csv else f"row {row}"
         said = "nothing" if value in (None, "") else f"{str(value)[:60]!r}"
-        raise LentaError(f"{self.source.shown}, {place}, column {column.name}: {said} is not {column.what}")
+        fault = f"{self.source.shown}, {place}, column {bad.shown}: {said} is not {bad.what}"
+        if bad.column.name not in self._given.columns:
+            raise LentaError(fault)
+        raise self._mapping.fault(f"{self._key}.columns.{bad.column.name}", fault)
 
 
-def whole(raw: str, type_: str) -> str:
-    """SQL: a whole number, also written as 19.0; NULL for anything else."""
-    return f"CASE WHEN TRY_CAST({raw} AS DOUBLE) = floor(TRY_CAST({raw} AS DOUBLE)) THEN TRY_CAST({raw} AS {type_}) END"
+def _of_view(target: str) -> str:
+    return f"CAST(CASE WHEN action = 'view' THEN {target} END AS SMALLINT) AS target"
 
 
 def before(until: datetime | None) -> str:
     """SQL on `timestamp`, in UTC; all rows for None."""
     return f"timestamp < TIMESTAMP '{until.astimezone(UTC).replace(tzinfo=None)}'" if until else "TRUE"
-
-
-def _named(column: Column, have: list[str], source: FilePattern) -> str:
-    for name in (column.name, *column.aliases):
-        if name in have:
-            return name
-    names = " or ".join((column.name, *column.aliases))
-    place = f"{source.shown}, line 1" if source.is_csv else source.shown
-    raise LentaError(f"{place}: there is no column {names}; it has {listed(have)}")
 
 
 def _in_words(message: str) -> str:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 from chassis.progress import OnProgress, silent
 
 from pipeline.errors import LentaError
-from pipeline.tables.files import TableFile
+from pipeline.tables.files import TableFiles
 from pipeline.tables.files import opened as opened_files
 from pipeline.tables.formats import FORMATS, quoted
+from pipeline.tables.mapping import PLAIN, TableMapping
 
 if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
@@ -27,10 +28,10 @@ class Tables:
     feed: str
 
     @classmethod
-    def of_folder(cls, folder: Path) -> Tables:
+    def of_folder(cls, folder: Path, mapping: TableMapping = PLAIN) -> Tables:
         """Somebody's, read as `lenta import` reads it. Raises LentaError naming the file, line and column at fault."""
         with opened_files() as database:
-            files = [TableFile(database, table, folder) for table in FORMATS]
+            files = [TableFiles(database, table, folder, mapping) for table in FORMATS]
             for file in files:
                 file.check()
         return cls(*(f"({file.rows()})" for file in files))

@@ -154,17 +154,21 @@ class FilePattern:
         return f"read_parquet({place})"
 
 
-def find(folder: Path, table: str) -> FilePattern:
-    """CSV (also .gz), Parquet, or a folder of Parquet parts. Raises LentaError when it is missing, or there twice."""
-    paths = [path for path in (folder / f"{table}{end}" for end in (".parquet", ".csv", ".csv.gz")) if path.is_file()]
-    if (folder / table).is_dir() and list((folder / table).glob("*.parquet")):
-        paths.append(folder / table)
+ENDINGS = (".parquet", ".csv", ".csv.gz")
+
+
+def find(folder: Path, name: str) -> FilePattern:
+    """CSV (also .gz), Parquet, or a folder of Parquet parts, with or without its ending in `name`. Raises LentaError
+    when it is missing, or there twice."""
+    ends = ("",) if name.endswith(ENDINGS) else ENDINGS
+    paths = [path for path in (folder / f"{name}{end}" for end in ends) if path.is_file()]
+    if (folder / name).is_dir() and list((folder / name).glob("*.parquet")):
+        paths.append(folder / name)
     if not paths:
-        raise LentaError(
-            f"{folder} has no {table}.csv, {table}.csv.gz, {table}.parquet or folder {table}/ of Parquet parts"
-        )
+        tried = name if ends == ("",) else f"{name}.csv, {name}.csv.gz, {name}.parquet"
+        raise LentaError(f"{folder} has no {tried} or folder {name}/ of Parquet parts")
     if len(paths) > 1:
-        raise LentaError(f"{folder} has {table} twice: {', '.join(path.name for path in paths)}; remove one")
+        raise LentaError(f"{folder} has {name} twice: {', '.join(path.name for path in paths)}; remove one")
     path = paths[0]
     _refuse_links(folder, [path, *path.glob("*.parquet")])
     if path.is_dir():

@@ -19,8 +19,9 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from pipeline.errors import LentaError
-from pipeline.tables.files import BATCH_ROWS, TableFile, before, opened
+from pipeline.tables.files import BATCH_ROWS, TableFiles, before, opened
 from pipeline.tables.formats import FEED, FORMATS, POSTS, USERS
+from pipeline.tables.mapping import PLAIN, TableMapping
 
 INDEX_MEMORY = "256MB"
 MONTHS_MAX = 120
@@ -53,6 +54,7 @@ def import_tables(
     until: datetime | None = None,
     on_progress: OnProgress = silent,
     now: datetime | None = None,
+    mapping: TableMapping = PLAIN,
 ) -> ImportReport:
     """Replaces the three tables by the folder's, or changes nothing. Rows from `until` on stay out.
 
@@ -62,7 +64,7 @@ def import_tables(
     now = now or datetime.now(UTC)
     with opened(now) as database:
         try:
-            users, posts, feed = (TableFile(database, table, folder) for table in FORMATS)
+            users, posts, feed = (TableFiles(database, table, folder, mapping) for table in FORMATS)
             counts = {file.table.name: file.check() for file in (users, posts, feed)}
             _make_views(database, users, posts, feed, until)
             _check_topics(database, posts)
@@ -73,14 +75,14 @@ def import_tables(
     return report
 
 
-def _check_topics(database: duckdb.DuckDBPyConnection, posts: TableFile) -> None:
+def _check_topics(database: duckdb.DuckDBPyConnection, posts: TableFiles) -> None:
     (topics,) = database.execute("SELECT count(DISTINCT topic) FROM loaded_post_text_df").fetchall()[0]
     if topics > TOPICS_MAX:
-        raise LentaError(f"{posts.source.shown}, column topic: {topics} topics; there may be {TOPICS_MAX}")
+        raise LentaError(f"{posts.shown}, column topic: {topics} topics; there may be {TOPICS_MAX}")
 
 
 def _make_views(
-    database: duckdb.DuckDBPyConnection, users: TableFile, posts: TableFile, feed: TableFile, until: datetime | None
+    database: duckdb.DuckDBPyConnection, users: TableFiles, posts: TableFiles, feed: TableFiles, until: datetime | None
 ) -> None:
     """`loaded_<table>`: the rows as Postgres gets them."""
     for file in (users, posts):

@@ -13,8 +13,8 @@ from pipeline.dataset.feed import Feed, microseconds
 from pipeline.dataset.history import CHUNK, History
 from pipeline.dataset.output import written
 from pipeline.errors import LentaError
-from pipeline.tables.files import whole
 from pipeline.tables.formats import quoted
+from pipeline.tables.inputs import whole
 
 if TYPE_CHECKING:
     from ranking.scorer import Scorer
