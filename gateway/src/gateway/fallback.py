@@ -43,6 +43,10 @@ class Recent(Generic[K, V]):
     def get(self, key: K) -> V | None:
         return self._held.get(key)
 
+    def drop(self, key: K) -> None:
+        if (old := self._held.pop(key, None)) is not None:
+            self.weight -= self._weigh(old)
+
 
 class _Text(NamedTuple):
     post: bytes
@@ -61,9 +65,22 @@ class Fallback:
         """Of all texts, as feature-service said last: a text that was kept under another may have changed."""
         self.popular: PopularPosts | None = None
         self._popular: Texts = {}
+        self._gone, self._gone_ids = b"", frozenset[int]()
 
     def keep_row(self, user_id: int, row: Row) -> None:
         self._hidden.put(user_id, row.hidden)
+        self.keep_gone(row.gone)
+
+    def keep_gone(self, gone: bytes) -> None:
+        """Posts that went lately, uint32: whatever remembers them, nobody is shown them."""
+        if gone != self._gone:
+            self._gone, self._gone_ids = gone, frozenset(unpacked_ids(gone))
+            self.drop_texts(self._gone_ids)
+
+    def keep_gone_too(self, post_id: int) -> None:
+        """Taken down through this gateway: holds before feature-service says so, and while it is down."""
+        self._gone_ids |= {post_id}
+        self.drop_texts([post_id])
 
     def keep_like(self, user_id: int, post_id: int) -> None:
         """Accepted through this gateway: holds even while feature-service is down."""
@@ -75,10 +92,18 @@ class Fallback:
     def keep_texts(self, posts: Iterable[Post], version: str) -> None:
         """version: `texts_version` before they were asked for."""
         for post in posts:
-            self._texts.put(post.id, _Text(_as_json(post), version))
+            if post.id not in self._gone_ids:
+                self._texts.put(post.id, _Text(_as_json(post), version))
+
+    def drop_texts(self, posts: Iterable[int]) -> None:
+        """Of posts that there are no longer."""
+        for post in posts:
+            self._texts.drop(post)
+            self._popular.pop(post, None)
 
     def forget_text(self, post_id: int) -> None:
-        """Of a post that has been published anew through this gateway."""
+        """Of a post that has been published anew through this gateway: it may be one that is back."""
+        self._gone, self._gone_ids = b"", self._gone_ids - {post_id}
         if (kept := self._texts.get(post_id)) is not None:
             self._texts.put(post_id, kept._replace(version=""))
 
@@ -97,9 +122,10 @@ class Fallback:
     def instead(self, user_id: int, model: str, row: Row | None, limit: int) -> tuple[str, Texts]:
         """What to answer without a ranking, after the name of the source that comes first in it.
 
-        The last slate, filled up with popular posts of the segment, then of all; without what is known to be hidden.
+        The last slate, filled up with popular posts of the segment, then of all; without what is known to be hidden or
+        gone.
         """
-        hidden = set(unpacked_ids(row.hidden if row is not None else self._hidden.get(user_id) or b""))
+        hidden = set(unpacked_ids(row.hidden if row is not None else self._hidden.get(user_id) or b"")) | self._gone_ids
         sources = {
             LAST_SLATE: self.texts(unpacked_ids(self._slates.get((user_id, model)) or b"")),
             POPULAR_IN_SEGMENT: self._popular_in_segment(row),
@@ -120,7 +146,7 @@ class Fallback:
         return self._popular_texts(self.popular.segments.get(segment, []))
 
     def _popular_texts(self, posts: Sequence[Post]) -> Texts:
-        return {post.id: self._popular[post.id] for post in posts}
+        return {post.id: self._popular[post.id] for post in posts if post.id in self._popular}
 
 
 def _as_json(post: Post) -> bytes:

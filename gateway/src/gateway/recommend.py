@@ -138,6 +138,7 @@ async def _read_texts(request: RecommendationRequest, ids: list[int], texts: Ups
         log.warning("texts_from_memory", reason=reason("features", error.word))
     else:
         fallback.keep_texts(answer.posts, version)
+        fallback.drop_texts(set(ids) - {post.id for post in answer.posts})
 
 
 def _fallen_back(

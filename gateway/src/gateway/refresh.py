@@ -1,4 +1,4 @@
-"""What the gateway keeps up to date in the background: the running experiments, the popular posts."""
+"""What the gateway keeps up to date in the background: running experiments, posts that went, popular posts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from contracts.experiments import RunningExperiments
 from contracts.wire import PopularPosts
 
 from gateway.fallback import Fallback
+from gateway.row import whole_ids
 from gateway.split import Split
 from gateway.upstream import Upstream, UpstreamError
 
@@ -40,6 +41,7 @@ class Refresh:
         """Until cancelled. While feature-service is down, what was known last stays."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._every(RUNNING_SECONDS, self._read_running))
+            group.create_task(self._every(RUNNING_SECONDS, self._read_gone))
             group.create_task(self._every(POPULAR_SECONDS, self._read_popular))
 
     async def _every(self, seconds: float, read: Callable[[], Awaitable[None]]) -> None:
@@ -63,6 +65,9 @@ class Refresh:
         if reply.status != NOT_MODIFIED:
             self._split.update(self._features.read(reply, RunningExperiments.model_validate_json))
             self._etag = reply.etag
+
+    async def _read_gone(self) -> None:
+        self._fallback.keep_gone(await self._features.ask("GET", "/gone", into=whole_ids))
 
     async def _read_popular(self) -> None:
         self._fallback.keep_popular(await self._features.ask("GET", "/popular", into=PopularPosts.model_validate_json))

@@ -14,20 +14,21 @@ POST_ID_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """packed: as it came, and as it goes on. hidden: post ids, uint32."""
+    """packed: as it came, and as it goes on. hidden, gone: post ids, uint32."""
 
     packed: bytes
     profile: bytes
     hidden: bytes
+    gone: bytes
     known: bool
 
     @classmethod
     def of(cls, packed: bytes) -> Self:
         """Raises BadRecordError for bytes that are no row."""
-        profile, counts, hidden = split_row(packed)
+        profile, counts, hidden, gone = split_row(packed)
         if len(hidden) % POST_ID_BYTES:
             raise BadRecordError("a user row whose hidden ids are cut off")
-        return cls(packed, profile, hidden, known=bool(profile or counts or hidden))
+        return cls(packed, profile, hidden, gone, known=bool(profile or counts or hidden))
 
     @property
     def segment(self) -> str | None:
@@ -40,6 +41,13 @@ class Row:
 
 def packed_ids(*ids: int) -> bytes:
     return np.array(ids, "<u4").tobytes()
+
+
+def whole_ids(packed: bytes) -> bytes:
+    """As they are. Raises BadRecordError for ids that are cut off."""
+    if len(packed) % POST_ID_BYTES:
+        raise BadRecordError("post ids that are cut off")
+    return packed
 
 
 def unpacked_ids(packed: bytes) -> list[int]:

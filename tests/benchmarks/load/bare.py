@@ -45,7 +45,7 @@ JSON = "application/json"
 
 def feature_service() -> Starlette:
     async def row(request: Request) -> Response:
-        profile, counts, hidden = await request.state.row(args=[request.path_params["user"]])
+        profile, counts, hidden, _ = await request.state.row(args=[int(time.time()), request.path_params["user"]])
         return Response(pack_row(profile or b"", counts or b"", hidden or b""))
 
     async def exposures(request: Request) -> Response:
@@ -53,7 +53,7 @@ def feature_service() -> Starlette:
         exposure = json.loads(body)
         entry = b'{"kind":"exposure","exposure":' + body + b"}"
         append = request.state.append(args=[log_key(shard_of(exposure["user_id"], SHARDS)), entry, "", 0, b""])
-        _, texts = await asyncio.gather(append, request.state.texts(args=exposure["posts"]))
+        _, texts = await asyncio.gather(append, request.state.texts(args=[int(time.time()), *exposure["posts"]]))
         return Response(b"[" + b",".join(texts) + b"]")
 
     async def catalogue(request: Request) -> Response:

@@ -117,3 +117,19 @@ def test_bytes_that_are_no_row_are_refused(broken: bytes) -> None:
 def test_a_profile_of_another_version_has_no_segment() -> None:
     assert Row.of(pack_row(b"\x09" + Profile(age=30).pack()[1:], b"", b"")).segment is None
     assert Row.of(pack_row(b"\x01", b"", b"")).segment is None
+
+
+def test_a_post_that_went_is_in_no_fallback_and_no_late_text_brings_it_back(fallback: Fallback) -> None:
+    fallback.keep_texts(posts(21), "")
+    fallback.keep_slate(7, "test", [21, 2])
+    fallback.keep_gone(packed_ids(21, 1))
+    fallback.keep_texts(posts(21), "")
+    name, chosen = fallback.instead(7, "test", None, 5)
+    assert (name, list(chosen)) == ("popular", [2, 3, 4])
+    fallback.keep_gone(b"")
+    assert 1 not in fallback.instead(7, "test", None, 5)[1]
+
+
+def test_a_row_names_the_posts_that_went_and_is_what_it_was_without_any() -> None:
+    assert pack_row(b"", b"", b"abcd", b"") == pack_row(b"", b"", b"abcd")
+    assert unpacked_ids(Row.of(pack_row(b"", b"", b"", packed_ids(3, 4))).gone) == [3, 4]

@@ -67,6 +67,8 @@ class Features:
     assigned: list[Assigned] = field(default_factory=list)
     assigned_status: int = 202
     popular_status: int = 200
+    gone: bytes = b""
+    """Posts that went lately, uint32 each; rows name them too."""
     shadowed: list[Shadowed] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
     """What is asked on the way of a recommendation, in order of arrival."""
@@ -106,6 +108,7 @@ class Features:
                 Route("/users/{id:int}/row", self._row),
                 Route("/running", self._running),
                 Route("/popular", self._popular),
+                Route("/gone", lambda _: Response(self.gone)),
                 Route("/experiments", self._administer),
                 Route("/experiments/{rest:path}", self._administer, methods=["GET", "PUT"]),
                 Route("/exposures/{key}", self._administer),
@@ -115,7 +118,7 @@ class Features:
                 Route("/posts", self._posts, methods=["POST"]),
                 Route("/events", self._accept, methods=["POST"]),
                 Route("/users/{id:int}", self._accept, methods=["PUT"]),
-                Route("/posts/{id:int}", self._accept, methods=["PUT"]),
+                Route("/posts/{id:int}", self._accept, methods=["PUT", "DELETE"]),
                 Route("/posts/{id:int}", self._post),
                 Route("/users/{id:int}/feed", self._feed),
             ]
@@ -131,7 +134,7 @@ class Features:
         if user >= 10_000:
             return Response(pack_row(b"", b"", b""))
         hidden = np.array(self.hidden.get(user, []), "<u4").tobytes()
-        row = pack_row(Profile(age=30).pack(), Counts().pack(), hidden)
+        row = pack_row(Profile(age=30).pack(), Counts().pack(), hidden, self.gone)
         return Response(row, self.row_status)
 
     async def _running(self, request: Request) -> Response:

@@ -38,6 +38,15 @@ class PostText(Table):
     topic: Mapped[str] = mapped_column(Text)
 
 
+class PostGone(Table):
+    """From when on nobody is shown a post, by the platform's clock; long ago where it was taken down."""
+
+    __tablename__ = "posts_gone"
+
+    post_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    at: Mapped[datetime]
+
+
 class FeedData(Table):
     """Partitioned by month. The platform's table has no key; the key below is for the ORM alone."""
 

@@ -30,7 +30,7 @@ from feature_service.keyspace.clock import PlatformClock
 from feature_service.keyspace.connection import Client, connect_redis
 from feature_service.keyspace.generations import delete_retired
 from feature_service.keyspace.keys import BEGINNING, BUILDING, GENERATION, Keys, all_shards, lock_key
-from feature_service.keyspace.posts import close_hours, publish_missed_snapshot
+from feature_service.keyspace.posts import close_hours, expire, publish_missed_snapshot
 from feature_service.keyspace.scripts import OWN
 from feature_service.log.entries import EventLog, StreamLog, lowest, order
 from feature_service.reports.runs import Analyst
@@ -96,13 +96,14 @@ class Ingest:
         LAG.labels(shard).set(max(0.0, time.time() - oldest))
 
     def chores(self, now: datetime, clock: Clock = REAL) -> None:
-        """What can wait a few seconds: the hourly tick, experiments, old generations, the log's tail.
+        """What can wait a few seconds: hourly tick, posts that expire, experiments, old generations, the log's tail.
 
         now: real time; the tick is by the platform's clock.
         """
         if current := self._client.get(GENERATION):
             keys = Keys(int(current))
             close_hours(self._client, keys, tick_of(clock.at(now)))
+            expire(self._client, keys, clock.at(now).timestamp())
             publish_missed_snapshot(self._client, keys)
             publish(self._engine, self._client)
         delete_retired(self._client, now.timestamp())

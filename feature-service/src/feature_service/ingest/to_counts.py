@@ -22,9 +22,18 @@ from feature_service.ingest.poison import PoisonErrors, first_line, is_poison
 from feature_service.ingest.to_postgres import BATCH, COUNTED, Writer
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, Keys
-from feature_service.keyspace.posts import POST_ID, TOPIC_INDEX, Posts, counter_of, publish_snapshot
+from feature_service.keyspace.posts import (
+    LONG_AGO,
+    POST_ID,
+    SECOND,
+    TOPIC_INDEX,
+    Posts,
+    counter_of,
+    publish_snapshot,
+    seconds_of,
+)
 from feature_service.keyspace.scripts import APPLY
-from feature_service.log.entries import Entry, EventLog, FeedEvent, Published, letter, order
+from feature_service.log.entries import Entry, EventLog, FeedEvent, Published, TakenDown, letter, order
 
 Command = Sequence[str | int | bytes]
 
@@ -129,6 +138,8 @@ class Applier:
         topics, places = list(posts.topics), dict(index)
         commands: list[Command] = [("changed", keys.changes)]
         for entry in entries:
+            if isinstance(entry.body, TakenDown) and entry.body.post_id in places:
+                commands.append(_gone_at(keys, places[entry.body.post_id], LONG_AGO))
             if not isinstance(entry.body, Published):
                 continue
             post_id, content = entry.body.post_id, entry.body.content
@@ -145,6 +156,7 @@ class Applier:
                 places[post_id] = len(places)
                 commands.append(("append", keys.posts, np.array([post_id], POST_ID).tobytes()))
                 commands.append(("append", keys.topic_of, topic))
+            commands.append(_gone_at(keys, places[post_id], seconds_of(content.expires)))
         return commands
 
     def _event_commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
@@ -214,6 +226,11 @@ class Applier:
                 {"shard": shard, "users": [event.user_id for event in events], "keys": [event.key for event in events]},
             )
             return {row.position: row.fate for row in rows}
+
+
+def _gone_at(keys: Keys, place: int, second: int) -> Command:
+    value = np.array([second], SECOND).tobytes()
+    return ("patch", keys.gone_at, place * len(value), value)
 
 
 def _dead_letter(shard: int, entry: Entry, reason: str) -> Command:

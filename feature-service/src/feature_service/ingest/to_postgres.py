@@ -25,6 +25,7 @@ from feature_service.log.entries import (
     Published,
     Registered,
     ShadowAnswered,
+    TakenDown,
     UserAssigned,
 )
 
@@ -45,7 +46,8 @@ _FEED = query(
 )
 _TARGETS = query(__package__, "targets", users=ARRAY(Integer), posts=ARRAY(Integer), times=ARRAY(TIMESTAMP))
 _USER = query(__package__, "user")
-_POST = query(__package__, "post")
+_POST = query(__package__, "post", expires=TIMESTAMP())
+_GONE = query(__package__, "gone")
 
 
 class Writer:
@@ -116,7 +118,9 @@ class Writer:
             if isinstance(entry.body, Registered):
                 connection.execute(_USER, {"user_id": entry.body.user_id, **entry.body.profile.model_dump()})
             elif isinstance(entry.body, Published):
-                connection.execute(_POST, {"id": entry.body.post_id, **entry.body.content.model_dump()})
+                connection.execute(_POST, _post_values(entry.body))
+            elif isinstance(entry.body, TakenDown):
+                connection.execute(_GONE, {"id": entry.body.post_id})
         bodies = [entry.body for entry in entries]
         exposures = [body.exposure for body in bodies if isinstance(body, Exposed)]
         record_exposures(connection, exposures)
@@ -128,6 +132,11 @@ class Writer:
         self._log.put_aside(
             shard, _letters(entries, unknown)
         )  # before the commit: whatever dies then, it is done again
+
+
+def _post_values(body: Published) -> dict[str, object]:
+    expires = body.content.expires
+    return {"id": body.post_id, **body.content.model_dump(), "expires": naive(expires) if expires else None}
 
 
 def _letters(entries: Sequence[Entry], unknown: Container[str]) -> list[tuple[Entry, str]]:

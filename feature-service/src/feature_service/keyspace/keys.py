@@ -15,7 +15,10 @@
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
 | `g<n>:counted_until` | end of the last event's hour, 0 before any; absent (old generations): the tick | ingest, warm |
 | `g<n>:hours` | hash: counts of the open hours, `<hour>:<counter>` | ingest, warm |
-| `g<n>:texts` | hash: post id to `Post` as JSON | publish script, warm |
+| `g<n>:texts` | hash: post id to `Post` as JSON; none of one that is gone | publish, append scripts, ingest, warm |
+| `g<n>:gone_at` | per post one uint32, epoch seconds from when on nobody is shown it, 0 for never | ingest, warm |
+| `g<n>:expires` | sorted set: posts that will be gone, by their second | publish script, ingest, warm |
+| `g<n>:gone` | sorted set: posts that went in the last two minutes, by when (real time) | append script, ingest, warm |
 | `g<n>:catalogue` | the snapshot, `Catalogue.pack()` | ingest, warm |
 | `g<n>:catalogue_version`, `g<n>:tick` | its version and tick | ingest, warm |
 | `g<n>:changes`, `g<n>:snapshot_of` | changes since the build, and how many of them the snapshot shows | ingest, warm |
@@ -25,7 +28,7 @@
 | `lock:<shard>` | who owns the shard | ingest |
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest, warm |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
-| `texts_changed` | how many texts were published, over all generations | append script (a PUT) |
+| `texts_changed` | how many texts came or went, over all generations | publish and append scripts, ingest |
 | `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |
 | `webhook` | how far a team's webhook is told, as JSON | ingest |
 | `retired` | sorted set: generations to delete, by when (the one being built too, if abandoned) | warm, ingest |
@@ -77,6 +80,9 @@ class Keys:
         self.counts = f"{prefix}:segment_counts"
         self.first_view = f"{prefix}:first_view"
         self.texts = f"{prefix}:texts"
+        self.gone_at = f"{prefix}:gone_at"
+        self.expires = f"{prefix}:expires"
+        self.gone = f"{prefix}:gone"
         self.catalogue = f"{prefix}:catalogue"
         self.catalogue_version = f"{prefix}:catalogue_version"
         self.changes = f"{prefix}:changes"

@@ -6,20 +6,28 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
 from contracts.records import SEGMENTS
 
+from feature_service.keyspace.clock import read_clock
 from feature_service.keyspace.connection import Client
-from feature_service.keyspace.keys import Keys
-from feature_service.keyspace.scripts import CLOSE_HOURS, PUT_SNAPSHOT, READ_POSTS
+from feature_service.keyspace.keys import TEXTS_CHANGED, Keys
+from feature_service.keyspace.scripts import CLOSE_HOURS, EXPIRE, PUT_SNAPSHOT, READ_POSTS
 
 COUNTER = ">u4"
 """As BITFIELD stores it."""
 POST_ID = "<i4"
 TOPIC_INDEX = "<i2"
+SECOND = "<u4"
+NEVER, LONG_AGO = 0, 1
+"""Since when a post is gone: a post that was taken down is gone whatever the clock says."""
+LATELY_SECONDS = 120
+"""How long rows name a post that is gone: until no ranker's catalogue shows it any more. After that its missing text
+keeps it from being shown."""
 COUNTERS = (len(SEGMENTS), 2)
 """Of each post: views and likes by each segment."""
 
@@ -51,11 +59,11 @@ class Posts:
 
 
 def publish_snapshot(client: Client, keys: Keys) -> None:
-    """Builds the catalogue from what the generation holds now."""
+    """Builds the catalogue from what the generation holds now, by the platform's clock."""
     of_posts = (keys.posts, keys.topic_of, keys.topics, keys.counts, keys.first_view)
-    names = (*of_posts, keys.tick, keys.counted_until, keys.changes)
+    names = (*of_posts, keys.tick, keys.counted_until, keys.gone_at, keys.changes)
     *parts, changes = client.eval(READ_POSTS, len(names), *names)
-    catalogue = _catalogue(*parts)
+    catalogue = _catalogue(*parts, now=read_clock(client).now().timestamp())
     places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
     client.eval(PUT_SNAPSHOT, len(places), *places, catalogue.version, catalogue.pack(), changes)
 
@@ -76,11 +84,16 @@ def _catalogue(
     first_view: bytes,
     tick: bytes,
     until: bytes,
+    gone_at: bytes,
+    *,
+    now: float,
 ) -> Catalogue:
     """Of what READ_POSTS answers, in its order."""
     post_id = np.frombuffer(ids, POST_ID).astype(np.int64)
     by_segment = _padded(counts, len(post_id) * math.prod(COUNTERS)).reshape(-1, *COUNTERS)
     first = _padded(first_view, len(post_id)).astype(np.int64)
+    gone = np.frombuffer(gone_at, SECOND)[: len(post_id)]
+    gone_places = np.flatnonzero((gone != NEVER) & (gone <= now))
     return Catalogue(
         version=version,
         counted_until=int(until),
@@ -90,6 +103,7 @@ def _catalogue(
         first_view_at=np.where(first < int(tick), first, 0),
         segment_views=by_segment[:, :, 0],
         segment_likes=by_segment[:, :, 1],
+        gone=post_id[gone_places],
     )
 
 
@@ -109,6 +123,17 @@ def close_hours(client: Client, keys: Keys, tick: int) -> bool:
         return False
     publish_snapshot(client, keys)
     return True
+
+
+def seconds_of(expires: datetime | None) -> int:
+    """Since when a post is gone, as records hold it: at least LONG_AGO, at most what 32 bits hold."""
+    return NEVER if expires is None else min(max(LONG_AGO, int(expires.timestamp())), 2**32 - 1)
+
+
+def expire(client: Client, keys: Keys, now: float) -> None:
+    """Takes down the posts that have expired by `now`; their snapshot is due then."""
+    names = (keys.texts, keys.expires, keys.gone, keys.changes, TEXTS_CHANGED)
+    client.eval(EXPIRE, len(names), *names, int(now), LATELY_SECONDS)
 
 
 def text_entry(post_id: int, text: str, topic: str) -> bytes:

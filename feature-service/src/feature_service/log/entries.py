@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, log_key
-from feature_service.keyspace.posts import text_entry
+from feature_service.keyspace.posts import seconds_of, text_entry
 from feature_service.keyspace.scripts import READ_LOG
 
 Moment = Annotated[
@@ -45,6 +45,13 @@ class Published(Message):
     content: PostContent
 
 
+class TakenDown(Message):
+    """Nobody is shown the post again, and what it said is erased, until it is published anew."""
+
+    kind: Literal["gone"] = "gone"
+    post_id: PostId
+
+
 class Exposed(Message):
     kind: Literal["exposure"] = "exposure"
     exposure: Exposure
@@ -65,7 +72,7 @@ class ShadowAnswered(Message):
     shadow: Shadowed
 
 
-Body = FeedEvent | Registered | Published | Exposed | UserAssigned | ShadowAnswered
+Body = FeedEvent | Registered | Published | TakenDown | Exposed | UserAssigned | ShadowAnswered
 _body: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="kind")])
 
 
@@ -164,7 +171,7 @@ def parse(position: str, raw: bytes) -> Entry:
 
 def in_place(shard: int, entry: Entry) -> Entry:
     """Posts lie in their shard and nothing else does: an entry in another's place is poisoned."""
-    if entry.body is None or isinstance(entry.body, Published) == (shard == POSTS_SHARD):
+    if entry.body is None or isinstance(entry.body, Published | TakenDown) == (shard == POSTS_SHARD):
         return entry
     return replace(entry, body=None, fault=f"unreadable: {entry.body.kind} in shard {shard}")
 
@@ -177,13 +184,16 @@ NO_EFFECT: Effect = ("", 0, b"")
 
 
 def effect_of(body: Body | None) -> Effect:
-    """A like hides its post, a profile and a text replace the old one; anything else waits for ingest."""
+    """A like hides its post, a profile and a text replace the old one, a post goes; anything else waits for ingest."""
     if isinstance(body, FeedEvent) and body.event.action == "like":
         return "hide", body.event.user_id, body.event.post_id.to_bytes(4, "little")
     if isinstance(body, Registered):
         return "profile", body.user_id, Profile.of(body.profile).pack()
     if isinstance(body, Published):
-        return "text", body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)
+        effect = f"text:{seconds_of(body.content.expires)}" if body.content.expires else "text"
+        return effect, body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)
+    if isinstance(body, TakenDown):
+        return "gone", body.post_id, b""
     return NO_EFFECT
 
 

@@ -47,10 +47,11 @@ def create(settings: Settings | None = None) -> FastAPI:
             administration = connect(settings.postgres_url, pool_size=4, statement_seconds=30)
             stack.callback(administration.dispose)
             publisher = stack.enter_context(connect_redis(settings.redis_url, seconds=2))
+            clock = ServiceClock(client)
             yield State(
-                store=Store(client, settings.shards, settings.max_topics),
+                store=Store(client, clock, settings.shards, settings.max_topics),
                 history=History(engine),
-                clock=ServiceClock(client),
+                clock=clock,
                 registry=Registry(administration, publisher),
             )
 

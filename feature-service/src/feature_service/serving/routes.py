@@ -14,6 +14,7 @@ from contracts.wire import (
     EventBatch,
     Exposure,
     FeedPage,
+    PopularPosts,
     PostContent,
     PostId,
     PostIds,
@@ -83,9 +84,15 @@ router.add_route("/catalogue", catalogue)
 router.add_route("/running", running)
 
 
-@router.get("/popular", response_class=Response)
-async def popular(store: StoreDep) -> Response:
-    return Response(await store.value("popular"), media_type=JSON)
+@router.get("/popular")
+async def popular(store: StoreDep) -> PopularPosts:
+    return await store.popular()
+
+
+@router.get("/gone", response_class=Response)
+async def gone(store: StoreDep) -> Response:
+    """What every gateway polls each second: posts that went lately."""
+    return Response(await store.gone(), media_type=BYTES)
 
 
 @router.post("/posts", response_class=Response)
@@ -128,6 +135,12 @@ async def put_user(store: StoreDep, user_id: UserId, profile: UserProfile) -> Ac
 @router.put("/posts/{post_id}", status_code=202)
 async def put_post(store: StoreDep, post_id: PostId, content: PostContent) -> Accepted:
     await store.append_post(post_id, content)
+    return Accepted(accepted=1)
+
+
+@router.delete("/posts/{post_id}", status_code=202)
+async def delete_post(store: StoreDep, post_id: PostId) -> Accepted:
+    await store.take_down(post_id)
     return Accepted(accepted=1)
 
 

@@ -10,10 +10,11 @@ import redis.exceptions
 from chassis.errors import InvalidParameter, Unavailable
 from contracts.clock import Clock
 from contracts.records import pack_row
-from contracts.wire import Assignments, EventBatch, PostContent, Shadowed, UserProfile
+from contracts.wire import Assignments, EventBatch, PopularPosts, Post, PostContent, Shadowed, UserProfile
 
 from feature_service.experiments.published import running_now
 from feature_service.keyspace import keys
+from feature_service.keyspace.clock import ServiceClock
 from feature_service.keyspace.connection import AsyncClient, AsyncScript
 from feature_service.keyspace.scripts import APPEND, PUBLISH, READ_ROW, READ_TEXTS, READ_VALUE
 from feature_service.log.entries import (
@@ -24,6 +25,7 @@ from feature_service.log.entries import (
     Published,
     Registered,
     ShadowAnswered,
+    TakenDown,
     UserAssigned,
     effect_of,
 )
@@ -37,8 +39,8 @@ EMPTY = 'Redis holds no features: run "lenta warm"'
 class Store:
     """Raises Unavailable when Redis is down, full or empty."""
 
-    def __init__(self, client: AsyncClient, shards: int, max_topics: int) -> None:
-        self._client, self._shards, self._max_topics = client, shards, max_topics
+    def __init__(self, client: AsyncClient, clock: ServiceClock, shards: int, max_topics: int) -> None:
+        self._client, self._clock, self._shards, self._max_topics = client, clock, shards, max_topics
         self._read_row = client.register_script(READ_ROW)
         self._read_value = client.register_script(READ_VALUE)
         self._read_texts = client.register_script(READ_TEXTS)
@@ -52,9 +54,23 @@ class Store:
         return await self._rows.ask(user_id)
 
     async def value(self, name: str) -> bytes:
-        """`catalogue`, `catalogue_version` or `popular`."""
+        """`catalogue` or `catalogue_version`."""
         value: bytes = await self._ask(self._read_value, name)
         return value
+
+    async def popular(self) -> PopularPosts:
+        """As of the warm-up, with the texts of now, without posts that are gone."""
+        popular = PopularPosts.model_validate_json(await self._ask(self._read_value, "popular"))
+        lists = [popular.overall, *popular.segments.values()]
+        texts = await self.texts(sorted({post.id for posts in lists for post in posts}))
+        there = {post.id: post for post in map(Post.model_validate_json, texts)}
+        overall, *segments = ([there[post.id] for post in posts if post.id in there] for posts in lists)
+        return PopularPosts(overall=overall, segments=dict(zip(popular.segments, segments, strict=True)))
+
+    async def gone(self) -> bytes:
+        """Posts that went lately, as uint32 each: what may still be remembered somewhere."""
+        (gone,) = await self._ask(self._read_row, await self._now())
+        return bytes(gone)
 
     async def running(self) -> tuple[bytes, str, str]:
         """`Running` as JSON, its ETag, and the version of all texts: another one once any of them has changed."""
@@ -71,7 +87,7 @@ class Store:
         """Each known post as JSON, in the order of ids."""
         if not ids:
             return []
-        return [post for post in await self._ask(self._read_texts, *ids) if post is not None]
+        return [post for post in await self._ask(self._read_texts, await self._now(), *ids) if post is not None]
 
     async def append_events(self, batch: EventBatch, clock: Clock) -> None:
         """Durable when it returns. Raises InvalidParameter for an event from the future or from before 1970."""
@@ -92,11 +108,14 @@ class Store:
     async def append_post(self, post_id: int, content: PostContent) -> None:
         """Durable when it returns. Raises InvalidParameter for a topic beyond those that there may be."""
         body, log = Published(post_id=post_id, content=content), keys.log_key(keys.POSTS_SHARD)
-        _, key, value = effect_of(body)
-        arguments = (log, body.model_dump_json(), key, value, content.topic, self._max_topics)
+        arguments = (log, _json(body), *effect_of(body), content.topic, self._max_topics)
         if not await self._ask(self._publish, *arguments):
             fault = f"there are {self._max_topics} topics already, and {content.topic[:50]!r} is none of them"
             raise InvalidParameter(f"topic: {fault}", field="topic")
+
+    async def take_down(self, post_id: int) -> None:
+        """Durable, and gone from the very next answer, when it returns."""
+        await self._write([(keys.log_key(keys.POSTS_SHARD), TakenDown(post_id=post_id))])
 
     async def append_exposure(self, user_id: int, exposure: bytes) -> None:
         """exposure: JSON that has been read as an `Exposure` of this user."""
@@ -109,8 +128,12 @@ class Store:
         await self._write([(self._user_log(shadow.user_id), ShadowAnswered(shadow=shadow))])
 
     async def _read_rows(self, users: Sequence[int]) -> list[bytes]:
-        parts = [part or b"" for part in await self._ask(self._read_row, *users)]
-        return [pack_row(*parts[start : start + 3]) for start in range(0, len(parts), 3)]
+        *parts, gone = [part or b"" for part in await self._ask(self._read_row, await self._now(), *users)]
+        rows = zip(parts[0::3], parts[1::3], parts[2::3], strict=True)
+        return [pack_row(profile, counts, hidden, gone) for profile, counts, hidden in rows]
+
+    async def _now(self) -> int:
+        return int((await self._clock.now()).timestamp())
 
     async def _append_exposures(self, entries: Sequence[tuple[str, bytes]]) -> list[None]:
         await self._ask(self._append, *(part for log, body in entries for part in (log, body, *NO_EFFECT)))
@@ -120,7 +143,7 @@ class Store:
         """Each entry into its log, by name, and what it does at once."""
         arguments: list[str | int | bytes] = []
         for log, body in entries:
-            arguments += (log, body.model_dump_json(), *effect_of(body))
+            arguments += (log, _json(body), *effect_of(body))
         await self._ask(self._append, *arguments)
 
     async def _ask(self, script: AsyncScript, *arguments: str | int | bytes) -> Any:
@@ -137,6 +160,11 @@ class Store:
 
     def _user_log(self, user_id: int) -> str:
         return keys.log_key(keys.shard_of(user_id, self._shards))
+
+
+def _json(body: Body) -> str:
+    """What is missing stays out: an ingest of an older build knows nothing of it."""
+    return body.model_dump_json(exclude_none=True)
 
 
 def timestamp_fault(at: datetime, latest: datetime) -> str | None:

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from contracts.catalogue import TOPICS_MAX, tick_of
+from contracts.catalogue import TOPICS_MAX
 from sqlalchemy import Connection, Engine, text
 
 from feature_service.database.engine import connect
@@ -63,7 +63,7 @@ def warm(
 class _Warm:
     def __init__(self, client: Client, engine: Engine, shards: int, now: datetime, progress: Progress) -> None:
         self._client, self._engine, self._shards, self._progress = client, engine, shards, progress
-        self._tick = tick_of(now)
+        self._now = now
         self._log = StreamLog(client)
         self._writer = Writer(engine, self._log)
         self._applier = Applier(client, engine, self._log, self._writer)
@@ -96,7 +96,7 @@ class _Warm:
             beside.exec_driver_sql(f"SET TRANSACTION SNAPSHOT '{shared}'")
             if (topics := connection.execute(_TOPICS).scalar_one()) > TOPICS_MAX:
                 raise WarmError(f"post_text_df has {topics} topics; there may be {TOPICS_MAX}: merge some of them")
-            return Loader(self._client, connection, beside, keys, self._tick, self._progress).load(self._shards)
+            return Loader(self._client, connection, beside, keys, self._now, self._progress).load(self._shards)
 
     def _snapshot(self) -> Connection:
         return self._engine.connect().execution_options(isolation_level="REPEATABLE READ")

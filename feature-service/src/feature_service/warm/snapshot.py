@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import TypeVar
 
 import numpy as np
-from contracts.catalogue import next_tick_after
+from contracts.catalogue import next_tick_after, tick_of
 from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
 from contracts.wire import UserProfile
 from sqlalchemy import Connection, Row, TextClause, text
@@ -24,17 +24,20 @@ from sqlalchemy import Connection, Row, TextClause, text
 from feature_service.database import offsets
 from feature_service.database.engine import naive
 from feature_service.database.queries import query
-from feature_service.keyspace.connection import Client
+from feature_service.keyspace.connection import Client, Pipeline
 from feature_service.keyspace.keys import Keys, all_shards
 from feature_service.keyspace.posts import (
     COUNTER,
     COUNTERS,
+    NEVER,
     POST_ID,
+    SECOND,
     TOPIC_INDEX,
     counter_of,
     publish_snapshot,
     text_entry,
 )
+from feature_service.keyspace.scripts import DROP_GONE, LOAD_TEXT
 
 Progress = Callable[[str, int, int], None]
 """What is being loaded, how much of it is done, out of how much."""
@@ -46,7 +49,7 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _USERS = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data")
-_POSTS = text("SELECT id, text, topic FROM post_text_df ORDER BY id")
+_POSTS = text("SELECT id, text, topic, at AS gone FROM post_text_df LEFT JOIN posts_gone ON post_id = id ORDER BY id")
 _POST_COUNTS = query(__package__, "post_counts")
 _OPEN_HOURS = query(__package__, "open_hours")
 _USER_COUNTS = query(__package__, "user_counts")
@@ -69,11 +72,11 @@ class Loader:
         connection: Connection,
         beside: Connection,
         keys: Keys,
-        tick: int,
+        now: datetime,
         progress: Progress,
     ) -> None:
         self._client, self._connection, self._beside, self._keys = client, connection, beside, keys
-        self._tick, self._progress = tick, progress
+        self._now, self._tick, self._progress = int(now.timestamp()), tick_of(now), progress
 
     def load(self, shards: int) -> tuple[int, int]:
         """Everything, with the shards' offsets of the same snapshot. The numbers of users and posts."""
@@ -111,21 +114,32 @@ class Loader:
         place_of = {topic: place for place, topic in enumerate(topics)}
         ids: list[int] = []
         topic_of: list[int] = []
+        gone_at: list[int] = []
         for rows in in_chunks(self._connection, _POSTS):
             with self._client.pipeline(transaction=False) as pipe:
                 for row in rows:
-                    pipe.hsetnx(self._keys.texts, row.id, text_entry(row.id, row.text, row.topic))
+                    self._text(pipe, row.id, text_entry(row.id, row.text, row.topic), _seconds(row.gone))
                 pipe.execute()
             ids += [row.id for row in rows]
+            gone_at += [_seconds(row.gone) for row in rows]
             topic_of += [place_of[row.topic] for row in rows]
             self._progress("posts", len(ids), len(ids))
         with self._client.pipeline() as pipe:
             pipe.set(self._keys.posts, np.array(ids, POST_ID).tobytes())
             pipe.set(self._keys.topic_of, np.array(topic_of, TOPIC_INDEX).tobytes())
+            pipe.set(self._keys.gone_at, np.array(gone_at, SECOND).tobytes())
             if topics:
                 pipe.rpush(self._keys.topics, *topics).sadd(self._keys.known_topics, *topics)
             pipe.execute()
+        self._client.eval(DROP_GONE, 2, self._keys.texts, self._keys.gone)
         return topics, {post: place for place, post in enumerate(ids)}
+
+    def _text(self, pipe: Pipeline, post_id: int, entry: bytes, gone: int) -> None:
+        """Of a post that is there still. gone: since when it is not, in seconds, 0 for never."""
+        if gone == NEVER:
+            pipe.hsetnx(self._keys.texts, post_id, entry)
+        elif gone > self._now:
+            pipe.eval(LOAD_TEXT, 2, self._keys.texts, self._keys.expires, post_id, entry, gone)
 
     def _post_counts(self, places: dict[int, int]) -> list[tuple[str, int, int]]:
         """(segment, post, likes of that segment for that post)."""
@@ -199,8 +213,10 @@ class Loader:
             )
         texts = self._texts({post for posts in [everyone, *lists.values()] for post in posts})
         popular = {
-            "overall": [texts[post] for post in everyone],
-            "segments": {segment: [texts[post] for post in posts] for segment, posts in sorted(lists.items())},
+            "overall": [texts[post] for post in everyone if post in texts],
+            "segments": {
+                segment: [texts[post] for post in posts if post in texts] for segment, posts in sorted(lists.items())
+            },
         }
         self._client.set(self._keys.popular, json.dumps(popular, ensure_ascii=False))
 

@@ -40,14 +40,28 @@ async def put_user(request: Request, upstreams: UpstreamsDep, id: UserId, profil
 async def put_post(
     request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: PostId, content: PostContent
 ) -> Response:
-    """Publishes a post: it can be recommended within seconds."""
+    """Publishes a post, or what it says now: it can be recommended within seconds, until it expires."""
     answer = await _write(request, upstreams.writes, "PUT", f"/posts/{id}", content)
     fallback.forget_text(id)
     return answer
 
 
+@router.delete("/post/{id}", status_code=202, response_model=Accepted)
+async def delete_post(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: PostId) -> Response:
+    """Takes a post down: nobody is shown it from the very next answer on, until it is published anew."""
+    answer = await _write(request, upstreams.writes, "DELETE", f"/posts/{id}")
+    fallback.keep_gone_too(id)
+    return answer
+
+
 async def _write(
-    request: Request, writes: Upstream, method: str, path: str, body: EventBatch | UserProfile | PostContent
+    request: Request,
+    writes: Upstream,
+    method: str,
+    path: str,
+    body: EventBatch | UserProfile | PostContent | None = None,
 ) -> Response:
-    reply = await forward(request, writes, method, path, body.model_dump_json().encode())
+    """What is missing stays out: a feature-service of an older build knows nothing of it."""
+    content = body.model_dump_json(exclude_none=True).encode() if body is not None else None
+    reply = await forward(request, writes, method, path, content)
     return Response(reply.content, 202, media_type=JSON)

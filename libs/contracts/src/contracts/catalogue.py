@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any, Self
@@ -18,6 +18,8 @@ import numpy.typing as npt
 from contracts.records import BadRecordError
 
 Totals = npt.NDArray[np.int64]
+_LATER = {"gone"}
+"""What a snapshot of an older build does not have."""
 _OF_POSTS = ("post_id", "topic", "first_view_at", "segment_views", "segment_likes")
 
 TOPICS_MAX = 8_000
@@ -57,6 +59,8 @@ class Catalogue:
     segment_views: npt.NDArray[np.uint32]
     """By the viewer's segment, in the order of `contracts.records.SEGMENTS`."""
     segment_likes: npt.NDArray[np.uint32]
+    gone: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    """Ids of posts that nobody is shown; their counts stay part of those of their topics."""
 
     def __len__(self) -> int:
         return len(self.post_id)
@@ -72,7 +76,8 @@ class Catalogue:
         """Raises BadRecordError for bytes that are no catalogue."""
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-                columns = {name.name: arrays[name.name] for name in fields(cls)}
+                names = [name.name for name in fields(cls) if name.name in arrays or name.name not in _LATER]
+                columns = {name: arrays[name] for name in names}
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise BadRecordError(f"not a catalogue: {error}") from error
         return cls(**{**columns, "version": int(columns["version"]), "counted_until": int(columns["counted_until"])})
@@ -93,6 +98,14 @@ class Catalogue:
         ordered = self.post_id[self._order]
         place = np.minimum(np.searchsorted(ordered, ids), len(self) - 1)
         return np.where(ordered[place] == ids, self._order[place], -1)
+
+    @cached_property
+    def shown(self) -> npt.NDArray[np.bool_]:
+        """Whether a post may be shown, shape (posts,)."""
+        shown = np.ones(len(self), bool)
+        places = self.index_of(self.gone)
+        shown[places[places >= 0]] = False
+        return shown
 
     @cached_property
     def total_views(self) -> int:

@@ -1,9 +1,9 @@
 """A user's row as bytes: how Redis stores it, how it travels, how a ranker reads it.
 
 Three records with one writer each: profile (fixed struct), counts and last views (uint32 array), hidden post ids
-(uint32 array in order of liking, duplicates allowed, since only `APPEND` writes it). `pack_row` joins them; nothing
-between Redis and the ranker decodes them. Little-endian throughout. Each record starts with the version of its layout;
-fields are only ever appended.
+(uint32 array in order of liking, duplicates allowed, since only `APPEND` writes it). `pack_row` joins them, and the
+posts that went lately; nothing between Redis and the ranker decodes them. Little-endian throughout. Each record starts
+with the version of its layout; fields are only ever appended.
 """
 
 from __future__ import annotations
@@ -142,42 +142,48 @@ def latest(views: IntArray) -> IntArray:
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
-    """Everything a ranker knows of a user. hidden: liked post ids, oldest first, may repeat."""
+    """Everything a ranker knows of a user. hidden: liked post ids, oldest first, may repeat.
+
+    gone: posts that nobody is shown any more, though a catalogue may not know it yet.
+    """
 
     profile: Profile
     counts: Counts
     hidden: IntArray
     known: bool
     """False for a user of whom the platform has neither profile nor events."""
+    gone: IntArray = field(default_factory=lambda: np.zeros(0, np.uint32))
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
         """Raises BadRecordError for bytes that are no row."""
         try:
-            profile, counts, hidden = split_row(data)
+            profile, counts, hidden, gone = split_row(data)
             return cls(
                 Profile.unpack(profile),
                 Counts.unpack(counts),
                 np.frombuffer(hidden, "<u4"),
                 known=bool(profile or counts or hidden),
+                gone=np.frombuffer(gone, "<u4"),
             )
         except (struct.error, ValueError) as error:
             raise BadRecordError(f"not a user row: {error}") from error
 
 
-def pack_row(profile: bytes, counts: bytes, hidden: bytes) -> bytes:
-    return _ROW.pack(len(profile), len(counts), len(hidden)) + profile + counts + hidden
+def pack_row(profile: bytes, counts: bytes, hidden: bytes, gone: bytes = b"") -> bytes:
+    """Without posts that are gone, a row is what it was before there were any."""
+    return _ROW.pack(len(profile), len(counts), len(hidden)) + profile + counts + hidden + gone
 
 
-def split_row(data: bytes) -> tuple[bytes, bytes, bytes]:
-    """The three records of a row, undecoded. Raises BadRecordError."""
+def split_row(data: bytes) -> tuple[bytes, bytes, bytes, bytes]:
+    """The parts of a row, undecoded. Raises BadRecordError."""
     if len(data) < _ROW.size:
         raise BadRecordError("a user row that is cut off")
     profile, counts, hidden = _ROW.unpack_from(data)
-    if len(data) != _ROW.size + profile + counts + hidden:
+    ends = [_ROW.size, _ROW.size + profile, _ROW.size + profile + counts, _ROW.size + profile + counts + hidden]
+    if len(data) < ends[-1] or (len(data) - ends[-1]) % 4:
         raise BadRecordError("a user row of the wrong length")
-    at = _ROW.size
-    return data[at : at + profile], data[at + profile : at + profile + counts], data[at + profile + counts :]
+    return data[ends[0] : ends[1]], data[ends[1] : ends[2]], data[ends[2] : ends[3]], data[ends[3] :]
 
 
 def _check_version(version: int, what: str) -> None:

@@ -84,6 +84,8 @@ class User(UserProfile):
 class PostContent(Message):
     text: Text
     topic: Name
+    expires: Time | None = None
+    """From when on nobody is shown it, by the platform's clock; never if missing."""
 
 
 class Event(Message):

@@ -90,14 +90,16 @@ class BoundScorer:
     def rank(
         self, row: UserRow, now: int, limit: int, kept: int = KEPT, explored: int = 0
     ) -> tuple[npt.NDArray[np.int64], Scores]:
-        """The best `limit` posts that the user has not liked, best first, and their scores; ties go to the lower id.
+        """The best `limit` posts that are there and that the user has not liked, best first, and their scores.
+
+        Ties go to the lower id.
 
         explored: how many more follow, those with the highest upper confidence bounds among the others.
         """
         catalogue, matrix = self.catalogue, self.candidates.matrix(row, now)
         bonus = BOUND * self.candidates.uncertainty if explored else None
-        allowed = np.ones(len(catalogue), bool)
-        hidden = catalogue.index_of(row.hidden.astype(np.int64))
+        allowed = catalogue.shown.copy()
+        hidden = catalogue.index_of(np.append(row.hidden, row.gone).astype(np.int64))
         allowed[hidden[hidden >= 0]] = False
         chosen = np.flatnonzero(allowed)
         kept = max(kept, limit + explored)
