@@ -86,6 +86,12 @@ class Fallback:
         """Accepted through this gateway: holds even while feature-service is down."""
         self._hidden.put(user_id, (self._hidden.get(user_id) or b"") + packed_ids(post_id))
 
+    def forget_user(self, user_id: int, kept_as: Iterable[str]) -> None:
+        """kept_as: the names under which slates are kept."""
+        self._hidden.drop(user_id)
+        for name in kept_as:
+            self._slates.drop((user_id, name))
+
     def keep_slate(self, user_id: int, model: str, ids: Iterable[int]) -> None:
         self._slates.put((user_id, model), packed_ids(*ids))
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.deadline import Deadline
+from contracts.assignment import GROUPS
 from contracts.experiments import Plan
 
 from gateway.split import Placement
 
 INTERLEAVED = "interleaved"
 """The name under which interleaved slates are kept, beside those of each ranker."""
+KEPT_AS = (*GROUPS, INTERLEAVED)
 
 
 @dataclass(frozen=True, slots=True)

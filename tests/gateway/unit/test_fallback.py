@@ -8,6 +8,7 @@ import pytest
 from contracts.records import BadRecordError, Counts, Profile, pack_row
 from contracts.wire import PopularPosts, Post
 from gateway.fallback import Fallback, Recent, Texts
+from gateway.request import KEPT_AS
 from gateway.row import Row, packed_ids, unpacked_ids
 
 MEGABYTE = 2**20
@@ -133,3 +134,10 @@ def test_a_post_that_went_is_in_no_fallback_and_no_late_text_brings_it_back(fall
 def test_a_row_names_the_posts_that_went_and_is_what_it_was_without_any() -> None:
     assert pack_row(b"", b"", b"abcd", b"") == pack_row(b"", b"", b"abcd")
     assert unpacked_ids(Row.of(pack_row(b"", b"", b"", packed_ids(3, 4))).gone) == [3, 4]
+
+
+def test_of_a_user_who_is_forgotten_neither_slates_nor_hidden_ids_are_left(fallback: Fallback) -> None:
+    keep_slate(fallback, 7, "test", 21, 22, 23)
+    fallback.keep_row(7, row(1))
+    fallback.forget_user(7, KEPT_AS)
+    assert ids(fallback.instead(7, "test", None, 2)) == ("popular", [1, 2])

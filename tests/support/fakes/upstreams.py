@@ -117,7 +117,7 @@ class Features:
                 Route("/shadows", self._shadows, methods=["POST"]),
                 Route("/posts", self._posts, methods=["POST"]),
                 Route("/events", self._accept, methods=["POST"]),
-                Route("/users/{id:int}", self._accept, methods=["PUT"]),
+                Route("/users/{id:int}", self._accept, methods=["PUT", "DELETE"]),
                 Route("/posts/{id:int}", self._accept, methods=["PUT", "DELETE"]),
                 Route("/posts/{id:int}", self._post),
                 Route("/users/{id:int}/feed", self._feed),

@@ -201,7 +201,7 @@ class Shadow(Table):
     """`contracts.wire.Shadowed`: what the other ranker would have answered. Several may shadow one request."""
 
     __tablename__ = "shadows"
-    __table_args__ = (Index("shadows_experiment", "experiment"),)
+    __table_args__ = (Index("shadows_experiment", "experiment"), Index("shadows_user", "user_id"))
 
     key: Mapped[str] = mapped_column(String(64), primary_key=True)
     user_id: Mapped[int] = mapped_column(Integer)

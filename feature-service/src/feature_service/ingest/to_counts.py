@@ -33,7 +33,7 @@ from feature_service.keyspace.posts import (
     seconds_of,
 )
 from feature_service.keyspace.scripts import APPLY
-from feature_service.log.entries import Entry, EventLog, FeedEvent, Published, TakenDown, letter, order
+from feature_service.log.entries import Entry, EventLog, FeedEvent, Forgotten, Published, TakenDown, letter, order
 
 Command = Sequence[str | int | bytes]
 
@@ -62,6 +62,11 @@ class _Tally:
             self.viewed.append((at, post))
         else:
             self.last_like_at = max(self.last_like_at, at)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether anything was added."""
+        return bool(self.views or self.likes)
 
     def pack(self, topics: int) -> bytes:
         wide = self.counts.over(topics)
@@ -161,17 +166,27 @@ class Applier:
 
     def _event_commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:
         fates = self._fates(shard, entries)
-        events = [(entry.position, entry.body) for entry in entries if isinstance(entry.body, FeedEvent)]
-        return self._count_commands(keys, [body for position, body in events if fates.get(position) == COUNTED])
+        counted = [
+            entry.body
+            for entry in entries
+            if isinstance(entry.body, Forgotten)
+            or (isinstance(entry.body, FeedEvent) and fates.get(entry.position) == COUNTED)
+        ]
+        return self._count_commands(keys, counted) if counted else []
 
-    def _count_commands(self, keys: Keys, counted: Sequence[FeedEvent]) -> list[Command]:
-        if not counted:
-            return []
-        posts, index = self._holding(keys, {body.event.post_id for body in counted})
-        counted = [body for body in counted if body.event.post_id in index]
-        tallies = self._tallies(keys, {body.event.user_id for body in counted})
+    def _count_commands(self, keys: Keys, bodies: Sequence[FeedEvent | Forgotten]) -> list[Command]:
+        """In the order in which they came: a user who was forgotten begins anew."""
+        needed = {body.event.post_id for body in bodies if isinstance(body, FeedEvent)}
+        posts, index = self._holding(keys, needed) if needed else self._known(keys)
+        tallies = self._tallies(keys, {_user_of(body) for body in bodies})
         commands: list[Command] = []
-        for body in counted:
+        for body in bodies:
+            if isinstance(body, Forgotten):
+                commands.append(("del", keys.user_counts(body.user_id)))
+                tallies[body.user_id] = _Tally(Counts(), Profile().segment_index)
+                continue
+            if body.event.post_id not in index:
+                continue
             event, at = body.event, int(body.at.timestamp())
             place = index[event.post_id]
             tally, is_like = tallies[event.user_id], event.action == "like"
@@ -180,7 +195,9 @@ class Applier:
             if not is_like:
                 commands.append(("first", place, at))
         topics = len(posts.topics)
-        commands += [("set", keys.user_counts(user), tally.pack(topics)) for user, tally in tallies.items()]
+        commands += [
+            ("set", keys.user_counts(user), tally.pack(topics)) for user, tally in tallies.items() if tally.has_more
+        ]
         return commands
 
     def _tallies(self, keys: Keys, users: set[int]) -> dict[int, _Tally]:
@@ -226,6 +243,10 @@ class Applier:
                 {"shard": shard, "users": [event.user_id for event in events], "keys": [event.key for event in events]},
             )
             return {row.position: row.fate for row in rows}
+
+
+def _user_of(body: FeedEvent | Forgotten) -> int:
+    return body.user_id if isinstance(body, Forgotten) else body.event.user_id
 
 
 def _gone_at(keys: Keys, place: int, second: int) -> Command:

@@ -22,6 +22,7 @@ from feature_service.log.entries import (
     EventLog,
     Exposed,
     FeedEvent,
+    Forgotten,
     Published,
     Registered,
     ShadowAnswered,
@@ -46,6 +47,7 @@ _FEED = query(
 )
 _TARGETS = query(__package__, "targets", users=ARRAY(Integer), posts=ARRAY(Integer), times=ARRAY(TIMESTAMP))
 _USER = query(__package__, "user")
+_FORGET = query(__package__, "forget")
 _POST = query(__package__, "post", expires=TIMESTAMP())
 _GONE = query(__package__, "gone")
 
@@ -70,12 +72,16 @@ class Writer:
         with self._engine.begin() as connection:
             after = offsets.lock(connection, shard)
             entries = self._log.read(shard, after, BATCH)
-            entries = self._decidable(connection, entries)
+            entries = self._decidable(connection, _up_to_forgotten(entries))
             if not entries:
                 return 0
             self._write_or_put_aside(connection, shard, entries)
             offsets.move(connection, shard, entries[-1].position)
         return len(entries)
+
+    def _forget(self, connection: Connection, user_id: int) -> None:
+        connection.execute(_FORGET, {"user": user_id})
+        self._log.forget_user(user_id)
 
     def _decidable(self, connection: Connection, entries: Sequence[Entry]) -> Sequence[Entry]:
         """Entries up to the first event on a post that is unknown but still waits in the posts' shard."""
@@ -115,7 +121,9 @@ class Writer:
 
     def _write(self, connection: Connection, shard: int, entries: Sequence[Entry]) -> None:
         for entry in entries:
-            if isinstance(entry.body, Registered):
+            if isinstance(entry.body, Forgotten):
+                self._forget(connection, entry.body.user_id)
+            elif isinstance(entry.body, Registered):
                 connection.execute(_USER, {"user_id": entry.body.user_id, **entry.body.profile.model_dump()})
             elif isinstance(entry.body, Published):
                 connection.execute(_POST, _post_values(entry.body))
@@ -137,6 +145,13 @@ class Writer:
 def _post_values(body: Published) -> dict[str, object]:
     expires = body.content.expires
     return {"id": body.post_id, **body.content.model_dump(), "expires": naive(expires) if expires else None}
+
+
+def _up_to_forgotten(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """A user is forgotten in a transaction of its own: what a batch holds is written kind by kind, not in order."""
+    places = (place for place, entry in enumerate(entries) if isinstance(entry.body, Forgotten))
+    first = next(places, len(entries))
+    return entries[: max(first, 1)]
 
 
 def _letters(entries: Sequence[Entry], unknown: Container[str]) -> list[tuple[Entry, str]]:

@@ -8,6 +8,7 @@
 | `g<n>:u:<user>:p` | profile record | append script (a PUT), warm |
 | `g<n>:u:<user>:c` | counts record | ingest, warm |
 | `g<n>:u:<user>:h` | hidden post ids | append script (a like), warm |
+| `g<n>:forgotten` | set: users who were forgotten while it was built | append script, warm |
 | `g<n>:posts`, `g<n>:topic_of` | post ids (int32) and topic indices (int16) in order of arrival | ingest, warm |
 | `g<n>:topics` | list of topic names | ingest, warm |
 | `g<n>:known_topics` | set: those and the ones of posts that wait in the log | publish script, warm |
@@ -74,6 +75,7 @@ class Keys:
         prefix = f"g{generation}"
         self.prefix = prefix
         self.posts = f"{prefix}:posts"
+        self.forgotten = f"{prefix}:forgotten"
         self.topic_of = f"{prefix}:topic_of"
         self.topics = f"{prefix}:topics"
         self.known_topics = f"{prefix}:known_topics"

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -37,6 +38,13 @@ class Registered(Message):
     kind: Literal["user"] = "user"
     user_id: UserId
     profile: UserProfile
+
+
+class Forgotten(Message):
+    """What the platform holds of a user before this entry is erased; what comes after it is a new user's."""
+
+    kind: Literal["forgotten"] = "forgotten"
+    user_id: UserId
 
 
 class Published(Message):
@@ -72,7 +80,7 @@ class ShadowAnswered(Message):
     shadow: Shadowed
 
 
-Body = FeedEvent | Registered | Published | TakenDown | Exposed | UserAssigned | ShadowAnswered
+Body = FeedEvent | Registered | Forgotten | Published | TakenDown | Exposed | UserAssigned | ShadowAnswered
 _body: TypeAdapter[Body] = TypeAdapter(Annotated[Body, Field(discriminator="kind")])
 
 
@@ -94,11 +102,13 @@ class EventLog(Protocol):
 
     def end(self, shard: int) -> str: ...
 
-    def trim(self, shard: int, below: str) -> None: ...
+    def trim(self, shard: int, up_to: str) -> None: ...
 
     def put_aside(self, shard: int, letters: Sequence[tuple[Entry, str]]) -> None: ...
 
     def forget_put_aside(self, keep: int) -> None: ...
+
+    def forget_user(self, user_id: int) -> None: ...
 
 
 class StreamLog:
@@ -130,9 +140,10 @@ class StreamLog:
             return BEGINNING  # nothing was ever written
         return last.decode()
 
-    def trim(self, shard: int, below: str) -> None:
-        """Drops the entries before the position."""
-        self._client.xtrim(log_key(shard), minid=below, approximate=False)
+    def trim(self, shard: int, up_to: str) -> None:
+        """Drops the entries up to the position, which everybody has read."""
+        milliseconds, sequence = order(up_to)
+        self._client.xtrim(log_key(shard), minid=f"{milliseconds}-{sequence + 1}", approximate=False)
 
     def put_aside(self, shard: int, letters: Sequence[tuple[Entry, str]]) -> None:
         """Keeps entries that could not be counted, each with its reason. Repeating it changes nothing."""
@@ -146,6 +157,13 @@ class StreamLog:
             oldest = sorted(names, key=lambda name: order(name.split(":")[1]))[:many]
             for first in range(0, len(oldest), 1_000):
                 self._client.hdel(DEAD_LETTERS, *oldest[first : first + 1_000])
+
+    def forget_user(self, user_id: int) -> None:
+        """Deletes the user's dead letters, readable or not."""
+        names = f'"user_id":\\s*{user_id}(?!\\d)'.encode()
+        letters = self._client.hgetall(DEAD_LETTERS)
+        if theirs := [name.decode() for name, value in letters.items() if re.search(names, value)]:
+            self._client.hdel(DEAD_LETTERS, *theirs)
 
 
 def _entries(positions: bytes, lengths: bytes, bodies: bytes) -> list[Entry]:
@@ -184,11 +202,13 @@ NO_EFFECT: Effect = ("", 0, b"")
 
 
 def effect_of(body: Body | None) -> Effect:
-    """A like hides its post, a profile and a text replace the old one, a post goes; anything else waits for ingest."""
+    """A like hides its post, a profile or text replaces the old one, a post or user goes; all else waits for ingest."""
     if isinstance(body, FeedEvent) and body.event.action == "like":
         return "hide", body.event.user_id, body.event.post_id.to_bytes(4, "little")
     if isinstance(body, Registered):
         return "profile", body.user_id, Profile.of(body.profile).pack()
+    if isinstance(body, Forgotten):
+        return "forget", body.user_id, b""
     if isinstance(body, Published):
         effect = f"text:{seconds_of(body.content.expires)}" if body.content.expires else "text"
         return effect, body.post_id, text_entry(body.post_id, body.content.text, body.content.topic)

@@ -132,6 +132,12 @@ async def put_user(store: StoreDep, user_id: UserId, profile: UserProfile) -> Ac
     return Accepted(accepted=1)
 
 
+@router.delete("/users/{user_id}", status_code=202)
+async def delete_user(store: StoreDep, user_id: UserId) -> Accepted:
+    await store.forget_user(user_id)
+    return Accepted(accepted=1)
+
+
 @router.put("/posts/{post_id}", status_code=202)
 async def put_post(store: StoreDep, post_id: PostId, content: PostContent) -> Accepted:
     await store.append_post(post_id, content)

@@ -22,6 +22,7 @@ from feature_service.log.entries import (
     Body,
     Exposed,
     FeedEvent,
+    Forgotten,
     Published,
     Registered,
     ShadowAnswered,
@@ -104,6 +105,10 @@ class Store:
 
     async def append_user(self, user_id: int, profile: UserProfile) -> None:
         await self._write([(self._user_log(user_id), Registered(user_id=user_id, profile=profile))])
+
+    async def forget_user(self, user_id: int) -> None:
+        """Durable when it returns; Postgres follows."""
+        await self._write([(self._user_log(user_id), Forgotten(user_id=user_id))])
 
     async def append_post(self, post_id: int, content: PostContent) -> None:
         """Durable when it returns. Raises InvalidParameter for a topic beyond those that there may be."""

@@ -37,12 +37,17 @@ from feature_service.keyspace.posts import (
     publish_snapshot,
     text_entry,
 )
-from feature_service.keyspace.scripts import DROP_GONE, LOAD_TEXT
+from feature_service.keyspace.scripts import DROP_GONE, LOAD_TEXT, LOAD_USERS
 
 Progress = Callable[[str, int, int], None]
 """What is being loaded, how much of it is done, out of how much."""
 
+UserRecord = tuple[int, str, bytes]
+"""The user, a key, its value."""
+
 CHUNK = 5_000
+AT_ONCE = 500
+"""Users whom one script writes: Redis serves others in between."""
 POPULAR = 50
 MAX_SECONDS = 2**32 - 1
 T = TypeVar("T")
@@ -99,10 +104,10 @@ class Loader:
         total = int(self._connection.execute(_ESTIMATE).scalar_one())
         loaded = 0
         for rows in in_chunks(self._connection, _USERS):
-            with self._client.pipeline(transaction=False) as pipe:
-                for row in rows:
-                    pipe.setnx(self._keys.profile(row.user_id), Profile.of(_profile(row)).pack())
-                pipe.execute()
+            profiles = [
+                (row.user_id, self._keys.profile(row.user_id), Profile.of(_profile(row)).pack()) for row in rows
+            ]
+            self._write_users("SETNX", profiles)
             loaded += len(rows)
             self._progress("profiles", loaded, max(total, loaded))
         return loaded
@@ -172,11 +177,11 @@ class Loader:
         )
         for chunk in _chunks(users, lambda pair: (pair[0], _counts(pair[1], place_of))):
             recent = self._recent([user_id for user_id, _ in chunk])
-            with self._client.pipeline(transaction=False) as pipe:
-                for user_id, counts in chunk:
-                    viewed = latest(np.array(recent.get(user_id, []), np.int64).reshape(-1, 2))
-                    pipe.set(self._keys.user_counts(user_id), replace(counts, recent=viewed).pack())
-                pipe.execute()
+            records: list[UserRecord] = []
+            for user_id, counts in chunk:
+                viewed = latest(np.array(recent.get(user_id, []), np.int64).reshape(-1, 2))
+                records.append((user_id, self._keys.user_counts(user_id), replace(counts, recent=viewed).pack()))
+            self._write_users("SET", records)
             done += len(chunk)
             self._progress("counts", done, done)
 
@@ -191,12 +196,18 @@ class Loader:
         done = 0
         users = groupby((row for rows in in_chunks(self._beside, _LIKES) for row in rows), attrgetter("user_id"))
         for chunk in _chunks(users, lambda pair: (pair[0], [row.post_id for row in pair[1]])):
-            with self._client.pipeline(transaction=False) as pipe:
-                for user_id, posts in chunk:
-                    pipe.append(self._keys.hidden(user_id), np.array(posts, "<u4").tobytes())
-                pipe.execute()
+            hidden = [(user, self._keys.hidden(user), np.array(posts, "<u4").tobytes()) for user, posts in chunk]
+            self._write_users("APPEND", hidden)
             done += len(chunk)
             self._progress("likes", done, done)
+
+    def _write_users(self, command: str, records: Sequence[UserRecord]) -> None:
+        """But of users who were forgotten meanwhile: what they did after that is theirs at the next warm-up."""
+        with self._client.pipeline(transaction=False) as pipe:
+            for first in range(0, len(records), AT_ONCE):
+                flat = [part for record in records[first : first + AT_ONCE] for part in record]
+                pipe.eval(LOAD_USERS, 1, self._keys.forgotten, command, *flat)
+            pipe.execute()
 
     def _popular(self, liked: list[tuple[str, int, int]]) -> None:
         """Most liked first: the gateway's fallback."""

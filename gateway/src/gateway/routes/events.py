@@ -9,17 +9,18 @@ from starlette.responses import Response
 
 from gateway.access import admit, needs
 from gateway.forward import forward
+from gateway.request import KEPT_AS
 from gateway.routes.openapi import WRITING
 from gateway.state import FallbackDep, UpstreamsDep
 from gateway.upstream import JSON, Upstream
 
 router = APIRouter(tags=["writing"], responses=WRITING)
-by_servers = [Depends(needs("events"))]
-by_pages_too = [Depends(needs("events", users=()))]
-"""Before the body is read for what it says; then the route looks whose events they are."""
+pages = APIRouter(dependencies=[Depends(needs("events", users=()))])
+"""Their tokens open these, too: each route looks whose data it is given."""
+servers = APIRouter(dependencies=[Depends(needs("events"))])
 
 
-@router.post("/events", status_code=202, response_model=Accepted, dependencies=by_pages_too)
+@pages.post("/events", status_code=202, response_model=Accepted)
 async def events(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, batch: EventBatch) -> Response:
     """Views and likes, at most 1,000. 202 when they are durable; the very next request honours a like."""
     admit(request, "events", {event.user_id for event in batch.events})
@@ -30,13 +31,21 @@ async def events(request: Request, upstreams: UpstreamsDep, fallback: FallbackDe
     return answer
 
 
-@router.put("/user/{id}", status_code=202, response_model=Accepted, dependencies=by_servers)
+@servers.put("/user/{id}", status_code=202, response_model=Accepted)
 async def put_user(request: Request, upstreams: UpstreamsDep, id: UserId, profile: UserProfile) -> Response:
     """Registers a user, or replaces the profile."""
     return await _write(request, upstreams.writes, "PUT", f"/users/{id}", profile)
 
 
-@router.put("/post/{id}", status_code=202, response_model=Accepted, dependencies=by_servers)
+@servers.delete("/user/{id}", status_code=202, response_model=Accepted)
+async def delete_user(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: UserId) -> Response:
+    """Forgets a user: the very next answer is a stranger's, the rows are erased within seconds."""
+    answer = await _write(request, upstreams.writes, "DELETE", f"/users/{id}")
+    fallback.forget_user(id, KEPT_AS)
+    return answer
+
+
+@servers.put("/post/{id}", status_code=202, response_model=Accepted)
 async def put_post(
     request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: PostId, content: PostContent
 ) -> Response:
@@ -46,7 +55,7 @@ async def put_post(
     return answer
 
 
-@router.delete("/post/{id}", status_code=202, response_model=Accepted)
+@servers.delete("/post/{id}", status_code=202, response_model=Accepted)
 async def delete_post(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: PostId) -> Response:
     """Takes a post down: nobody is shown it from the very next answer on, until it is published anew."""
     answer = await _write(request, upstreams.writes, "DELETE", f"/posts/{id}")
@@ -65,3 +74,7 @@ async def _write(
     content = body.model_dump_json(exclude_none=True).encode() if body is not None else None
     reply = await forward(request, writes, method, path, content)
     return Response(reply.content, 202, media_type=JSON)
+
+
+router.include_router(pages)
+router.include_router(servers)

@@ -128,6 +128,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("post", "/events"): Example(Accepted(accepted=2), EventBatch(events=[_VIEW, _LIKE])),
     ("put", "/user/{id}"): Example(Accepted(accepted=1), _PROFILE),
     ("put", "/post/{id}"): Example(Accepted(accepted=1), PostContent(text=_POSTS[0].text, topic="sport")),
+    ("delete", "/user/{id}"): Example(Accepted(accepted=1)),
     ("delete", "/post/{id}"): Example(Accepted(accepted=1)),
     ("get", "/running"): Example(RunningExperiments(experiments=[])),
     ("get", "/experiments"): Example([_LINE]),

@@ -27,6 +27,8 @@ while i <= #ARGV do
     redis.call('APPEND', ARGV[i + 1], ARGV[i + 2]); i = i + 3
   elseif what == 'patch' then
     redis.call('SETRANGE', ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]); i = i + 4
+  elseif what == 'del' then
+    redis.call('DEL', ARGV[i + 1]); i = i + 2
   elseif what == 'changed' then
     redis.call('INCR', ARGV[i + 1]); i = i + 2
   elseif what == 'push' then

@@ -16,5 +16,5 @@ if old then
   redis.call('ZADD', 'retired', ARGV[2], old)
 end
 redis.call('ZREM', 'retired', ARGV[1])
-redis.call('SET', 'generation', ARGV[1]); redis.call('DEL', 'building')
+redis.call('SET', 'generation', ARGV[1]); redis.call('DEL', 'building', 'g' .. ARGV[1] .. ':forgotten')
 return 1

@@ -5,7 +5,7 @@ WITH people AS MATERIALIZED (
   SELECT user_id, day, exposures AS dn, hits AS dh, likes AS dl, (sum(exposures) OVER w)::float8 AS n,
     (sum(hits) OVER w)::float8 AS h, (sum(likes) OVER w)::float8 AS l
   FROM exposure_days
-  WHERE experiment = :name AND weight_period = ANY (:periods) AND user_id % :parts = :part
+  WHERE experiment = :name AND weight_period = ANY (:periods) AND abs(user_id) % :parts = :part
   WINDOW w AS (PARTITION BY user_id ORDER BY day, weight_period ROWS UNBOUNDED PRECEDING)
 ), stepped AS ( -- p: up to the day before
   SELECT user_id, day, n * w AS n, h * w AS h, l * w AS l, least(l, CAST(:bound_l AS float8)) AS r,
