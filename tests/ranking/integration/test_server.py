@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from contracts.catalogue import Catalogue
 from contracts.records import pack_row
-from contracts.wire import Post, PostIds, Posts
+from contracts.rules import Rules
+from contracts.wire import Post, PostIds, Posts, Ranking
 from ranking.artefact import Manifest, ModelStore
 from ranking.scorer import LoadEncoder
 from ranking.server import create_ranker
@@ -262,6 +263,47 @@ def test_it_says_why_its_best_posts_stand_where_they_do(stage: Stage) -> None:
         assert post["bias"] + reasons + post["rest"] == pytest.approx(post["score"], abs=1e-6)
     assert stage.http.post("/explain", content=row, params={"limit": 21}).json()["field"] == "limit"
     assert stage.http.post("/explain", content=b"x").json()["field"] == "body"
+
+
+def test_rules_come_behind_the_row_and_their_pool_goes_back_with_what_the_gateway_needs(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row, catalogue = toy_row(1, stage.service.catalogue), stage.service.catalogue
+    own = stage.rank(row).json()["posts"]
+    rules, shown = Rules(blocked_posts=own[:1]).packed, np.array(own[1:2], "<u4").tobytes()
+    answer = Ranking.model_validate_json(stage.rank(row + rules + shown, rules=len(rules), shown=len(shown)).content)
+    assert answer.ruled is not None
+    assert answer.ruled.kept_out == {own[0]: "blocked", own[1]: "shown"}
+    assert not set(own[:2]) & set(answer.posts)
+    places = catalogue.index_of(np.array(answer.posts))
+    assert answer.ruled.topics == catalogue.topics[catalogue.topic[places]].tolist()
+
+
+@pytest.mark.parametrize(
+    ("rules", "said", "field"),
+    [
+        (b'{"most_per_topic":0}', None, "most_per_topic"),
+        (b"no json", None, "rules"),
+        (b"{}", 100_000, "body"),
+    ],
+)
+def test_rules_that_are_none_are_refused(stage: Stage, rules: bytes, said: int | None, field: str) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row = toy_row(1, stage.service.catalogue)
+    answer = stage.rank(row + rules, rules=len(rules) if said is None else said)
+    assert answer.status_code == 422
+    assert field in answer.json()["field"]
+
+
+def test_reasons_can_be_asked_of_posts_that_are_not_the_best(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row, posts = toy_row(1, stage.service.catalogue), stage.service.catalogue.post_id[[7, 3]].tolist()
+    params = {"time": str(NOW), "posts": ",".join(map(str, posts))}
+    answer = stage.http.post("/explain", content=row, params=params)
+    assert [post["post_id"] for post in answer.json()["posts"]] == posts
+    assert stage.http.post("/explain", content=row, params={"posts": "1,x"}).json()["field"] == "posts"
 
 
 def test_many_explanations_at_once_are_shed_and_rankings_go_on(stage: Stage) -> None:

@@ -15,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from contracts.assignment import BUCKETS, GROUPS, Group, Mode, Salt, bucket, reweight
 from contracts.clock import REAL, Clock
+from contracts.rules import DEFAULT, RuleSet, RuleSetName
 from contracts.wire import Message, Time, UserId
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
@@ -121,6 +122,8 @@ class Plan(Message):
     ends_at: Time | None = None
     exploration: Annotated[float, Field(ge=0, le=0.5)] = 0.0
     """The share of answers whose last slot holds one of the `EXPLORED` posts most worth a try."""
+    rule_sets: dict[Group, RuleSetName] = {}
+    """Which rule set holds for a group; `default` for one that is not named."""
     watched: list[Metric] = ["likes_per_exposure", "likes_per_user", "exposures_per_user"]
     guardrails: list[Guardrail] = GUARDRAILS
     rules: Rules = Rules()
@@ -143,6 +146,10 @@ class Plan(Message):
             raise ValueError("a ramp has steps, and only a ramp has them")
         if self.exploration and self.mode not in ("ab", "ramp"):
             raise ValueError("exploration needs the mode ab or ramp, where one ranker fills all slots")
+        if missing := [group for group in self.rule_sets if group not in self.rankers]:
+            raise ValueError(f"rule_sets names the group {missing[0]}, which has no ranker")
+        if self.mode not in ("ab", "ramp") and len({self.rule_set(group) for group in self.rankers}) > 1:
+            raise ValueError(f"rule_sets differ, and the mode {self.mode} shows all users one list by one rule set")
         if any(later.at <= earlier.at for earlier, later in zip(self.ramp, self.ramp[1:], strict=False)):
             raise ValueError("ramp steps stand in the order of their times")
         if self.enrolment_salt is not None and self.enrolment_salt == self.group_salt:
@@ -156,6 +163,10 @@ class Plan(Message):
         """The layer's buckets whose users take part."""
         first = round(self.enrolment_from * BUCKETS)
         return range(first, min(BUCKETS, first + round(self.enrolment * BUCKETS)))
+
+    def rule_set(self, group: Group) -> str:
+        """The name of the one that holds for the group."""
+        return self.rule_sets.get(group, DEFAULT)
 
     @property
     def is_seen(self) -> bool:
@@ -316,6 +327,8 @@ class RunningExperiments(Message):
     otherwise: Group = "control"
     """The ranker of whoever is in no experiment: test's once an experiment has shipped it."""
     clock: Clock = REAL
+    rule_sets: dict[RuleSetName, RuleSet] = {}
+    """By name; one that nobody has saved has no rules."""
 
 
 class Edit(Message):

@@ -124,6 +124,17 @@ class FeedPage(Message):
     next_cursor: str | None = None
 
 
+class Move(Message):
+    """What one rule did to a post. slot: where it stands now, from 1 on; None: it was kept out. own: where it stood in
+    the model's own list; None: beyond the posts that were asked for."""
+
+    post: PostId
+    rule: str
+    """One of `contracts.rules.Rule`."""
+    slot: int | None = None
+    own: int | None = None
+
+
 class Exposure(Message):
     """An answered recommendation of an enrolled user. `key` is made by the gateway."""
 
@@ -153,6 +164,10 @@ class Exposure(Message):
     took_ms: Annotated[float, Field(ge=0)] = 0.0
     """From arrival to this record."""
     weight_period: int = 0
+    rules: str | None = None
+    """The rule set that held, as `default@3`; None where it had no rule."""
+    moves: list[Move] = []
+    """What rules did to the model's own list, or to the fallback's."""
     likes: list[PostId] = []
     """Which of its posts were liked: filled in where an exposure is read back, never where one is recorded."""
 
@@ -201,6 +216,21 @@ class PopularPosts(Message):
     segments: dict[str, list[Post]]
 
 
+class Ruled(Message):
+    """What the gateway needs to know to apply rules to a ranking. topics, first_view_at: of each of its posts.
+
+    pool: how many of the posts are to choose from; those behind are to explore.
+    """
+
+    pool: int
+    topics: list[str]
+    first_view_at: list[int]
+    own: list[PostId]
+    """The model's own list, as long as was asked for, without any rule."""
+    kept_out: dict[PostId, str] = {}
+    """The rule by which posts of the own list are not in the pool."""
+
+
 class Ranking(Message):
     """A ranker's answer: post ids, best first, and their scores."""
 
@@ -208,7 +238,9 @@ class Ranking(Message):
     version: str
     posts: list[PostId]
     scores: list[float]
-    """Of this one model, not comparable across models."""
+    """Of this one model, not comparable across models. Rules change the order, and no score."""
+    ruled: Ruled | None = None
+    """Where rules were sent along."""
 
 
 class Reason(Message):

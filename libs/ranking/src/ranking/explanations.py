@@ -80,26 +80,39 @@ class Explainer:
         self._waiting = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="explain", initializer=_give_way)
 
-    async def explain(self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
-        """Of the posts that `rank` would answer. Raises Unavailable when others wait, or the caller's time is up."""
+    async def explain(
+        self,
+        bound: BoundScorer,
+        row: UserRow,
+        now: int,
+        limit: int,
+        deadline: Deadline,
+        posts: Sequence[int] | None = None,
+    ) -> Explanations:
+        """Of these posts; by default of those that `rank` would answer.
+
+        Raises Unavailable when others wait, or the caller's time is up.
+        """
         if self._waiting >= WAITING:
             raise Unavailable("too many explanations are asked for")
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._explain, bound, row, now, limit, deadline
+                self._thread, self._explain, bound, row, now, limit, deadline, posts
             )
         finally:
             self._waiting -= 1
 
     @staticmethod
-    def _explain(bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline) -> Explanations:
+    def _explain(
+        bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline, posts: Sequence[int] | None
+    ) -> Explanations:
         if deadline.remaining() <= 0:
             raise Unavailable("the deadline passed before explaining began")
-        ids, _ = bound.rank(row, now, limit)
+        chosen = bound.rank(row, now, limit)[0].tolist() if posts is None else posts
         manifest = bound.scorer.manifest
-        posts = explain(bound, row, now, ids.tolist())
-        return Explanations(model=manifest.name, version=manifest.version, posts=posts)
+        explained = explain(bound, row, now, chosen)
+        return Explanations(model=manifest.name, version=manifest.version, posts=explained)
 
     def close(self) -> None:
         self._thread.shutdown()

@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from chassis.deadline import Deadline
 from chassis.errors import Busy
 from contracts.records import UserRow
-from contracts.wire import Ranking
+from contracts.wire import Ranking, Ruled
 from prometheus_client import Counter, Histogram
 
+from ranking.rules import Ruling
 from ranking.scorer import BoundScorer
 
 SCORE_SECONDS = Histogram(
@@ -34,9 +35,16 @@ class ScoringQueue:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="score")
 
     async def rank(
-        self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline, explored: int = 0
+        self,
+        bound: BoundScorer,
+        row: UserRow,
+        now: int,
+        limit: int,
+        deadline: Deadline,
+        explored: int = 0,
+        ruling: Ruling | None = None,
     ) -> Ranking:
-        """As `BoundScorer.rank`.
+        """As `BoundScorer.rank`, and as `BoundScorer.rank_ruled` where there are rules.
 
         Raises Busy when too many wait, or the caller's time is up or would be before its turn.
         """
@@ -47,23 +55,36 @@ class ScoringQueue:
         self._waiting += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._rank, bound, row, now, limit, deadline, explored
+                self._thread, self._rank, bound, row, now, limit, deadline, explored, ruling
             )
         finally:
             self._waiting -= 1
 
     def _rank(
-        self, bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline, explored: int
+        self,
+        bound: BoundScorer,
+        row: UserRow,
+        now: int,
+        limit: int,
+        deadline: Deadline,
+        explored: int,
+        ruling: Ruling | None,
     ) -> Ranking:
         if deadline.remaining() <= 0:
             raise _shed("the deadline passed before ranking began")
         started = time.perf_counter()
-        ids, scores = bound.rank(row, now, limit, explored=explored)
+        ruled: Ruled | None = None
+        if ruling is None:
+            ids, scores = bound.rank(row, now, limit, explored=explored)
+        else:
+            ids, scores, ruled = bound.rank_ruled(row, now, limit, ruling, explored=explored)
         seconds = time.perf_counter() - started
         SCORE_SECONDS.observe(seconds)
         self._pace += PACE_WEIGHT * (seconds - self._pace)
         manifest = bound.scorer.manifest
-        return Ranking(model=manifest.name, version=manifest.version, posts=ids.tolist(), scores=scores.tolist())
+        return Ranking(
+            model=manifest.name, version=manifest.version, posts=ids.tolist(), scores=scores.tolist(), ruled=ruled
+        )
 
     def close(self) -> None:
         self._thread.shutdown()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,15 @@ import numpy.typing as npt
 from catboost import CatBoost, CatBoostError, Pool
 from contracts.catalogue import Catalogue
 from contracts.records import UserRow
+from contracts.rules import Rules, age_at
+from contracts.wire import Ruled
 
 from ranking.artefact import MANIFEST, ArtefactError, Manifest
 from ranking.baseline import Baseline
 from ranking.candidates import Candidates
 from ranking.encoder import Encoder, Matrix
 from ranking.retrieval import KEPT, Retrieval
+from ranking.rules import CACHED, CatalogueRules, Choice, Ruling, unlike_first
 from ranking.vectors import PostVectors
 
 MODEL = "model.cbm"
@@ -78,6 +82,7 @@ class BoundScorer:
 
     def __init__(self, scorer: Scorer, candidates: Candidates) -> None:
         self.scorer, self.candidates = scorer, candidates
+        self._known_rules: dict[bytes, CatalogueRules] = {}
 
     @property
     def catalogue(self) -> Catalogue:
@@ -96,22 +101,103 @@ class BoundScorer:
 
         explored: how many more follow, those with the highest upper confidence bounds among the others.
         """
-        catalogue, matrix = self.catalogue, self.candidates.matrix(row, now)
-        bonus = BOUND * self.candidates.uncertainty if explored else None
-        allowed = catalogue.shown.copy()
-        hidden = catalogue.index_of(np.append(row.hidden, row.gone).astype(np.int64))
-        allowed[hidden[hidden >= 0]] = False
-        chosen = np.flatnonzero(allowed)
+        matrix = self.candidates.matrix(row, now)
+        bonus = self._bonus(explored)
+        chosen = np.flatnonzero(self._may_be_shown(row))
         kept = max(kept, limit + explored)
         if len(chosen) > kept:
-            score = self.scorer.retrieval.score(matrix)
-            coarse = (score if bonus is None else score + bonus)[chosen]
+            coarse = self._coarse(matrix, bonus)[chosen]
             chosen = chosen[np.argpartition(-coarse, kept - 1)[:kept]]
         scores = self.scorer.scores(np.asfortranarray(matrix[chosen]))
-        ids = catalogue.post_id[chosen]
+        ids = self.catalogue.post_id[chosen]
         order = np.lexsort((ids, -scores))
         best, others = order[:limit], order[limit:]
         if bonus is not None:
             bounds = (scores + bonus[chosen])[others]
             best = np.append(best, others[np.lexsort((ids[others], -bounds))[:explored]])
         return ids[best], scores[best]
+
+    def rank_ruled(
+        self, row: UserRow, now: int, limit: int, ruling: Ruling, kept: int = KEPT, explored: int = 0
+    ) -> tuple[npt.NDArray[np.int64], Scores, Ruled]:
+        """As `rank`, with a pool to fill the slots from instead of the best posts. Scores are the model's own."""
+        catalogue, matrix, rules = self.catalogue, self.candidates.matrix(row, now), self._rules(ruling.rules)
+        may_be_shown, bonus = self._may_be_shown(row), self._bonus(explored)
+        boost = np.zeros(len(catalogue)) if rules.boost is None else rules.boost
+        choice = Choice(
+            limit=limit,
+            rules=ruling.rules,
+            topic=catalogue.topic,
+            allowed=may_be_shown & rules.allowed(now, ruling.shown),
+            fresh=rules.fresh(now),
+            most=rules.most,
+            pins=rules.pins[may_be_shown[rules.pins]],
+        )
+        own_stage = replace(choice, allowed=may_be_shown, fresh=None, most=None, pins=choice.pins[:0])
+        kept, coarse = max(kept, limit + explored), self._coarse(matrix, bonus)
+        chosen = np.union1d(choice.kept(coarse + boost, kept), own_stage.kept(coarse, kept))
+        scores = np.full(len(catalogue), -np.inf)
+        scores[chosen] = self.scorer.scores(np.asfortranarray(matrix[chosen]))
+        own = _in_order(chosen, catalogue.post_id, scores)[:limit]
+        ranked = _in_order(chosen[choice.allowed[chosen]], catalogue.post_id, scores + boost)
+        ranked = unlike_first(ranked, (scores + boost)[ranked], self.candidates.vectors, ruling.rules, limit)
+        pool = choice.pool(ranked)
+        best = pool
+        if bonus is not None:
+            others = ranked[~np.isin(ranked, pool)]
+            best = np.append(pool, _in_order(others, catalogue.post_id, scores + bonus)[:explored])
+        ruled = Ruled(
+            pool=len(pool),
+            topics=catalogue.topics[catalogue.topic[best]].tolist(),
+            first_view_at=catalogue.first_view_at[best].tolist(),
+            own=catalogue.post_id[own].tolist(),
+            kept_out=self._kept_out(own[~np.isin(own, pool)], ranked, choice, ruling, now),
+        )
+        return catalogue.post_id[best], scores[best], ruled
+
+    def _kept_out(
+        self, own: npt.NDArray[np.intp], ranked: npt.NDArray[np.intp], choice: Choice, ruling: Ruling, now: int
+    ) -> dict[int, str]:
+        """The rule that keeps each of these posts of the model's own list out of the pool."""
+        catalogue, rules, shown = self.catalogue, ruling.rules, set(ruling.shown.tolist())
+        why: dict[int, str] = {}
+        for place in own.tolist():
+            post, topic = int(catalogue.post_id[place]), str(catalogue.topics[catalogue.topic[place]])
+            age = age_at(now, int(catalogue.first_view_at[place]))
+            if forbidden := rules.forbids(post, topic, age, shown):
+                why[post] = forbidden
+            elif rules.boost_of(post, topic) < 0:
+                why[post] = "boosted"
+            elif not choice.is_within_limit(place, ranked):
+                why[post] = "most_per_topic"
+            elif rules.diversity:
+                why[post] = "diversity"
+        return why
+
+    def _rules(self, rules: Rules) -> CatalogueRules:
+        """Kept for the requests to come: rules change rarely."""
+        if (known := self._known_rules.get(rules.packed)) is not None:
+            return known
+        if len(self._known_rules) >= CACHED:
+            self._known_rules.clear()
+        made = self._known_rules[rules.packed] = CatalogueRules(rules, self.catalogue)
+        return made
+
+    def _may_be_shown(self, row: UserRow) -> npt.NDArray[np.bool_]:
+        allowed = self.catalogue.shown.copy()
+        hidden = self.catalogue.index_of(np.append(row.hidden, row.gone).astype(np.int64))
+        allowed[hidden[hidden >= 0]] = False
+        return allowed
+
+    def _bonus(self, explored: int) -> Scores | None:
+        return BOUND * self.candidates.uncertainty if explored else None
+
+    def _coarse(self, matrix: Matrix, bonus: Scores | None) -> npt.NDArray[np.floating]:
+        """The first stage's scores, shape (posts,)."""
+        score = self.scorer.retrieval.score(matrix)
+        return score if bonus is None else score + bonus
+
+
+def _in_order(places: npt.NDArray[np.intp], post_id: npt.NDArray[np.int64], scores: Scores) -> npt.NDArray[np.intp]:
+    """Best first; ties go to the lower id. scores: of all posts."""
+    return places[np.lexsort((post_id[places], -scores[places]))]

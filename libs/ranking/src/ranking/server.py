@@ -27,6 +27,7 @@ from starlette.responses import Response
 from ranking.explanations import Explainer
 from ranking.model_loader import ModelLoader, ServedModel
 from ranking.queue import ScoringQueue
+from ranking.rules import Ruling
 from ranking.scorer import BoundScorer, LoadEncoder
 from ranking.settings import RankerSettings
 from ranking.state import State, StateDep, state_of
@@ -46,13 +47,25 @@ class Query(Message):
 
 
 class RankQuery(Query):
-    """explored: how many posts follow the best ones, as `BoundScorer.rank` chooses them."""
+    """explored: how many posts follow the best ones, as `BoundScorer.rank` chooses them.
+
+    rules: so many bytes of the body, behind the row, are `Rules` as JSON; what follows are the ids of posts that were
+    shown, as `ranking.rules.Ruling` reads them.
+    """
 
     limit: Annotated[int, Field(ge=1, le=100)] = 5
     explored: Annotated[int, Field(ge=0, le=EXPLORED)] = 0
+    rules: Annotated[int, Field(ge=0)] = 0
+    shown: Annotated[int, Field(ge=0)] = 0
+    """Bytes too."""
 
 
 class ExplainQuery(Query):
+    """posts: which; those that `rank` answers without rules if missing."""
+
+    posts: Annotated[str, Field(pattern=r"^[0-9]{1,10}(,[0-9]{1,10})*$", max_length=11 * EXPLAINED_AT_ONCE)] | None = (
+        None
+    )
     limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
 
 
@@ -98,34 +111,62 @@ async def _stale(request: Request) -> str | None:
 
 
 async def rank(request: Request) -> Response:
-    """Query: `RankQuery`; body: a packed user row. Answers the best posts that the user has not liked, best first.
+    """Query: `RankQuery`; body: a packed user row, and rules. Answers the best posts that the user has not liked, best
+    first; with rules a pool of them.
 
     On the way of every recommendation: a bare route.
     """
-    bound, row, query = await _read_request(request, RankQuery)
+    query, body = _query(request, RankQuery), await request.body()
+    ruling, row = None, body
+    if query.rules:
+        row, rules, shown = _parts(body, query.rules, query.shown)
+        ruling = _ruling(rules, shown)
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
-    queue = state_of(request)["queue"]
-    ranking = await queue.rank(bound, row, _moment(query), query.limit, deadline, query.explored)
-    return Response(ranking.model_dump_json(), media_type="application/json")
+    queue, bound = state_of(request)["queue"], _bound(state_of(request))
+    ranking = await queue.rank(bound, _row(row), _moment(query), query.limit, deadline, query.explored, ruling)
+    return Response(ranking.model_dump_json(exclude_none=True), media_type="application/json")
 
 
 async def explain(request: Request) -> Response:
-    """Query: `ExplainQuery`; body: a packed user row. Answers why the posts of `rank` stand where they do."""
-    bound, row, query = await _read_request(request, ExplainQuery)
+    """Query: `ExplainQuery`; body: a packed user row. Answers why posts stand where they do."""
+    query, row = _query(request, ExplainQuery), _row(await request.body())
+    posts = None if query.posts is None else [int(post) for post in query.posts.split(",")]
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
-    explanations = await state_of(request)["explainer"].explain(bound, row, _moment(query), query.limit, deadline)
+    explanations = await state_of(request)["explainer"].explain(
+        _bound(state_of(request)), row, _moment(query), query.limit, deadline, posts
+    )
     return Response(explanations.model_dump_json(), media_type="application/json")
 
 
-async def _read_request(request: Request, kind: type[AnyQuery]) -> tuple[BoundScorer, UserRow, AnyQuery]:
+def _query(request: Request, kind: type[AnyQuery]) -> AnyQuery:
     try:
-        query = kind.model_validate(dict(request.query_params))
-        row = UserRow.unpack(await request.body())
+        return kind.model_validate(dict(request.query_params))
     except ValidationError as error:
         raise invalid_parameter_from(error, "query") from error
+
+
+def _row(packed: bytes) -> UserRow:
+    try:
+        return UserRow.unpack(packed)
     except BadRecordError as error:
         raise InvalidParameter(f"body: {error}", field="body") from error
-    return _bound(state_of(request)), row, query
+
+
+def _parts(body: bytes, rules: int, shown: int) -> tuple[bytes, bytes, bytes]:
+    """The row, the rules, the ids of shown posts; so many bytes each."""
+    row = len(body) - rules - shown
+    if row < 0:
+        raise InvalidParameter(f"body: {len(body)} bytes hold no rules of {rules} and {shown} bytes", field="body")
+    return body[:row], body[row : row + rules], body[row + rules :]
+
+
+def _ruling(rules: bytes, shown: bytes) -> Ruling:
+    try:
+        return Ruling.unpack(rules, shown)
+    except ValidationError as error:
+        raise invalid_parameter_from(error, "rules") from error
+    except BadRecordError as error:
+        raise InvalidParameter(f"body: {error}", field="body") from error
 
 
 def _moment(query: Query) -> int:
