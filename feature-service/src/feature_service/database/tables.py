@@ -113,6 +113,9 @@ class ExposureRecord(Table):
     posts: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     scores: Mapped[list[float]] = mapped_column(ARRAY(DOUBLE_PRECISION))
     propensities: Mapped[list[float] | None] = mapped_column(ARRAY(DOUBLE_PRECISION))
+    rules: Mapped[str | None] = mapped_column(Text)
+    moves: Mapped[list[Any] | None] = mapped_column(JSONB)
+    """`contracts.wire.Move`, each; null for none."""
 
     __table_args__ = (
         Index("exposures_experiment", "experiment", "served_at"),
@@ -236,6 +239,29 @@ class ExperimentChange(Table):
     by: Mapped[str] = mapped_column(Text)
     what: Mapped[str] = mapped_column(Text)
     revision: Mapped[int] = mapped_column(Integer)
+
+
+class RuleSetRecord(Table):
+    __tablename__ = "rule_sets"
+
+    name: Mapped[str] = mapped_column(Text, primary_key=True)
+    rules: Mapped[dict[str, Any]]
+    """`contracts.rules.Rules` as JSON, what is left out holds nothing."""
+    revision: Mapped[int] = mapped_column(Integer)
+
+
+class RuleChange(Table):
+    __tablename__ = "rule_history"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    name: Mapped[str] = mapped_column(ForeignKey("rule_sets.name"))
+    at: Mapped[datetime]
+    by: Mapped[str] = mapped_column(Text)
+    reason: Mapped[str] = mapped_column(Text)
+    what: Mapped[str] = mapped_column(Text)
+    revision: Mapped[int] = mapped_column(Integer)
+    rules: Mapped[dict[str, Any]]
+    """After the change."""
 
 
 class AnalysisRun(Table):

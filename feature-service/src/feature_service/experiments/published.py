@@ -1,4 +1,4 @@
-"""The running experiments, copied from Postgres into Redis: they are served with Postgres down."""
+"""The running experiments and the rule sets, copied from Postgres into Redis: they are served with Postgres down."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Engine, text
 
 from feature_service.database.queries import query
 from feature_service.experiments.definitions import running_definitions
+from feature_service.experiments.rule_sets import rule_set_definitions
 from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import EXPERIMENTS
 
 LOCK_EXPERIMENTS = text("SELECT pg_advisory_xact_lock(8002)")
-"""Held by whoever changes or publishes experiments, until their transaction ends: the last to write into Redis is the
-last to have read."""
+"""Held by whoever changes or publishes experiments or rule sets, until their transaction ends: the last to write into
+Redis is the last to have read."""
 
 _LAST_DECIDED = query(__package__, "last_decided")
 
@@ -23,7 +24,11 @@ _LAST_DECIDED = query(__package__, "last_decided")
 def publish_experiments(connection: Connection, client: Client) -> None:
     """Writes `Running` without its clock, as the connection, in a transaction of its own, sees it."""
     connection.execute(LOCK_EXPERIMENTS)
-    body = {"experiments": running_definitions(connection), "otherwise": otherwise(connection)}
+    body = {
+        "experiments": running_definitions(connection),
+        "otherwise": otherwise(connection),
+        "rule_sets": rule_set_definitions(connection),
+    }
     client.set(EXPERIMENTS, json.dumps(body, ensure_ascii=False))
 
 

@@ -23,7 +23,7 @@ from feature_service.keyspace.connection import (
     connect_redis_async,
     wrong_settings,
 )
-from feature_service.serving import experiment_routes, routes
+from feature_service.serving import experiment_routes, routes, rule_routes
 from feature_service.serving.history import History
 from feature_service.serving.registry import Registry
 from feature_service.serving.state import State, get_store
@@ -59,7 +59,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         "Lenta feature-service",
         version=version("lenta-feature-service"),
         lifespan=lifespan,
-        routers=[routes.router, experiment_routes.router],
+        routers=[routes.router, experiment_routes.router, rule_routes.router],
         checks={"redis": _redis_ready},
         internal_key=settings.internal_key,
         metrics_address=settings.metrics_address,

@@ -1,4 +1,4 @@
-"""Experiments in Postgres: read, changed under one lock, recorded, and published at once."""
+"""Experiments and rule sets in Postgres: read, changed under one lock, recorded, and published at once."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ import structlog
 from chassis.errors import Unavailable
 from contracts.experiments import Edit, Experiment, ExperimentPage
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
+from contracts.rules import RulesEdit, RuleSet, RulesPage
 from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from feature_service.database.queries import query
+from feature_service.experiments import rule_sets
 from feature_service.experiments.definitions import experiment, experiments, history, record
 from feature_service.experiments.lifecycle import changed, created
 from feature_service.experiments.published import LOCK_EXPERIMENTS, publish
+from feature_service.experiments.rule_sets import refuse_unknown_sets
 from feature_service.keyspace.connection import Client
 from feature_service.reports import runs
 from feature_service.reports.analysis import analyse
@@ -55,6 +58,8 @@ class Registry:
             every = experiments(connection)
             others = [each for each in every if each.name != name]
             current = next((each for each in every if each.name == name), None)
+            if edit.plan is not None:
+                refuse_unknown_sets(connection, edit.plan)
             if current is None:
                 new, what = created(name, edit, others, now)
             else:
@@ -64,6 +69,23 @@ class Registry:
                 record(connection, new, now, by=edit.by, reason=edit.reason, what=what)
         self._publish()
         return self.page(name)
+
+    def rule_sets(self) -> list[RuleSet]:
+        with self._transaction() as connection:
+            return rule_sets.every(connection)
+
+    def rules_page(self, name: str) -> RulesPage:
+        """Raises NotFound."""
+        with self._transaction() as connection:
+            return rule_sets.page(connection, name)
+
+    def edit_rules(self, name: str, edit: RulesEdit, now: datetime) -> RulesPage:
+        """Live in every gateway within two seconds. Raises InvalidParameter, Conflict."""
+        with self._transaction() as connection:
+            connection.execute(LOCK_EXPERIMENTS)
+            rule_sets.save(connection, name, edit, now)
+        self._publish()
+        return self.rules_page(name)
 
     def runs(self, name: str) -> list[RunLine]:
         """Newest first. Raises NotFound."""

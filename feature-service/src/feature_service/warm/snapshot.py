@@ -96,7 +96,7 @@ class Loader:
             hidden = thread.submit(self._hidden)
             self._counts(topics)
             hidden.result()
-        self._popular(liked)
+        self._popular(liked, places)
         publish_snapshot(self._client, self._keys)
         return users, len(places)
 
@@ -209,8 +209,8 @@ class Loader:
                 pipe.eval(LOAD_USERS, 1, self._keys.forgotten, command, *flat)
             pipe.execute()
 
-    def _popular(self, liked: list[tuple[str, int, int]]) -> None:
-        """Most liked first: the gateway's fallback."""
+    def _popular(self, liked: list[tuple[str, int, int]], places: dict[int, int]) -> None:
+        """Most liked first, and when each was first seen: the gateway's fallback."""
         by_segment: dict[str, list[tuple[int, int]]] = {}
         overall: dict[int, int] = {}
         for segment, post, likes in liked:
@@ -223,11 +223,13 @@ class Loader:
                 self._connection.execute(text("SELECT id FROM post_text_df ORDER BY id LIMIT 50")).scalars()
             )
         texts = self._texts({post for posts in [everyone, *lists.values()] for post in posts})
+        first_view = np.frombuffer(self._client.get(self._keys.first_view) or b"", COUNTER)
         popular = {
             "overall": [texts[post] for post in everyone if post in texts],
             "segments": {
                 segment: [texts[post] for post in posts if post in texts] for segment, posts in sorted(lists.items())
             },
+            "first_view_at": {post: int(first_view[places[post]]) for post in sorted(texts) if post in places},
         }
         self._client.set(self._keys.popular, json.dumps(popular, ensure_ascii=False))
 

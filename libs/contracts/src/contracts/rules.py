@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from functools import cached_property
 from typing import Annotated, Literal, Self, TypeVar
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from contracts.wire import Message, Name, PostId, Time
 
@@ -70,15 +70,22 @@ class Rules(Message):
     diversity: Annotated[float, Field(ge=0, le=10)] = 0.0
     """What a post loses, in log-odds, that is a copy of one above it: the penalty of maximal marginal relevance."""
 
-    @model_validator(mode="after")
-    def _hang_together(self) -> Self:
-        if len(set(self.pins.values())) < len(self.pins):
-            raise ValueError("pins: a post is pinned to two slots")
-        if both := sorted(set(self.pins.values()) & self.blocked):
-            raise ValueError(f"pins: post {both[0]} is in blocked_posts too")
-        if None not in (self.min_age_days, self.max_age_days) and self._lowest > self._highest:
-            raise ValueError("min_age_days is more than max_age_days: no post would be left")
-        return self
+    @field_validator("pins")
+    @classmethod
+    def _once_and_not_blocked(cls, pins: dict[int, int], info: ValidationInfo) -> dict[int, int]:
+        if len(set(pins.values())) < len(pins):
+            raise ValueError("a post is pinned to two slots")
+        if both := sorted(set(pins.values()) & set(info.data.get("blocked_posts", []))):
+            raise ValueError(f"post {both[0]} is in blocked_posts too")
+        return pins
+
+    @field_validator("max_age_days")
+    @classmethod
+    def _not_below_the_least(cls, most: float | None, info: ValidationInfo) -> float | None:
+        least = info.data.get("min_age_days")
+        if most is not None and least is not None and least > most:
+            raise ValueError(f"less than min_age_days, {least:g}: no post would be left")
+        return most
 
     @property
     def hold(self) -> bool:

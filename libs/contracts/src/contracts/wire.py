@@ -214,6 +214,8 @@ class PopularPosts(Message):
 
     overall: list[Post]
     segments: dict[str, list[Post]]
+    first_view_at: dict[PostId, int] = {}
+    """Of each of these posts, in seconds since the epoch; 0 for one that nobody has seen."""
 
 
 class Ruled(Message):

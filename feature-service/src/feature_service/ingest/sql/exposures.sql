@@ -1,13 +1,14 @@
 -- A batch of exposures, and what they add to their users' days and to the models' counts. A repetition changes nothing.
 WITH new AS (
   INSERT INTO exposures (served_at, asked_for, user_id, took_ms, weight_period, experiment, exp_group, ranker, mode,
-    degraded, model, model_version, teams, key, posts, scores, propensities)
+    degraded, model, model_version, teams, key, posts, scores, propensities, rules, moves)
   SELECT served_at AT TIME ZONE 'UTC', asked_for AT TIME ZONE 'UTC', user_id, took_ms, weight_period, experiment,
-    "group", ranker, mode, degraded, model, model_version, teams, key, posts, scores, propensities
+    "group", ranker, mode, degraded, model, model_version, teams, key, posts, scores, propensities, rules,
+    nullif(moves, '[]')
   FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS t(
     served_at timestamptz, asked_for timestamptz, user_id int, took_ms real, weight_period int, experiment text,
     "group" text, ranker text, mode text, degraded text, model text, model_version text, teams text, key text,
-    posts int[], scores float8[], propensities float8[])
+    posts int[], scores float8[], propensities float8[], rules text, moves jsonb)
   ON CONFLICT DO NOTHING
   RETURNING *
 ), models AS (
