@@ -66,7 +66,7 @@ def test_beyond_loopback_reading_may_be_opened() -> None:
 
 @pytest.mark.parametrize("scope", ["recommend", "events", "read"])
 def test_a_key_opens_its_scopes_alone(scope: str) -> None:
-    calls = {
+    calls: dict[str, list[tuple[str, str, object]]] = {
         "recommend": [("GET", READING[0], None), ("GET", READING[1], None), ("GET", READING[2], None)],
         "events": [("POST", "/events", batch(200)), ("PUT", "/post/1", {"text": "A post.", "topic": "sport"})],
         "read": [("GET", "/user/1/feed", None), ("GET", "/post/1", None), ("GET", "/experiments", None)],
