@@ -6,7 +6,7 @@
 # measurements), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark full public weeks lint types docs docs-serve lock release sbom clean
+.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark full public weeks lint types docs docs-serve lock release wheels images sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -117,6 +117,14 @@ lock: ## compile the hashed locks from the pyproject files
 
 release: ## VERSION=0.3.0: versions, changelog and image tags in one commit, and a tag; DRY=1 only prints the change
 	@$(PYTHON) infra/release/release.py $(if $(DRY),--dry) "$(VERSION)"
+
+wheels: ## every package as a wheel in dist/wheels, for `pip install --find-links dist/wheels lenta-pipeline[local]`
+	@$(setup) development
+	@rm -rf dist/wheels
+	@.venv/bin/uv build --quiet --all-packages --wheel --no-build-isolation --python .venv/bin/python --out-dir dist/wheels
+
+images: ## REGISTRY=registry.example/lenta: every image, labelled, for a registry of your own; PUSH=1 pushes
+	@infra/docker/images "$(REGISTRY)" $(if $(PUSH),--push)
 
 sbom: ## what every container runs, as CycloneDX documents in dist/sbom
 	@$(setup) development

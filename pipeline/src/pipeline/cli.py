@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import platform
 import signal
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -34,8 +37,23 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lenta {version('lenta-pipeline')} (Python {platform.python_version()})")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which it is.")]
+
+
+@app.callback()
+def lenta(version: Version = False) -> None:
+    pass
+
+
 for command in (
     stack,
     simulate,

@@ -1,4 +1,5 @@
-"""Where the local platform keeps its state: `LENTA_HOME`, by default `.lenta` at the root of the checkout."""
+"""Where the local platform keeps its state: `LENTA_HOME`, by default `.lenta` at the root of the checkout, and of the
+user's home folder where `lenta` was installed without one."""
 
 from __future__ import annotations
 
@@ -14,13 +15,18 @@ from pipeline.errors import LentaError
 CHECKOUT = Path(__file__).parents[3]
 
 
+def _default() -> Path:
+    """A wheel is installed without the file that it was built by."""
+    return (CHECKOUT if (CHECKOUT / "pipeline/pyproject.toml").exists() else Path.home()) / ".lenta"
+
+
 @dataclass(frozen=True, slots=True)
 class Home:
     root: Path
 
     @classmethod
     def find(cls) -> Home:
-        return cls(Path(os.environ.get("LENTA_HOME") or CHECKOUT / ".lenta").absolute())
+        return cls(Path(os.environ.get("LENTA_HOME") or _default()).absolute())
 
     @property
     def postgres(self) -> Path:

@@ -25,7 +25,8 @@ from pipeline.home import write_private
 from pipeline.stack.binaries import PostgresPrograms, postgres_programs, redis_program
 from pipeline.stack.detached import lives, start_detached
 
-INFRA = Path(__file__).parents[4] / "infra"
+REDIS_CONF, POSTGRES_CONF = (Path(__file__).with_name(name) for name in ("redis.conf", "postgresql.conf"))
+"""The containers' own, of infra/redis and infra/postgres: links here, files in the wheel."""
 HOST = "127.0.0.1"
 START_SECONDS = 30.0
 OWNER, SERVICES = "lenta", "lenta_services"
@@ -62,7 +63,7 @@ def start_redis(folder: Path, port: int, password: str, database: int = 0) -> Ru
     """In the background, with the platform's settings. Raises LentaError naming the log when it does not answer."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     log, settings = folder / "redis.log", folder / "redis.conf"
-    write_private(settings, f'include "{INFRA}/redis/redis.conf"\nrequirepass "{password}"\n')
+    write_private(settings, f'include "{REDIS_CONF}"\nrequirepass "{password}"\n')
     command = [str(redis_program()), str(settings), "--bind", HOST, "--port", str(port), "--dir", str(folder)]
     pid = start_detached(command, os.environ, log)
     _wait_for_port(port, log, lambda: lives(pid), "Redis")
@@ -109,7 +110,7 @@ class Postgres:
             self._make_cluster()
         self._set_passwords(passwords)
         (self.data / "pg_hba.conf").write_text(WHO_MAY_CONNECT)
-        (self.data / "postgresql.conf").write_text((INFRA / "postgres/postgresql.conf").read_text())
+        (self.data / "postgresql.conf").write_text(POSTGRES_CONF.read_text())
         options = f"-c listen_addresses={HOST} -c port={port} -c unix_socket_directories={self.data}"
         try:
             self._run("pg_ctl", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.log), "-o", options, "start")
