@@ -4,6 +4,7 @@ they have a task (`chassis.door`), and what the door lets in, once its body is h
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -50,7 +51,7 @@ class Limits:
             self._shed[kind].inc()
             return None
         scope[COUNTED] = True
-        return _counted(app, limit)
+        return _counted(app, limit, self.door.answered)
 
 
 class WithinLimits:
@@ -64,7 +65,7 @@ class WithinLimits:
         await (entered or _refused)(scope, receive, send)
 
 
-def _counted(app: ASGIApp, limit: AdaptiveLimit) -> ASGIApp:
+def _counted(app: ASGIApp, limit: AdaptiveLimit, answered: Callable[[], None]) -> ASGIApp:
     started, alone = time.perf_counter(), limit.begin()
 
     async def counted(scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,6 +81,7 @@ def _counted(app: ASGIApp, limit: AdaptiveLimit) -> ASGIApp:
             await app(scope, receive, watched)
         finally:
             limit.end(time.perf_counter() - started if status < 400 else None, alone=alone)
+            answered()
 
     return counted
 

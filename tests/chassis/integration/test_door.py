@@ -6,7 +6,8 @@ import re
 import socket
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from typing import NamedTuple
 
 import pytest
 from chassis import door as doors
@@ -22,9 +23,11 @@ from tests.support.fakes.gateway import served
 
 FULL = b"GET /full HTTP/1.1\r\nHost: h\r\n\r\n"
 FREE = b"GET /free HTTP/1.1\r\nHost: h\r\n\r\n"
+ANSWERED = b"GET /answered HTTP/1.1\r\nHost: h\r\n\r\n"
 LAST = b"GET /free HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
-PAUSE = 0.4
-SELDOM = 0.5 * PAUSE
+WAIT = 0.4
+SELDOM = 0.5 * WAIT
+"""Less than a wait, and more than what a busy machine takes for nothing."""
 router = APIRouter()
 
 
@@ -36,25 +39,42 @@ router.add_route("/free", _answer)
 router.add_route("/full", _answer, ["GET", "POST"])
 
 
+async def _answered(request: Request) -> Response:
+    request.state.door.answered()
+    return Response()
+
+
+router.add_route("/answered", _answered)
+
+
 def _enter(scope: Scope, app: ASGIApp) -> ASGIApp | None:
     return None if scope["path"] == "/full" else app
 
 
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
+class Small(NamedTuple):
+    url: str
+    door: Door
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+    """Without any credit: whoever insists waits until others are answered, or for good."""
+    monkeypatch.setattr(doors, "RETRY_SECONDS", WAIT)
+    monkeypatch.setattr(doors, "MOST_CREDIT", 0)
+    door = Door(_enter, b"503 Service Unavailable", [(b"content-length", b"4"), (b"retry-after", b"1")], b"full")
+    monkeypatch.setattr(doors, "MOST_CREDIT", 2)
+
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[Mapping[str, Door]]:
-        yield {
-            DOOR: Door(_enter, b"503 Service Unavailable", [(b"content-length", b"4"), (b"retry-after", b"1")], b"full")
-        }
+        yield {DOOR: door}
 
     with served(create_service("small", version="1", lifespan=lifespan, routers=[router], checks={})) as url:
-        yield url
+        yield Small(url, door)
 
 
-@pytest.fixture(autouse=True)
-def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doors, "PAUSE_SECONDS", PAUSE)
+@pytest.fixture
+def url(small: Small) -> str:
+    return small.url
 
 
 def read(one: socket.socket) -> tuple[bytes, float]:
@@ -110,7 +130,7 @@ def test_a_caller_that_leaves_during_its_pause_disturbs_nobody(url: str, caplog:
             impatient.sendall(FULL)
             read(impatient)
             impatient.sendall(FULL)
-        time.sleep(PAUSE + 0.1)
+        time.sleep(WAIT + 0.1)
         with connected(url) as one:
             one.sendall(LAST)
             assert answer(one).endswith(b"/free")
@@ -139,12 +159,24 @@ def test_what_has_a_body_or_another_origin_is_refused_further_in(url: str, asked
         assert answer(one).startswith(b"HTTP/1.1 200 ")
 
 
-def test_the_more_refusals_wait_the_sooner_they_are_said() -> None:
-    door = Door(_enter, b"503 Service Unavailable", [], b"")
-    pauses = [door.pause(refused_at=10.0, now=10.0) for _ in range(doors.MOST_WAITING + 10)]
-    assert pauses[0] == PAUSE
-    assert pauses == sorted(pauses, reverse=True)
-    assert pauses[-1] == 0
-    for pause in pauses:
-        door.refusal(pause)
-    assert door.pause(refused_at=10.0, now=10.0) == PAUSE
+def test_two_who_insist_hear_so_for_an_answer_to_others_and_the_third_waits(small: Small) -> None:
+    with ExitStack() as stack:
+        callers = [stack.enter_context(connected(small.url)) for _ in range(3)]
+        for one in callers:
+            one.sendall(FULL)
+            read(one)
+        for one in callers:
+            one.sendall(FULL)
+        with connected(small.url) as other:
+            other.sendall(ANSWERED + LAST)
+            assert answer(other).count(b"200 OK") == 2
+        took = sorted(read(one)[1] for one in callers)
+    assert took[1] < SELDOM < took[2]
+
+
+def test_a_caller_that_waits_as_it_is_told_never_waits_for_its_refusal(url: str) -> None:
+    with connected(url) as polite:
+        for _ in range(2):
+            polite.sendall(FULL)
+            assert read(polite)[1] < SELDOM
+            time.sleep(1.5 * WAIT)

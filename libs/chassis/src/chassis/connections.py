@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import resource
+from functools import partial
 from heapq import nsmallest
 from typing import Literal, cast
 
@@ -140,19 +141,10 @@ class BoundedConnection(HttpToolsProtocol):
         if entered is not None:
             super()._start_asgi_task(cycle, entered)  # type: ignore[arg-type]
         elif door is not None:
-            self._turn_away(cycle, door)
+            door.refuse(partial(self._say_refusal, cycle), self._refused_at)
 
-    def _turn_away(self, cycle: RequestResponseCycle, door: Door) -> None:
-        now = self.loop.time()
-        wait = door.pause(self._refused_at, now)
-        self._refused_at = now + wait
-        if wait > 0:
-            self.loop.call_later(wait, self._say_refusal, cycle, door, wait)
-        else:
-            self._say_refusal(cycle, door, wait)
-
-    def _say_refusal(self, cycle: RequestResponseCycle, door: Door, waited: float) -> None:
-        answer = door.refusal(waited)
+    def _say_refusal(self, cycle: RequestResponseCycle, answer: bytes) -> None:
+        self._refused_at = self.loop.time()
         cycle.response_started = cycle.response_complete = True
         if self.transport.is_closing():
             return

@@ -1,13 +1,18 @@
 """Turning a request away by one write, before it has a task or any app hears of it.
 
-A refusal is immediate. Whoever asks again on the same connection without waiting, and is refused again, hears so only
-after a pause: a client that repeats itself in a tight loop would else take more of the process than all who are served.
+A refusal costs a hundredth of an answer, but callers who ask again at once, and are refused again, would take the whole
+process. So whoever has been refused on a connection a moment ago hears so again at the pace at which others are
+answered: ten refusals for an answer. That bounds what refusing costs, by however many connections they come, and keeps
+a proxy's few connections free, by which many ask who insist on nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
 import uuid
+from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from contracts.headers import REQUEST_ID
 from starlette.types import ASGIApp, Scope
@@ -17,13 +22,22 @@ from chassis.request_ids import NO_SNIFFING
 
 DOOR = "door"
 """Under this name in the state that a service's lifespan yields, where it has one."""
-PAUSE_SECONDS = 1.0
-"""Between two refusals on one connection, as `Retry-After` says; the shorter, the more wait for theirs."""
-MOST_WAITING = 500
+RETRY_SECONDS = 1.0
+"""As `Retry-After` says: who waits as long does not insist, and no refusal is kept back for longer."""
+FOR_AN_ANSWER = 10
+"""So many refusals to those who insist: some tenth of what the answer itself costs."""
+MOST_CREDIT = 100
+"""Refusals that may be said at once after nobody was refused for a while."""
 
 Enter = Callable[[Scope, ASGIApp], ASGIApp | None]
 """What is to be called for a request instead of the app; None to turn it away."""
 Headers = list[tuple[bytes, bytes]]
+Say = Callable[[bytes], None]
+
+
+class Waiting(NamedTuple):
+    since: float
+    say: Say
 
 
 class Door:
@@ -33,8 +47,10 @@ class Door:
         lines = [b"HTTP/1.1 " + status, *(name + b": " + value for name, value in [*headers, NO_SNIFFING])]
         self._before, self._after = b"\r\n".join([*lines, REQUEST_ID.lower().encode() + b": "]), b"\r\n\r\n" + body
         self._refused = REQUESTS.labels("GET", "unmatched", status[:3].decode())
-        self._waiting = 0
-        """Refusals that are not said yet."""
+        self._credit = MOST_CREDIT
+        self._waiting = deque[Waiting]()
+        """Oldest first."""
+        self._timer: asyncio.TimerHandle | None = None
 
     def enter(self, scope: Scope, app: ASGIApp) -> ASGIApp | None:
         """Of what could be refused without more ado: a body has to be read first, and a page of another origin needs
@@ -43,15 +59,37 @@ class Door:
             return app
         return self._enter(scope, app)
 
-    def pause(self, refused_at: float, now: float) -> float:
-        """Seconds until a refusal may be said on a connection that was refused then, if ever: what waits is counted
-        until `refusal` makes it."""
-        pause = PAUSE_SECONDS * (1 - self._waiting / MOST_WAITING)
-        self._waiting += 1
-        return min(max(refused_at + pause - now, 0.0), max(pause, 0.0))
+    def refuse(self, say: Say, refused_at: float) -> None:
+        """Calls `say` with a whole answer, now or soon. refused_at: by the loop's clock, last on this connection."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        if now - refused_at >= RETRY_SECONDS:
+            self._say(Waiting(now, say), now)
+        elif self._credit > 0:
+            self._credit -= 1
+            self._say(Waiting(now, say), now)
+        else:
+            self._waiting.append(Waiting(now, say))
+            if self._timer is None:
+                self._timer = loop.call_later(RETRY_SECONDS, self._say_overdue)
 
-    def refusal(self, waited: float) -> bytes:
-        """A whole answer."""
-        self._waiting -= 1
-        self._refused.observe(waited)
-        return self._before + uuid.uuid4().hex.encode() + self._after
+    def answered(self) -> None:
+        """To be called for each request that was let in."""
+        self._credit = min(self._credit + FOR_AN_ANSWER, MOST_CREDIT)
+        if self._waiting:
+            now = asyncio.get_running_loop().time()
+            while self._waiting and self._credit > 0:
+                self._credit -= 1
+                self._say(self._waiting.popleft(), now)
+
+    def _say_overdue(self) -> None:
+        loop = asyncio.get_running_loop()
+        now, self._timer = loop.time(), None
+        while self._waiting and now - self._waiting[0].since >= RETRY_SECONDS:
+            self._say(self._waiting.popleft(), now)
+        if self._waiting:
+            self._timer = loop.call_at(self._waiting[0].since + RETRY_SECONDS, self._say_overdue)
+
+    def _say(self, waiting: Waiting, now: float) -> None:
+        self._refused.observe(now - waiting.since)
+        waiting.say(self._before + uuid.uuid4().hex.encode() + self._after)

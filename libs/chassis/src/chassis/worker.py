@@ -9,10 +9,11 @@ from gunicorn.arbiter import Arbiter  # type: ignore[import-untyped]
 from uvicorn_worker import UvicornWorker  # type: ignore[import-untyped]
 
 from chassis.connections import BoundedConnection
+from chassis.listening import LOOP
 
 
 class Worker(UvicornWorker):  # type: ignore[misc]
-    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": "auto", "http": BoundedConnection}
+    CONFIG_KWARGS: ClassVar[dict[str, Any]] = {"loop": LOOP, "http": BoundedConnection}
 
     def load_wsgi(self) -> None:
         """gunicorn starts a worker again and again unless it ends with the status that means "cannot be loaded"."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chassis.connections import IMPLEMENTATION
+from chassis.listening import LOOP
 
 from pipeline.stack.ports import DEFAULTS, variable
 from pipeline.stack.servers import HOST
@@ -103,5 +104,5 @@ def services(
 def _web(name: str, factory: str, ports: Mapping[str, int], settings: Mapping[str, str], prefix: str) -> Service:
     port = ports[name]
     command = (*PYTHON, "uvicorn", factory, "--factory", "--app-dir", os.sep, "--host", HOST, "--port", str(port))
-    how = ("--http", IMPLEMENTATION, "--no-access-log", "--timeout-graceful-shutdown", "5")
+    how = ("--http", IMPLEMENTATION, "--loop", LOOP, "--no-access-log", "--timeout-graceful-shutdown", "5")
     return Service(name, port, (*command, *how), settings, prefix)
