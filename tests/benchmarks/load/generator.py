@@ -20,8 +20,8 @@ from typing import cast
 
 import numpy as np
 
-MOST_CONNECTIONS = 1_000
-"""As many as a proxy opens to one server (Envoy: 1,024). Whatever finds none idle waits for one."""
+MOST_CONNECTIONS = 900
+"""What a proxy opens to one server (Envoy: at most 1,024), and less than it takes. Whatever finds none idle waits."""
 GIVEN_UP_SECONDS = 2.0
 """An answer that comes later is none."""
 OWN, FALLBACK, UNLOGGED, SHED, FAILED = range(5)

@@ -59,7 +59,8 @@ class Small(NamedTuple):
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
     """Without any credit: whoever insists waits until others are answered, or for good."""
-    monkeypatch.setattr(doors, "RETRY_SECONDS", WAIT)
+    monkeypatch.setattr(doors, "RETRY_SECONDS", 2 * WAIT)
+    monkeypatch.setattr(doors, "LONGEST_SECONDS", WAIT)
     monkeypatch.setattr(doors, "MOST_CREDIT", 0)
     door = Door(_enter, b"503 Service Unavailable", [(b"content-length", b"4"), (b"retry-after", b"1")], b"full")
     monkeypatch.setattr(doors, "MOST_CREDIT", 2)
@@ -159,7 +160,7 @@ def test_what_has_a_body_or_another_origin_is_refused_further_in(url: str, asked
         assert answer(one).startswith(b"HTTP/1.1 200 ")
 
 
-def test_two_who_insist_hear_so_for_an_answer_to_others_and_the_third_waits(small: Small) -> None:
+def test_of_those_who_insist_two_hear_so_for_an_answer_to_others_and_the_third_waits(small: Small) -> None:
     with ExitStack() as stack:
         callers = [stack.enter_context(connected(small.url)) for _ in range(3)]
         for one in callers:
@@ -179,4 +180,4 @@ def test_a_caller_that_waits_as_it_is_told_never_waits_for_its_refusal(url: str)
         for _ in range(2):
             polite.sendall(FULL)
             assert read(polite)[1] < SELDOM
-            time.sleep(1.5 * WAIT)
+            time.sleep(2.5 * WAIT)

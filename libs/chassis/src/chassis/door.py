@@ -1,9 +1,9 @@
 """Turning a request away by one write, before it has a task or any app hears of it.
 
 A refusal costs a hundredth of an answer, but callers who ask again at once, and are refused again, would take the whole
-process. So whoever has been refused on a connection a moment ago hears so again at the pace at which others are
-answered: ten refusals for an answer. That bounds what refusing costs, by however many connections they come, and keeps
-a proxy's few connections free, by which many ask who insist on nothing.
+process. So whoever has been refused on a connection within the last second hears so again a little later, and at most
+at the pace at which others are answered: ten refusals for an answer. That bounds what refusing costs, by however many
+connections they come, and soon frees a proxy's, by which many ask who insist on nothing.
 """
 
 from __future__ import annotations
@@ -23,11 +23,16 @@ from chassis.request_ids import NO_SNIFFING
 DOOR = "door"
 """Under this name in the state that a service's lifespan yields, where it has one."""
 RETRY_SECONDS = 1.0
-"""As `Retry-After` says: who waits as long does not insist, and no refusal is kept back for longer."""
+"""As `Retry-After` says: who waits as long does not insist."""
+INSISTING_SECONDS, LONGEST_SECONDS = 0.05, 0.25
+"""So long at least, and at most, a refusal is kept back: the longer, the more connections a proxy needs, and the fewer
+requests a tight loop makes."""
 FOR_AN_ANSWER = 10
 """So many refusals to those who insist: some tenth of what the answer itself costs."""
 MOST_CREDIT = 100
-"""Refusals that may be said at once after nobody was refused for a while."""
+"""Refusals that may be said beyond that, after nobody was refused for a while."""
+TICK_SECONDS = 0.01
+"""Between two looks at who waits, while anybody does."""
 
 Enter = Callable[[Scope, ASGIApp], ASGIApp | None]
 """What is to be called for a request instead of the app; None to turn it away."""
@@ -50,7 +55,7 @@ class Door:
         self._credit = MOST_CREDIT
         self._waiting = deque[Waiting]()
         """Oldest first."""
-        self._timer: asyncio.TimerHandle | None = None
+        self._ticks = False
 
     def enter(self, scope: Scope, app: ASGIApp) -> ASGIApp | None:
         """Of what could be refused without more ado: a body has to be read first, and a page of another origin needs
@@ -62,33 +67,31 @@ class Door:
     def refuse(self, say: Say, refused_at: float) -> None:
         """Calls `say` with a whole answer, now or soon. refused_at: by the loop's clock, last on this connection."""
         loop = asyncio.get_running_loop()
-        now = loop.time()
-        if now - refused_at >= RETRY_SECONDS:
-            self._say(Waiting(now, say), now)
-        elif self._credit > 0:
-            self._credit -= 1
-            self._say(Waiting(now, say), now)
-        else:
-            self._waiting.append(Waiting(now, say))
-            if self._timer is None:
-                self._timer = loop.call_later(RETRY_SECONDS, self._say_overdue)
+        waiting = Waiting(loop.time(), say)
+        if waiting.since - refused_at >= RETRY_SECONDS:
+            self._say(waiting, waiting.since)
+            return
+        self._waiting.append(waiting)
+        if not self._ticks:
+            self._ticks = True
+            loop.call_later(TICK_SECONDS, self._say_due)
 
     def answered(self) -> None:
         """To be called for each request that was let in."""
         self._credit = min(self._credit + FOR_AN_ANSWER, MOST_CREDIT)
-        if self._waiting:
-            now = asyncio.get_running_loop().time()
-            while self._waiting and self._credit > 0:
-                self._credit -= 1
-                self._say(self._waiting.popleft(), now)
 
-    def _say_overdue(self) -> None:
+    def _say_due(self) -> None:
         loop = asyncio.get_running_loop()
-        now, self._timer = loop.time(), None
-        while self._waiting and now - self._waiting[0].since >= RETRY_SECONDS:
+        now = loop.time()
+        while self._waiting and self._is_due(now - self._waiting[0].since):
+            self._credit = max(self._credit - 1, 0)
             self._say(self._waiting.popleft(), now)
-        if self._waiting:
-            self._timer = loop.call_at(self._waiting[0].since + RETRY_SECONDS, self._say_overdue)
+        self._ticks = bool(self._waiting)
+        if self._ticks:
+            loop.call_later(TICK_SECONDS, self._say_due)
+
+    def _is_due(self, waited: float) -> bool:
+        return waited >= INSISTING_SECONDS and (self._credit > 0 or waited >= LONGEST_SECONDS)
 
     def _say(self, waiting: Waiting, now: float) -> None:
         self._refused.observe(now - waiting.since)
