@@ -58,7 +58,7 @@ def door() -> Iterator[Door]:
             stack.enter_context(served(fake.app())) for fake in (Features(), Ranker("control", 1), Ranker("test", 11))
         ]
         names = ("GATEWAY_FEATURES_URL", "GATEWAY_CONTROL_URL", "GATEWAY_TEST_URL")
-        told = dict(zip(names, urls, strict=True)) | {"GATEWAY_API_KEYS": KEY}
+        told = dict(zip(names, urls, strict=True)) | {"GATEWAY_API_KEYS": KEY, "GATEWAY_LISTEN": "127.0.0.1"}
         budgets = {"GATEWAY_DEADLINE_MS": "8000", "GATEWAY_FEATURES_MS": "4000", "GATEWAY_EXPOSURE_MS": "4000"}
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("GATEWAY_")}
         port = free_port()
