@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from chassis.settings import InternalSettings, prefixed
+from chassis.keys import KNOWN
+from chassis.settings import InternalSettings, is_loopback, prefixed
 from contracts.catalogue import TOPICS_MAX
 from pydantic import Field, model_validator
 
@@ -21,6 +23,8 @@ class Settings(InternalSettings):
     ingest_host: str = "0.0.0.0"
     """As a container needs it; `make up` says 127.0.0.1."""
     ingest_port: int = 8011
+    listen: str = ""
+    """Where the platform is published. On loopback its stores may have passwords that everybody knows."""
     webhook_url: Annotated[str, Field(pattern=r"^$|^https?://")] = ""
     """Is called when a verdict, a guardrail's state or the traffic of an experiment changes."""
     webhook_secret: Annotated[str, Field(repr=False)] = ""
@@ -30,4 +34,17 @@ class Settings(InternalSettings):
     def _webhook_is_signed(self) -> Self:
         if self.webhook_url and len(self.webhook_secret) < 16:
             raise ValueError("FEATURES_WEBHOOK_SECRET: a webhook's calls are signed: at least 16 characters")
+        return self
+
+    @model_validator(mode="after")
+    def _refuse_known_passwords(self) -> Self:
+        """Raises ValueError that names the variable."""
+        for field in ("redis_url", "postgres_url"):
+            store = urlsplit(getattr(self, field))
+            known = store.password in KNOWN
+            if known and not is_loopback(store.hostname or "") and not is_loopback(self.listen):
+                raise ValueError(
+                    f"FEATURES_{field.upper()} holds the password {store.password!r}, which everybody knows; set "
+                    "another, or FEATURES_LISTEN=127.0.0.1 where nobody but this machine reaches the platform"
+                )
         return self

@@ -7,15 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Self
 
-from chassis.keys import Keys, listed
+from chassis.keys import KNOWN, Keys, listed
 from chassis.settings import InternalSettings, PublicSettings, is_loopback, prefixed
 from pydantic import Field, FilePath, field_validator, model_validator
 
 from gateway.scopes import CALLER, EVERYTHING
 from gateway.tokens import Tokens
 
-KNOWN_KEYS = {"development", "administration", "change-me", "local", "local-admin"}
-"""Those of compose files, manifests and examples, which everybody can read."""
 Positive = Annotated[int, Field(ge=1)]
 ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
 
@@ -98,7 +96,7 @@ class Settings(InternalSettings, PublicSettings):
         if is_loopback(self.listen):
             return self
         for field in ("api_keys", "api_keys_file", "admin_keys", "admin_keys_file", "internal_key"):
-            if known := KNOWN_KEYS.intersection(listed(_text(getattr(self, field)))):
+            if known := KNOWN.intersection(listed(_text(getattr(self, field)))):
                 raise ValueError(
                     f"GATEWAY_{field.upper()} holds {known.pop()!r}, a key that everybody knows; set another, "
                     "or GATEWAY_LISTEN=127.0.0.1 where nobody but this machine reaches the gateway"

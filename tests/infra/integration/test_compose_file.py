@@ -50,6 +50,13 @@ def test_only_gateway_and_console_are_published_and_on_loopback() -> None:
         assert all(port.startswith("${LENTA_LISTEN:-127.0.0.1}:") for port in ports)
 
 
+def test_whoever_opens_a_store_is_told_where_the_platform_is_published() -> None:
+    """And refuses passwords that everybody knows where that is not on loopback."""
+    opens = {name: service["environment"] for name, service in SERVICES.items() if "redis://" in str(service)}
+    assert {"feature-service", "ingest", "warm", "load"} <= opens.keys()
+    assert {told["FEATURES_LISTEN"] for told in opens.values()} == {"${LENTA_LISTEN:-127.0.0.1}"}
+
+
 def test_stores_and_rankers_are_on_the_inner_network_alone() -> None:
     assert COMPOSE["networks"]["inner"]["internal"] is True
     outside = {name for name, service in PLATFORM.items() if service["networks"] != ["inner"]}

@@ -11,6 +11,8 @@ from time import monotonic
 
 import structlog
 
+KNOWN = {"development", "administration", "change-me", "local", "local-admin"}
+"""Keys and passwords of compose files, manifests and examples, which everybody can read."""
 LOOK_SECONDS = 1.0
 """How often a file of keys is asked whether it has changed."""
 HASHED = re.compile(r"sha256:([0-9a-f]{64})")
