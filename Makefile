@@ -6,7 +6,7 @@
 # measurements), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark full public weeks lint types docs docs-serve lock release wheels images sbom clean
+.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark bounds full public weeks lint types docs docs-serve lock release wheels images sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -72,7 +72,12 @@ soak: ## half an hour at half the knee: memory of every process and latency over
 	@$(setup) development
 	@.venv/bin/python -m tests.benchmarks.soak $(ARGUMENTS)
 
-benchmark: ## measure; prints tables and holds generous bounds
+benchmark: ## Lenta beside a pandas monolith, Feast, MLServer and BentoML: a table and a page; installs these in .lenta/beside
+	@$(setup) development
+	@infra/local/beside $(PYTHON)
+	@.venv/bin/python -m tests.benchmarks.beside $(ARGUMENTS)
+
+bounds: ## what Lenta's parts take, by itself; prints tables and holds generous bounds
 	@$(setup) development
 	@.venv/bin/pytest -s tests/benchmarks
 

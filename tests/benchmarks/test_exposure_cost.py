@@ -2,7 +2,7 @@
 
 Both ways are a row, a ranking by a ranker that does nothing, and the texts of five posts; an enrolled user's answer is
 appended to the log before it leaves, and the assignment goes out beside it. `/livez`, asked in the same turns, says how
-busy the machine is. `make benchmark` prints the table.
+busy the machine is. `make bounds` prints the table.
 """
 
 from __future__ import annotations

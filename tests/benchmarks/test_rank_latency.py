@@ -1,6 +1,6 @@
 """What ranking one user costs in process: both stages, the full catalogue, and a DataFrame as in the original service.
 
-Bounds are ratios of medians, taken in turns, so that a busy machine slows all alike. `make benchmark` prints the table.
+Bounds are ratios of medians, taken in turns, so that a busy machine slows all alike. `make bounds` prints the table.
 """
 
 from __future__ import annotations

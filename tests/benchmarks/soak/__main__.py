@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--again", action="store_true", help="draw and judge what was noted last")
     told = parser.parse_args()
     if told.quick:
-        told.world, told.minutes, told.rate, told.window = "tiny", 1.0, 20.0, 5.0
+        told.world, told.minutes, told.rate, told.window = "tiny", 1.0, told.rate or 20.0, 5.0
         told.home = told.home.with_name("soak-quick")
     told.home = told.home.absolute()
     return told
