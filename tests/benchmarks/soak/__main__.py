@@ -49,7 +49,7 @@ def main() -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--home", type=Path, default=HERE / ".lenta" / "load", help="shared with tests.benchmarks.load")
+    parser.add_argument("--home", type=Path, help="by default .lenta/load, that of tests.benchmarks.load")
     parser.add_argument("--world", default="demo")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--rate", type=float, help="recommendations a second; by default half the knee")
@@ -60,8 +60,7 @@ def _arguments() -> argparse.Namespace:
     told = parser.parse_args()
     if told.quick:
         told.world, told.minutes, told.rate, told.window = "tiny", 1.0, told.rate or 20.0, 5.0
-        told.home = told.home.with_name("soak-quick")
-    told.home = told.home.absolute()
+    told.home = (told.home or HERE / ".lenta" / ("load-tiny" if told.quick else "load")).absolute()
     return told
 
 
