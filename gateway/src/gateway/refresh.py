@@ -31,11 +31,12 @@ class Refresh:
         self._etag: str | None = None
 
     async def begin(self) -> None:
-        """Before the first request is taken: a worker that does not know the experiments splits nobody, and one without
-        popular posts has nothing to fall back on. What does not come in time comes later."""
+        """Before the first request is taken: a worker that does not know the experiments splits nobody, one that does
+        not know what is gone may show it, and one without popular posts has nothing to fall back on. What does not come
+        in time comes later."""
         with suppress(TimeoutError):
             async with asyncio.timeout(BEGIN_SECONDS):
-                await asyncio.gather(self._did(self._read_running), self._did(self._read_popular))
+                await asyncio.gather(*map(self._did, (self._read_running, self._read_gone, self._read_popular)))
 
     async def run(self) -> None:
         """Until cancelled. While feature-service is down, what was known last stays."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import httpx
+import numpy as np
 import pytest
 from contracts.clock import Clock
 from contracts.experiments import Plan, RampStep, RunningExperiments
@@ -13,7 +14,7 @@ from contracts.headers import DEGRADED
 from gateway.app import create
 
 from tests.support.fakes.gateway import served
-from tests.support.fakes.upstreams import Features, all_in, started
+from tests.support.fakes.upstreams import POPULAR, Features, all_in, started
 from tests.support.platforms.gateway_stage import Stage, gateway_stage, until
 
 HALVES = (Plan(enrolment=0.5), Plan(enrolment_from=0.5, enrolment=0.5))
@@ -174,6 +175,13 @@ def test_the_first_request_of_a_new_worker_is_split_and_has_something_to_fall_ba
         assert (answer.status_code, answer.json()["exp_group"]) == (200, "test")
         assert stage.features.exposures[0].group == "test"
         assert stage.http.get("/readyz").status_code == 200
+
+
+def test_the_first_fallback_of_a_new_worker_leaves_out_what_is_gone() -> None:
+    gone = POPULAR[0].id
+    with gateway_stage(Features(gone=np.array([gone], "<u4").tobytes(), row_status=503), wait=False) as stage:
+        shown = [post["id"] for post in stage.recommend(200).json()["recommendations"]]
+        assert shown == [post.id for post in POPULAR[1:6]]
 
 
 def test_the_running_set_crosses_the_wire_whole() -> None:
