@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -76,7 +77,7 @@ class Client(asyncio.Protocol):
         self._due = 0.0
 
     def ask(self, request: bytes, due: float, answered: Answered) -> None:
-        """due: by the loop's clock."""
+        """due: by the monotonic clock; the loop's own counts whole milliseconds."""
         assert self._transport is not None, "a connection that is not open"
         self._due, self._answered = due, answered
         self._transport.write(request)
@@ -108,7 +109,7 @@ class Client(asyncio.Protocol):
     def _end(self, kind: int) -> None:
         answered, self._answered = self._answered, None
         if answered is not None:
-            answered(kind, asyncio.get_running_loop().time() - self._due)
+            answered(kind, time.monotonic() - self._due)
             if self._transport is not None:
                 self._when_idle(self)
 
@@ -145,29 +146,29 @@ class Target:
 
 async def closed_loop(target: Target, connections: int, seconds: float) -> Outcome:
     loop, outcome = asyncio.get_running_loop(), Outcome(seconds)
-    end = loop.time() + seconds
+    end = time.monotonic() + seconds
     clients = list[Client]()
 
     def again(client: Client) -> None:
-        if loop.time() < end:
-            client.ask(target.request(), loop.time(), outcome.answered)
+        if time.monotonic() < end:
+            client.ask(target.request(), time.monotonic(), outcome.answered)
 
     for _ in range(connections):
         _, client = await loop.create_connection(lambda: Client(again), target.host, target.port)
         clients.append(client)
         again(client)
-    await asyncio.sleep(max(end - loop.time(), 0))
+    await asyncio.sleep(max(end - time.monotonic(), 0))
     for client in clients:
         client.close()
     return outcome
 
 
 async def open_loop(target: Target, rate: float, seconds: float) -> Outcome:
-    loop, outcome = asyncio.get_running_loop(), Outcome(seconds)
+    outcome = Outcome(seconds)
     pool = Pool(target, outcome)
-    due, end = loop.time(), loop.time() + seconds
+    due, end = time.monotonic(), time.monotonic() + seconds
     while (due := due + target.rng.expovariate(rate)) < end:
-        if (wait := due - loop.time()) > 0.0005:
+        if (wait := due - time.monotonic()) > 0.0005:
             await asyncio.sleep(wait)
         pool.send(due)
     with suppress(TimeoutError):
@@ -216,7 +217,7 @@ class Pool:
             )
         except OSError:
             if self._waiting:
-                self._answered(FAILED, asyncio.get_running_loop().time() - self._waiting.popleft())
+                self._answered(FAILED, time.monotonic() - self._waiting.popleft())
         else:
             self._clients.add(client)
             self._is_idle(client)
