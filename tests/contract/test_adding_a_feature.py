@@ -33,7 +33,7 @@ ADDED = [
     (FEATURES, "    topic_first_views: Array\n", "    topic_newest: Array\n"),
     (
         FEATURES,
-        '    "post_log_age": lambda p, odds: _log_age(p),\n',
+        '    "post_own_rate": lambda p, odds: odds.post_own,\n',
         '    "topic_freshness": lambda p, odds: _of_row(p, _days_since(p.topic_newest, p.counted_until, 45.0)),\n',
     ),
     (

@@ -64,6 +64,7 @@ WORDS = {
     "post_exposure": "how widely the post was shown",
     "seen": "times that the user has seen the post",
     "post_log_age": "how new the post is",
+    "post_own_rate": "how often the post itself was liked",
     "text_taste": "its text is like what the user liked",
     "topic_taste": "the user’s taste within the topic",
     "tower": "the network’s match of user and post",

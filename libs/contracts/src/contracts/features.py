@@ -27,8 +27,12 @@ PRIOR_VIEWS = 100.0
 USER_SMOOTHING = 50.0
 TOPIC_SMOOTHING = 1_000.0
 POST_SMOOTHING = 300.0
+POST_OWN_SMOOTHING = 20.0
+"""Little: where posts differ much, or are viewed little. Two strengths side by side let a model choose."""
 SEGMENT_TOPIC_SMOOTHING = 1_000.0
 SEGMENT_POST_SMOOTHING = 300.0
+POST_OWN_SMOOTHING = 20.0
+"""Little: where posts differ much, or are viewed little. Two strengths side by side let a model choose."""
 USER_TOPIC_SMOOTHING = 30.0
 EXPOSURE_SMOOTHING = 10.0
 RECENCY_LIMIT_DAYS = 14.0
@@ -158,6 +162,8 @@ class PostOdds:
     segment_topic: Array
     """As the two above, among users of the segment."""
     segment_post: Array
+    post_own: Array
+    """As `post`, by little more than the post's own views."""
 
     @classmethod
     def of(cls, p: Pairs) -> Self:
@@ -167,7 +173,10 @@ class PostOdds:
         here = _bounded(rate(p.segment_topic_likes, p.segment_topic_views, topic, SEGMENT_TOPIC_SMOOTHING))
         expected = _bounded(post * _of_row(p, here / topic))
         post_here = _bounded(rate(p.segment_likes, p.segment_views, expected, SEGMENT_POST_SMOOTHING))
-        return cls(overall, topic, _of_row(p, logit(topic)), logit(post), _of_row(p, logit(here)), logit(post_here))
+        own = _bounded(rate(p.post_likes, p.post_views, _of_row(p, topic), POST_OWN_SMOOTHING))
+        return cls(
+            overall, topic, _of_row(p, logit(topic)), logit(post), _of_row(p, logit(here)), logit(post_here), logit(own)
+        )
 
 
 class _LogOdds:
@@ -180,6 +189,7 @@ class _LogOdds:
         self.user, self.user_topic = logit(user), _of_row(p, logit(user_topic))
         self.topic, self.post = posts.topic, posts.post
         self.segment_topic, self.segment_post = posts.segment_topic, posts.segment_post
+        self.post_own = posts.post_own
 
 
 def _of_row(p: Pairs, of_topic: Array) -> Array:
@@ -217,6 +227,7 @@ _DEFINITIONS: dict[str, Callable[[Pairs, _LogOdds], Array]] = {
     "post_exposure": lambda p, odds: _exposure(p),
     "seen": lambda p, odds: p.seen,
     "post_log_age": lambda p, odds: _log_age(p),
+    "post_own_rate": lambda p, odds: odds.post_own,
 }
 
 SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
@@ -224,7 +235,15 @@ SCHEMA: tuple[str, ...] = tuple(_DEFINITIONS)
 
 BY_SEGMENT = frozenset({"segment_topic_lift", "segment_post_lift"})
 """Features that are the same for all users of a segment at all times, as long as the catalogue does not change."""
-BY_POST = BY_SEGMENT | {"topic", "topic_rate", "post_views", "post_rate", "post_exposure", "post_log_age"}
+BY_POST = BY_SEGMENT | {
+    "topic",
+    "topic_rate",
+    "post_views",
+    "post_rate",
+    "post_own_rate",
+    "post_exposure",
+    "post_log_age",
+}
 """These, and those that are the same for every user."""
 
 

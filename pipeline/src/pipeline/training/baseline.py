@@ -25,6 +25,7 @@ COUNTED = (
     "user_topic_lift",
     "segment_topic_lift",
     "segment_post_lift",
+    "post_own_rate",
 )
 PRIOR_PRECISION = 10.0
 """A weight differs from the encoder's own by a standard deviation of .3 before anything is known."""
