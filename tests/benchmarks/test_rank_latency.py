@@ -45,6 +45,9 @@ class WideEncoder:
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         return np.random.default_rng(0).normal(size=(len(ids), DIMENSIONS)).astype(np.float32)
 
+    def likeness(self, vectors: Matrix) -> Matrix:
+        return vectors
+
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         out[:, :TEXT_COLUMNS] = vectors[:, :TEXT_COLUMNS]
         out[:, TEXT_COLUMNS] = vectors @ (user.liked_sum[0] / max(float(user.liked[0]), 1.0))

@@ -37,6 +37,9 @@ class NoEncoder:
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         return np.zeros((len(ids), 1), np.float32)
 
+    def likeness(self, vectors: Matrix) -> Matrix:
+        return vectors
+
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         assert out.shape[1] == 0
 

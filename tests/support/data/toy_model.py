@@ -38,6 +38,9 @@ class LengthEncoder:
         lengths = np.array([len(text) for text in texts], np.float32).reshape(-1, 1)
         return np.hstack([lengths, np.asarray(ids, np.float32).reshape(-1, 1)]).astype(np.float32)
 
+    def likeness(self, vectors: Matrix) -> Matrix:
+        return vectors
+
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         mean = user.liked_sum / np.maximum(user.liked, 1.0)[:, None]
         out[:, 0] = -np.abs(vectors - mean).sum(axis=1)

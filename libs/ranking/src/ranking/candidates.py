@@ -31,6 +31,8 @@ class Candidates:
     def __init__(self, catalogue: Catalogue, vectors: Matrix, manifest: Manifest, encoder: Encoder) -> None:
         """vectors: shape (posts, dimensions), in the catalogue's order."""
         self.catalogue, self.vectors = catalogue, np.asfortranarray(vectors)
+        self.likeness = encoder.likeness(self.vectors)
+        """The part of `vectors` by which posts are alike."""
         self._manifest, self._encoder = manifest, encoder
         self._in_catalogue = np.array([_place(catalogue, topic) for topic in manifest.topics], np.intp)
         """Where the model's topics stand in the catalogue, -1 for one that is gone."""

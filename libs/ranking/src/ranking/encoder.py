@@ -62,6 +62,10 @@ class Encoder(Protocol):
         """Posts' vectors, shape (n, dimensions). A post that training never saw gets one from its text and topic."""
         ...
 
+    def likeness(self, vectors: Matrix) -> Matrix:
+        """That part of posts' vectors in which alike posts lie near each other, shape (n, any)."""
+        ...
+
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         """Fills `out`, shape (n, len(columns)), for m = 1 user and n posts, or m = n pairs, row by row.
 

@@ -85,6 +85,10 @@ class HybridEncoder:
         factors = self.factors.coordinates(ids, embedded, topic_places(self.content.topics, topics))
         return np.hstack([own, factors, marks(ids, texts)])
 
+    def likeness(self, vectors: Matrix) -> Matrix:
+        """Content and factors: marks are equal or say nothing."""
+        return vectors[:, : -len(MARKS)]
+
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         size = self.content.dimensions
         content = replace(user, liked_sum=user.liked_sum[:, :size])

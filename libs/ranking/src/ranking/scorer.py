@@ -140,7 +140,7 @@ class BoundScorer:
         scores[chosen] = self.scorer.scores(np.asfortranarray(matrix[chosen]))
         own = _in_order(chosen, catalogue.post_id, scores)[:limit]
         ranked = _in_order(chosen[choice.allowed[chosen]], catalogue.post_id, scores + boost)
-        ranked = unlike_first(ranked, (scores + boost)[ranked], self.candidates.vectors, ruling.rules, limit)
+        ranked = unlike_first(ranked, (scores + boost)[ranked], self.candidates.likeness, ruling.rules, limit)
         pool = choice.pool(ranked)
         best = pool
         if bonus is not None:
