@@ -39,7 +39,8 @@ def of_counts(views: Floats, likes: Floats) -> Residuals:
     weight = views * rate * (1 - rate)
     sums = csr_matrix((likes - rate * views).astype(np.float32))
     nobody_told = np.full((len(views), 7), np.nan)
-    return Residuals(sums, weight.sum(axis=1), weight.sum(axis=0), likes.sum(axis=0), float(rate), nobody_told)
+    by_posts = weight.sum(axis=0), likes.sum(axis=0)
+    return Residuals(sums, weight.sum(axis=1), *by_posts, float(rate), nobody_told, np.zeros(views.shape[1]))
 
 
 def fitted(evidence: Residuals, texts: Matrix = NO_TEXT, ids: Index = IDS) -> Factors:

@@ -12,6 +12,7 @@ from ranking.diversity import diversified
 from ranking.encoder import Matrix, UserState
 from ranking.factors import Factors
 from ranking.hybrid import HybridEncoder
+from ranking.quality import Quality
 
 
 class OneWord:
@@ -32,13 +33,13 @@ class OneWord:
         raise NotImplementedError
 
 
-ENCODER = HybridEncoder(OneWord(), Factors.none(2, 1))
+ENCODER = HybridEncoder(OneWord(), Factors.none(2, 1), Quality.none(2, 1))
 TEXTS = ["storm at sea", "the sea is calm", "a dry summer"]
 VECTORS = ENCODER.vectors(np.array([1, 2, 3]), TEXTS, ["news"] * 3)
 
 
 def test_a_vector_is_as_long_as_the_encoder_says() -> None:
-    assert VECTORS.shape == (3, ENCODER.dimensions) == (3, 2 + 1 + len(MARKS))
+    assert VECTORS.shape == (3, ENCODER.dimensions) == (3, 2 + 1 + 1 + len(MARKS))
 
 
 def test_marks_make_no_posts_alike() -> None:

@@ -74,6 +74,7 @@ WORDS = {
     "collaborative_taste": "liked by people who liked the same posts",
     "recent_taste": "liked by people who liked what the user liked lately",
     "mood": "like what the user has just liked",
+    "text_quality": "what its text promises",
     "liked_before": "the user liked it before",
     "liked_copy": "the user liked another post with the same words",
 }

@@ -44,7 +44,8 @@ TINY = 1e-9
 class Residuals:
     """What was liked beyond expectation. sums: sparse, shape (users, posts), an entry a view or a pair;
     user_weight: D_u, shape (users,); post_weight: D_i, shape (posts,); likes: of each post; rate: likes per view;
-    profile: as `ranking.encoder.UserState.profile`, shape (users, 7)."""
+    profile: as `ranking.encoder.UserState.profile`, shape (users, 7); post_odds: log-odds over the feed's rate that
+    were expected of each post, shape (posts,)."""
 
     sums: csr_matrix
     user_weight: Floats
@@ -52,6 +53,7 @@ class Residuals:
     likes: Floats
     rate: float
     profile: Floats
+    post_odds: Floats
 
     @property
     def total(self) -> float:
@@ -203,7 +205,7 @@ def _learned(side: Side, sums: Floats, weight: Floats, evidence: Floats, spread:
     noise = np.trace(inverse) / size / np.maximum(weight, TINY)
     trust = np.where(seen, 1.0 / (noise + np.trace(spread) / size), 0.0)
     constant = trust @ by_itself / trust.sum()
-    told = _ridge(side.inputs, np.where(seen[:, None], by_itself - constant, 0.0), trust)
+    told = ridge(side.inputs, np.where(seen[:, None], by_itself - constant, 0.0), trust)
     mean = constant + side.inputs @ told
     precision = np.linalg.inv(spread + TINY * np.eye(size))
     z, about = mean.copy(), np.zeros((size, size))
@@ -216,7 +218,7 @@ def _learned(side: Side, sums: Floats, weight: Floats, evidence: Floats, spread:
     return _Posts(np.where(seen[:, None], z, mean), (left.T @ left + about) / seen.sum(), constant, told)
 
 
-def _ridge(inputs: Floats, values: Floats, trust: Floats) -> Floats:
+def ridge(inputs: Floats, values: Floats, trust: Floats) -> Floats:
     """Regression of values, shape (n, k), on inputs, weighted; one prior variance of all coefficients, chosen by
     marginal likelihood (MacKay 1992). Shape (inputs, k)."""
     weighted = inputs * trust[:, None]
@@ -263,6 +265,6 @@ def _profiles(residuals: Residuals, z: Floats, spread: Floats) -> tuple[Floats, 
     sums = np.asarray(residuals.sums @ z.astype(np.float32), np.float64)
     known = np.outer(residuals.user_weight, spread) + TINY
     trust = known / (known + 1.0)
-    by_profile = [_ridge(inputs, (sums / known)[:, [place]], trust[:, place]) for place in range(len(spread))]
+    by_profile = [ridge(inputs, (sums / known)[:, [place]], trust[:, place]) for place in range(len(spread))]
     told = np.hstack(by_profile)
     return told, np.clip(1.0 - (inputs @ told).var(axis=0), LEAST_LEFT, 1.0)

@@ -17,11 +17,13 @@ from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import topic_places
 from ranking.factors import Factors
 from ranking.profiles import profile_inputs
+from ranking.quality import Quality, log_lengths
 
 FILE = "factors.npz"
 TASTES = ("collaborative_taste", "recent_taste", "mood")
 """Of all likes, of the last ones, and of the last few while they are fresh."""
-COLUMNS = (*TASTES, *MARKS)
+TOLD = "text_quality"
+COLUMNS = (*TASTES, TOLD, *MARKS)
 RECENT_LIKES, MOOD_LIKES = 10.0, 1.0
 """How many more likes halve what one says of a taste that moves, and of a mood."""
 MOOD_SECONDS = 1_800.0
@@ -58,14 +60,16 @@ class ContentEncoder(Protocol):
 
 @dataclass(frozen=True)
 class HybridEncoder:
-    """A post's vector is the content's and, behind it, its factors and marks; the last columns are the user's taste for
-    the factors, and whether the user liked what has the same marks.
+    """A post's vector is the content's and, behind it, its factors, what its text tells of its quality, and its marks;
+    the last columns are the user's taste for the factors, that quality, and whether the user liked what has the same
+    marks.
 
     The trees start from the content alone: what the factors are worth on the feed at hand, held-out views decide.
     """
 
     content: ContentEncoder
     factors: Factors
+    quality: Quality
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -77,23 +81,26 @@ class HybridEncoder:
 
     @property
     def dimensions(self) -> int:
-        return self.content.dimensions + self.factors.dimensions + len(MARKS)
+        return self.content.dimensions + self.factors.dimensions + 1 + len(MARKS)
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         embedded = self.content.embed(texts)
         own = self.content.vectors(ids, embedded, topics)
-        factors = self.factors.coordinates(ids, embedded, topic_places(self.content.topics, topics))
-        return np.hstack([own, factors, marks(ids, texts)])
+        topic = topic_places(self.content.topics, topics)
+        factors = self.factors.coordinates(ids, embedded, topic)
+        quality = self.quality.values(ids, embedded, topic, log_lengths(texts))
+        return np.hstack([own, factors, quality[:, None], marks(ids, texts)])
 
     def likeness(self, vectors: Matrix) -> Matrix:
-        """Content and factors: marks are equal or say nothing."""
-        return vectors[:, : -len(MARKS)]
+        """Content and factors: marks are equal or say nothing, and posts of a quality are not alike by it."""
+        return vectors[:, : self.content.dimensions + self.factors.dimensions]
 
     def write(self, user: UserState, vectors: Matrix, topic: npt.NDArray[np.integer], out: Matrix) -> None:
         size = self.content.dimensions
         content = replace(user, liked_sum=user.liked_sum[:, :size])
         self.content.write(content, vectors[:, :size], topic, out[:, : -len(COLUMNS)])
         self._write_tastes(user, vectors, out[:, -len(COLUMNS) :])
+        out[:, -3] = vectors[:, -3]
         before, same = (user.liked_posts.have(vectors[:, place], place) for place in (-2, -1))
         out[:, -2], out[:, -1] = before, same & ~before
 
@@ -108,7 +115,7 @@ class HybridEncoder:
 
     def save(self, folder: Path) -> None:
         self.content.save(folder)
-        arrays: dict[str, Any] = self.factors.arrays("factors")
+        arrays: dict[str, Any] = self.factors.arrays("factors") | self.quality.arrays("quality")
         np.savez(folder / FILE, **arrays)
 
     @classmethod
@@ -122,6 +129,6 @@ class HybridEncoder:
         content = load_content(folder)
         try:
             with np.load(folder / FILE, allow_pickle=False) as arrays:
-                return cls(content, Factors.of_arrays(arrays, "factors"))
+                return cls(content, Factors.of_arrays(arrays, "factors"), Quality.of_arrays(arrays, "quality"))
         except (OSError, ValueError, KeyError) as error:
             raise ArtefactError(f"{FILE} of the model cannot be read: {error}") from error

@@ -50,7 +50,7 @@ def residuals_before(feed: Feed, instant: int, seed: int = 0, views: int = VIEWS
     matrix = csr_matrix((sums, post, start), (len(user_weight), len(post_weight)))
     people = feed.people
     profile = people.profiles(people.vocabulary)[people.places(by_user["user_id"].astype(np.int64))]
-    return Residuals(matrix, user_weight, post_weight, of_posts[1], rate, profile)
+    return Residuals(matrix, user_weight, post_weight, of_posts[1], rate, profile, post_odds)
 
 
 def _shrunk(counts: Floats, rate: float, views: float) -> Floats:

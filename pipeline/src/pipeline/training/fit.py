@@ -22,6 +22,8 @@ from ranking.examples import Examples
 from ranking.factors_fit import fit_factors
 from ranking.golden import excerpt, make_golden, save_golden
 from ranking.hybrid import HybridEncoder
+from ranking.quality import log_lengths
+from ranking.quality_fit import fit_quality
 from ranking.retrieval import fit_retrieval
 from ranking.scorer import MODEL, Scorer
 from ranking.taste import Floats
@@ -118,16 +120,10 @@ def _train_encoder(
     posts = examples.posts
     residuals = residuals_before(feed, before, seed)
     on_progress(70, 100)
-    factors = fit_factors(
-        residuals,
-        posts.ids,
-        content.embed(posts.texts),
-        posts.topic,
-        len(posts.topics),
-        seed,
-        share_of(on_progress, 70, 100),
-    )
-    return HybridEncoder(content, factors)
+    known = posts.ids, content.embed(posts.texts), posts.topic, len(posts.topics)
+    quality = fit_quality(residuals, *known, log_lengths(posts.texts))
+    factors = fit_factors(residuals, *known, seed, share_of(on_progress, 70, 100))
+    return HybridEncoder(content, factors, quality)
 
 
 def _probability(trees: CatBoost, rows: Rows) -> Floats:
