@@ -49,7 +49,7 @@ def test_a_new_post_gets_what_texts_like_its_own_were_liked_for() -> None:
 
 
 def test_long_posts_may_be_liked_more_or_less() -> None:
-    quality = fitted(-0.8 * (LENGTHS - 3.0), np.full(POSTS, 0.3))
+    quality = fitted(np.asarray(-0.8 * (LENGTHS - 3.0), np.float64), np.full(POSTS, 0.3))
     same = np.zeros((1, 4), np.float32)
     assert of_new(quality, same, 2.0)[0] > of_new(quality, same, 3.0)[0] > of_new(quality, same, 4.0)[0]
 
