@@ -17,6 +17,7 @@ TOPIC = np.zeros(POSTS, np.int64)
 NEW = np.array([9_001])
 RNG = np.random.default_rng(0)
 TEXTS = RNG.normal(size=(POSTS, 4)).astype(np.float32)
+LIKED_THEME = TEXTS[:, 0].astype(np.float64)
 LENGTHS = RNG.normal(3.0, 0.5, POSTS)
 
 
@@ -43,7 +44,7 @@ def of_new(quality: Quality, texts: Matrix, length: float = 3.0) -> Floats:
 
 
 def test_a_new_post_gets_what_texts_like_its_own_were_liked_for() -> None:
-    quality = fitted(0.5 * TEXTS[:, 0], np.full(POSTS, 0.3))
+    quality = fitted(0.5 * LIKED_THEME, np.full(POSTS, 0.3))
     fresh = np.random.default_rng(2).normal(size=(50, 4)).astype(np.float32)
     assert np.corrcoef(of_new(quality, fresh), fresh[:, 0])[0, 1] > 0.95
 
@@ -58,7 +59,7 @@ def test_the_more_views_a_post_has_the_less_its_text_counts() -> None:
     """Texts tell half of what posts differ by."""
     differ = np.random.default_rng(3).normal(0, 0.5, POSTS)
     shown = np.where(np.arange(POSTS) % 2, 0.9, 0.05)
-    quality = fitted(0.5 * TEXTS[:, 0] + differ, shown)
+    quality = fitted(0.5 * LIKED_THEME + differ, shown)
     told = of_new(quality, TEXTS)
     kept = quality.values(IDS, TEXTS, TOPIC, np.full(POSTS, 3.0)) / told
     much, little = kept[1::2], kept[::2]
