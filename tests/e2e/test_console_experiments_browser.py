@@ -377,6 +377,37 @@ def test_the_editor_is_whole_for_everybody(editor: Page, opened: Opener) -> None
     assert editor.evaluate("document.cookie") == ""
 
 
+def test_a_refused_draft_shows_every_fault_where_it_is_and_back_asks_for_nothing_again(editor: Page) -> None:
+    editor.goto(editor.url.replace("/hold/edit", "/new"))
+    editor.fill("#name", "third-one")
+    editor.fill("#weight_test", "60")
+    editor.fill("#reason", "a better text model")
+    editor.click("summary:has-text('When it is decided')")
+    editor.fill("#alpha", "abc")
+    editor.click(".act .btn")
+    editor.wait_for_selector(".faults")
+    assert [link.inner_text() for link in editor.query_selector_all(".faults a")] == [
+        "Error rate, %:",
+        "Weight of test, %:",
+    ]
+    assert editor.is_visible("#alpha"), "the folded part with a fault stands open"
+    assert not editor.is_visible("#group_salt")
+    assert Axe().run(editor).violations_count == 0
+    editor.fill("#alpha", "5")
+    editor.fill("#weight_test", "50")
+    editor.click(".act .btn")
+    editor.wait_for_selector("#confirm")
+    editor.go_back()
+    editor.wait_for_selector(".faults")
+    assert editor.input_value("#reason") == "a better text model"
+    editor.go_forward()
+    editor.wait_for_selector("#confirm")
+    editor.click("a:text-is('Change')")
+    editor.wait_for_selector("#alpha", state="attached")
+    assert editor.input_value("#alpha") == "5"
+    assert editor.query_selector(".faults") is None
+
+
 def test_a_change_is_made_by_hand(editor: Page, gateway: FakeGateway) -> None:
     assert editor.is_disabled("#group_salt")
     editor.fill("#weight_control", "20")

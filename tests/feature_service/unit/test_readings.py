@@ -19,7 +19,7 @@ from experiments.planning import Users, minimal_effect, users_needed
 from experiments.ratios import RatioSums
 from feature_service.reports import readings
 from feature_service.reports.aggregates import Place, UserSums
-from feature_service.reports.reach import LIFTS, reached
+from feature_service.reports.reach import LIFTS, _so_far, reached
 from feature_service.reports.readings import Scale
 from numpy.typing import NDArray
 
@@ -440,3 +440,11 @@ def test_a_past_that_says_nothing_plans_nothing(past: RatioSums, users: list[int
     assert (known.rate, known.smallest_lift, known.lifts) == (None, None, [])
     assert known.why == "the platform's past says too little: nobody came, or nobody liked"
     assert known.users == users
+
+
+def test_users_so_far_are_those_of_the_plan_from_the_first_day_on() -> None:
+    first = START.date()
+    came = {first + timedelta(days=2): 100, first: 301}
+    assert _so_far(came, first + timedelta(days=4), 0.5) == [150, 150, 200, 200]
+    assert _so_far(came, first + timedelta(days=4), 1.0) == [301, 301, 401, 401]
+    assert _so_far({}, first, 1.0) == []
