@@ -48,3 +48,7 @@ def test_what_is_no_p_value_is_refused() -> None:
                 adjust([0.5, wrong])
     with pytest.raises(ValueError, match="one metric"):
         bonferroni_confidence(0.95, 0)
+
+
+def test_one_interval_alone_needs_no_more_confidence() -> None:
+    assert bonferroni_confidence(0.95, 1) == pytest.approx(0.95)

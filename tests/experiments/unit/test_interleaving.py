@@ -63,3 +63,7 @@ def test_no_preference_says_nothing_and_impossible_input_is_refused() -> None:
         win_share(Votes(1, 1), rng, samples=0)
     with pytest.raises(ValueError, match="shorter"):
         Votes.of([1], [])
+
+
+def test_one_like_more_is_a_vote() -> None:
+    assert Votes.of([0, 2, 1], [1, 1, 1]) == Votes(test=1, control=1, ties=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from experiments import sequential
 from experiments.effects import NotEnough
 from experiments.planning import Looks, Users, days_needed, minimal_effect, power, users_needed
 from experiments.ratios import RatioSums
@@ -66,3 +67,43 @@ def test_plans_need_users_of_both_groups_who_differ() -> None:
         Users(0, 5)
     with pytest.raises(NotEnough):
         users_needed(RatioSums.of([0, 0]), 0.1)
+
+
+GROWING = RatioSums.of([1, -1, 2, -2] * 100)  # a mean of 0, so that no change is a share of it
+
+
+def test_who_looks_each_day_plans_by_the_sequential_bound_at_the_plan() -> None:
+    """van Belle's formula with 3.03 in place of 1.96, and with that of 90 % in place of 95."""
+    for confidence in (0.95, 0.9):
+        reach = sequential.bound(1_000, 1_000, confidence) + 0.8416
+        needed = users_needed(GROWING, 0.3, looks="daily", confidence=confidence)
+        assert needed.test == pytest.approx(2 * GROWING.variance * 400 * (reach / 0.3) ** 2, abs=1)
+
+
+def test_of_a_rate_of_nothing_the_variance_does_not_grow() -> None:
+    groups = users_needed(GROWING, 0.3)
+    assert groups.control == groups.test
+    assert minimal_effect(GROWING, groups) == pytest.approx(0.3, rel=1e-3)
+    assert power(GROWING, 0.3, groups) == pytest.approx(0.8, abs=1e-3)
+
+
+def test_the_smallest_effect_of_a_rare_rate_is_worked_out_by_its_square() -> None:
+    rare = RatioSums.of([0] * 950 + [1] * 50)
+    smallest = minimal_effect(rare, Users(800, 800))
+    assert power(rare, smallest, Users(800, 800)) == pytest.approx(0.8, abs=1e-3)
+    assert users_needed(rare, smallest).test == pytest.approx(800, abs=1)
+
+
+def test_one_user_a_day_takes_as_many_days_as_users() -> None:
+    assert days_needed(Users(3, 4), 1) == 7
+    assert days_needed(Users(3, 4), 0.5) == 14
+
+
+def test_days_on_which_nobody_new_came_are_days_all_the_same() -> None:
+    assert days_needed(Users(10, 10), [8, 8, 8, 20]) == 4
+
+
+def test_cuped_takes_less_than_all_of_the_variance() -> None:
+    for removed in (1.0, 1.5, -0.1):
+        with pytest.raises(ValueError, match="a share of variance"):
+            users_needed(PAST, 0.05, removed=removed)

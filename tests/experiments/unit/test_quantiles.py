@@ -70,3 +70,21 @@ def test_impossible_input_is_refused() -> None:
         interval(EVEN, 0.5, design=0.5)
     with pytest.raises(ValueError, match="confidence"):
         interval(EVEN, 1.0)
+
+
+def test_the_first_bin_begins_at_nothing_and_the_last_ends_at_its_bound() -> None:
+    assert EVEN.at(0) == 0.0
+    assert EVEN.at(5) == pytest.approx(0.5)
+    assert EVEN.at(1_000) == 100.0
+    assert Histogram((2.0, 4.0), (1, 1, 0)).at(1.5) == pytest.approx(3.0), "a lone value lies evenly in its bin"
+
+
+def test_an_interval_carries_its_confidence_on_to_the_difference() -> None:
+    sides = interval(EVEN, 0.5, 0.9), interval(EVEN, 0.5, 0.9)
+    assert [one.confidence for one in (*sides, difference(*sides))] == [0.9] * 3
+
+
+@pytest.mark.parametrize("above", [0, 4])
+def test_a_quantile_with_no_request_on_one_side_has_no_design_effect(above: int) -> None:
+    with pytest.raises(NotEnough, match="one side"):
+        design_effect(RatioSums.of([above] * 10, [4] * 10))

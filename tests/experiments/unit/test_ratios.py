@@ -134,3 +134,20 @@ def test_intervals_of_likes_a_view_cover_what_they_say_although_a_users_views_ha
 )
 def test_a_ratio_stands_on_as_many_users_as_carry_it(y: list[float], x: list[float] | None, users: float) -> None:
     assert RatioSums.of(y, x).effective_users == pytest.approx(users, rel=0.01)
+
+
+def test_an_interval_is_of_95_percent_unless_another_is_asked_for() -> None:
+    control, test = RatioSums.of([0, 1] * 50), RatioSums.of([0, 1, 1] * 30)
+    assert lift(control, test) == lift(control, test, 0.95)
+    assert difference(control, test) == difference(control, test, 0.95)
+
+
+def test_control_that_likes_each_time_on_average_has_a_lift() -> None:
+    assert lift(RatioSums.of([0, 2] * 50), RatioSums.of([0, 3] * 50)).estimate == pytest.approx(0.5)
+
+
+def test_either_group_alone_may_lack_variance() -> None:
+    varied, alike = RatioSums.of([0, 1] * 50), RatioSums.of([1] * 100)
+    for control, test in ((varied, alike), (alike, varied)):
+        with pytest.raises(NotEnough, match="don't differ"):
+            lift(control, test)

@@ -75,3 +75,10 @@ def test_nothing_to_compare_says_nothing() -> None:
         strata.effect([(likes(10, 500), likes(0, 500))])
     with pytest.raises(ValueError, match="not negative"):
         strata.combine([Effect(0, 1, 1)], [-1.0])
+
+
+def test_a_lift_leaves_out_as_small_periods_as_it_is_told_to() -> None:
+    small = (likes(5, 40), likes(9, 40))
+    assert strata.relative_effect([small], fewest=40) == ratios.relative_effect(*small)
+    with pytest.raises(NotEnough, match="no period"):
+        strata.relative_effect([small], fewest=41)
