@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0005_forgetting"
 branch_labels = None
 depends_on = None
 
