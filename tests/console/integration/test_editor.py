@@ -224,6 +224,8 @@ def test_a_new_plan_is_told_what_runs_beside_it(editor: httpx.Client) -> None:
     path = "/console/experiments/new"
     draft = editor.get(path)
     assert "All users of the layer models take part in" in said_in(draft)
+    assert "a lift of 6.8% or more is found by then with a chance of 80%" in said_in(draft)
+    assert "By the plan of ship; a saved draft shows its own." in said_in(draft)
     review = sent(editor, path, fields_of(draft) | {"name": "third-one", "reason": "a better text model"})
     assert "It cannot start now: 0% to 100% of the layer models overlap" in said_in(review)
 

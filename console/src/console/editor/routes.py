@@ -90,9 +90,14 @@ async def new_page(request: Request, gateway: GatewayDep, sessions: SessionsDep,
     if session is None:
         return _ask_key(request, request.url.path)
     running = await _running(gateway)
+    like = next((one.name for one in running.experiments), None)
+    reach = await or_error(gateway.reach(like)) if like else None
     form = _kept(request, session)
     faults = await _faults_of_new(gateway, form, now) if form and "faulty" in request.query_params else []
-    return _draft(request, session, None, form or default_form(running.experiments), faults, beside=running)
+    return _draft(
+        request, session, None, form or default_form(running.experiments), faults, beside=running,
+        reach=reach if isinstance(reach, Reach) else None, by=f"By the plan of {like}; a saved draft shows its own.",
+    )  # fmt: skip
 
 
 @router.get(f"{EXPERIMENTS}/{{name}}/edit")
@@ -342,7 +347,7 @@ def _ask_key(request: Request, back: str, fault: str | None = None, status: int 
 def _draft(
     request: Request, session: EditorSession, experiment: Experiment | None, form: Mapping[str, str],
     faults: Sequence[Fault] = (), *, status: int = 422, reach: Reach | None = None,
-    beside: RunningExperiments | None = None,
+    beside: RunningExperiments | None = None, by: str = "By the plan as it was last saved.",
 ) -> Response:  # fmt: skip
     running = experiment is not None and experiment.state == "running"
     over = experiment is not None and experiment.state in ("stopped", "archived")
@@ -364,6 +369,7 @@ def _draft(
         "guard_fields": {f"guard_{place}_{part}" for place in range(MOST_GUARDRAILS) for part in ("limit", "over_ms")},
         "faulty": {fault.field for fault in faults},
         "reach": reach_of(reach) if reach else None,
+        "by": by,
         "beside": beside_of(beside.experiments) if beside else None,
     }
     return page(request, "draft_form.html", values, status=status if faults else 200)
