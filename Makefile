@@ -6,7 +6,7 @@
 # measurements), VERSION= DRY=1 (of `make release`).
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark bounds full public weeks lint types docs docs-serve lock release wheels images sbom clean
+.PHONY: help up down status logs check load unit coverage test fuzz chaos soak benchmark bounds full public weeks mutants lint types docs docs-serve lock release wheels images sbom clean
 MAKEFLAGS += --no-print-directory
 SHELL := /bin/bash
 
@@ -93,6 +93,10 @@ public: ## Lenta's models beside strong peers on public sets, in one table; inst
 weeks: ## what four weeks of serving and nightly training come to, with and without exploration, on a simulated world
 	@$(setup) development
 	@OMP_NUM_THREADS=1 .venv/bin/python -m tests.benchmarks.weeks
+
+mutants: ## the mutation score of the experiments' statistics: every small fault, and which no unit test notices
+	@$(setup) development
+	@.venv/bin/python infra/mutants/mutants.py
 
 lint: ## style, formatting, arrows between packages and rooms, declared dependencies, the locks' freshness
 	@$(setup) development

@@ -51,3 +51,7 @@ def test_nothing_says_nothing_and_what_is_no_p_value_is_refused() -> None:
             uniformity(wrong)
     with pytest.raises(NotEnough):
         resplit([0, 0, 0, 0], [1, 1, 1, 1], np.random.default_rng(1), times=2)
+
+
+def test_a_p_value_of_one_is_a_p_value() -> None:
+    assert uniformity([0.5, 1.0]).p_values == 2

@@ -76,6 +76,7 @@ def test_the_first_bin_begins_at_nothing_and_the_last_ends_at_its_bound() -> Non
     assert EVEN.at(0) == 0.0
     assert EVEN.at(5) == pytest.approx(0.5)
     assert EVEN.at(1_000) == 100.0
+    assert Histogram((2.0, 4.0), (3, 1, 0)).at(0) == 0.0
     assert Histogram((2.0, 4.0), (1, 1, 0)).at(1.5) == pytest.approx(3.0), "a lone value lies evenly in its bin"
 
 

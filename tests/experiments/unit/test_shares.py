@@ -29,3 +29,8 @@ def test_a_share_of_nothing_is_not_told() -> None:
         wilson(0, 0)
     with pytest.raises(ValueError, match="a count of 3 things"):
         wilson(4, 3)
+
+
+def test_an_interval_is_of_95_percent_unless_another_is_asked_for() -> None:
+    assert wilson(3, 40) == wilson(3, 40, 0.95)
+    assert [wilson(3, 40, confidence).confidence for confidence in (0.95, 0.99)] == [0.95, 0.99]

@@ -448,3 +448,13 @@ def test_users_so_far_are_those_of_the_plan_from_the_first_day_on() -> None:
     assert _so_far(came, first + timedelta(days=4), 0.5) == [150, 150, 200, 200]
     assert _so_far(came, first + timedelta(days=4), 1.0) == [301, 301, 401, 401]
     assert _so_far({}, first, 1.0) == []
+
+
+def test_a_share_lies_between_nothing_and_all() -> None:
+    rule = Guardrail(metric="slow_share", limit=0.05, over_ms=200.0)
+    totals = {(0, "control"): troubled(0.002, 100), (0, "test"): troubled(0.998, 100, seed=10)}
+    reading = readings.guardrail(rule, totals, SCALE)
+    assert reading.control is not None
+    assert reading.test is not None
+    assert reading.control.low == 0.0
+    assert reading.test.high == 1.0
