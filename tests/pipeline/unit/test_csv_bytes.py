@@ -24,6 +24,9 @@ pieces = st.lists(st.sampled_from([b'"', b'""', b",", b"\n", b"a", b" ", b'1,"a\
 @example(b'1,5" disk,x\n2,"open,y\n', CHUNK)
 @example(b'1,ab"c,x\n', CHUNK)
 @example(b'1,"a ""b"" c",x\n', 1)
+@example(b'  "2,d,e\n"\n', 1)
+@example(b'  ","\n', CHUNK)
+@example(b'1, "a\nb",c\n', 2)
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_what_passes_is_read_to_its_end_or_refused_by_duckdb(tmp_path: Path, body: bytes, chunk_bytes: int) -> None:
     path = tmp_path / "posts.csv"

@@ -27,7 +27,8 @@ UNPACKED_MAX, SMALL = 200, 2**28
 _QUOTE, _COMMA, _NEWLINE, _RETURN = b'",\n\r'
 _BESIDE = np.array([_QUOTE, _COMMA, _NEWLINE, _RETURN], np.uint8)
 """What may stand before a quote that opens a value, and after one that closes it."""
-_OPENS = re.compile(rb'(?:^|,) *"')
+_OPENS = re.compile(rb'(?:^|,) ?"')
+"""To DuckDB one space may stand before a quote that opens a value, and two make it part of the value."""
 _REST = re.compile(rb'(?:[^"]|"")*("?)')
 Bytes = npt.NDArray[np.uint8]
 
