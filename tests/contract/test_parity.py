@@ -71,7 +71,7 @@ def _compare(fitted: FittedModel, feed: Feed, moment: datetime, catalogue: Catal
     vectors = scorer.vectors.rows(catalogue.post_id)
     candidates = Candidates(catalogue, vectors, scorer.manifest, scorer.encoder)
     live = np.vstack([candidates.matrix(row, int(moment.timestamp())) for row in rows.values()])
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history = History.of_model(feed, scorer.manifest)
     users, posts = np.repeat(np.array(list(rows)), len(catalogue)), np.tile(catalogue.post_id, len(rows))
     history.ask(Requests(users, posts, np.full(len(users), microseconds(moment))))
     offline = np.vstack([matrix for _, matrix in matrices(history, scorer)])
@@ -88,7 +88,7 @@ def test_what_moves_a_trained_models_score_adds_up_to_it(world: World) -> None:
     with opened(Tables.of_folder(world.folder)) as feed:
         for fitted in world.fitted.values():
             scorer = fitted.scorer
-            history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+            history = History.of_model(feed, scorer.manifest)
             users, posts = np.repeat(np.arange(200, 200 + USERS), 5), np.tile(np.arange(1, 6), USERS)
             history.ask(Requests(users, posts, np.full(len(users), microseconds(CUT))))
             matrix = np.vstack([part for _, part in matrices(history, scorer)])

@@ -53,7 +53,7 @@ def side_of(feed: Feed, users: np.ndarray) -> Side:
     posts = [
         [topic, *text.lower().split()] for topic, text in zip(feed.posts.topic_names, feed.posts.texts, strict=True)
     ]
-    profiles = feed.people.profiles(feed.people.vocabulary)[feed.people.places(users)]
+    profiles = feed.people.profiles(feed.vocabulary)[feed.people.places(users)]
     people = [
         [
             f"{column} {int(value) // 10 if column == 0 else int(value)}"
@@ -88,7 +88,7 @@ def lenta_scores(tables: Tables, split: Split, cut: int) -> dict[str, Floats]:
         history.ask(asked)
         scores = {POPULAR: np.concatenate([popular_scores(batch) for batch in history.batches()])}
         for name, scorer in fitted.items():
-            history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+            history = History.of_model(feed, scorer.manifest)
             history.ask(asked)
             scores[name] = scores_of(history, scorer)
     return scores

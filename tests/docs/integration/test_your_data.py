@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from feature_service.database.engine import connect
 from pipeline.stack.binaries import postgres_programs
+from pipeline.tables.mapping import TableMapping
 from pipeline.tables.to_postgres import ImportReport, import_tables
 from sqlalchemy import text
 
@@ -92,7 +93,7 @@ def test_a_teams_own_tables_are_dumped_and_imported(tmp_path: Path, own_database
 
 
 def test_the_mapping_of_the_page_reads_the_tables_that_it_speaks_of(tmp_path: Path, postgres_url: str) -> None:
-    (mapping,) = [typed for language, typed in fences(PAGE) if language == "yaml"]
+    mapping, _ = [typed for language, typed in fences(PAGE) if language == "yaml"]
     (tmp_path / "mapping.yaml").write_text(mapping)
     for name, content in MAPPED.items():
         (tmp_path / f"{name}.csv").write_text(content)
@@ -110,6 +111,28 @@ def test_the_mapping_of_the_page_reads_the_tables_that_it_speaks_of(tmp_path: Pa
     (tmp_path / "mapping.yaml").write_text(yers)
     (said,) = re.findall(r"lenta: (mapping\.yaml, key .*)", PAGE.read_text())
     assert Commands().refuses(*command).replace(f"{tmp_path}/", "").replace("members", "dump/members") == said
+
+
+def test_the_columns_of_ones_own_on_the_page_are_declared_and_loaded(tmp_path: Path, postgres_url: str) -> None:
+    _, declaration = [typed for language, typed in fences(PAGE) if language == "yaml"]
+    (tmp_path / "mapping.yaml").write_text(declaration)
+    for name, content in re.findall(r"`(\w+\.csv)`:\n\n```csv\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        head, *rows = content.splitlines()
+        more, value = {
+            "user_data.csv": (",plan,logins_30d", ",pro,12"),
+            "post_text_df.csv": (",author,minutes", ",staff,"),
+        }.get(name, ("", ""))
+        (tmp_path / name).write_text("\n".join([head + more, *(row + value for row in rows)]) + "\n")
+    import_tables(tmp_path, postgres_url, mapping=TableMapping.read(tmp_path / "mapping.yaml"))
+    declared = "SELECT entity, name, kind FROM own_columns ORDER BY entity DESC, place"
+    assert _rows(postgres_url, declared) == [
+        ("user", "plan", "categorical"),
+        ("user", "logins", "numeric"),
+        ("post", "author", "categorical"),
+        ("post", "minutes", "numeric"),
+    ]
+    assert _rows(postgres_url, "SELECT own FROM user_own WHERE user_id = 200") == [({"plan": "pro", "logins": 12.0},)]
+    assert _rows(postgres_url, "SELECT own FROM post_own WHERE post_id = 1") == [({"author": None, "minutes": None},)]
 
 
 def _dump(url: str, folder: Path) -> None:

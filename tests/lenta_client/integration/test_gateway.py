@@ -141,9 +141,12 @@ def test_a_profile_and_a_post_are_put(stage: Stage, url: str) -> None:
     with Lenta(url, KEY) as lenta:
         lenta.put_user(5, Profile(age=30, city="Samara"))
         lenta.put_post(6, "A new post.", "sport")
-    profile, post = (json.loads(body) for body in stage.features.seen)
-    assert (profile["age"], profile["city"], profile["os"]) == (30, "Samara", None)
+        lenta.put_user(7, Profile(own={"plan": "pro", "logins": 3.0}))
+        lenta.put_post(8, "Another.", "sport", {"author": "staff"})
+    profile, post, *own = (json.loads(body) for body in stage.features.seen)
+    assert (profile["age"], profile["city"], profile.get("os")) == (30, "Samara", None)
     assert post == {"text": "A new post.", "topic": "sport"}
+    assert [each["own"] for each in own] == [{"plan": "pro", "logins": 3.0}, {"author": "staff"}]
 
 
 def test_errors_name_the_field_and_the_request(url: str) -> None:

@@ -40,8 +40,8 @@ ALL_CALLS: list[Call[Any]] = [
     calls.post(1),
     calls.user_feed(200, 10, "cursor"),
     calls.post_feed(1, 10, None),
-    calls.put_user(200, Profile(age=30)),
-    calls.put_post(1, "text", "topic"),
+    calls.put_user(200, Profile(age=30, own={"plan": "pro"})),
+    calls.put_post(1, "text", "topic", {"minutes": 3.0}),
     calls.events([Event(user_id=200, post_id=1, action="view")]),
 ]
 

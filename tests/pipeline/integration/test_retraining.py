@@ -65,7 +65,7 @@ class Place(Commands):
         users, posts = (grid.ravel() for grid in np.meshgrid(np.arange(200, 200 + USERS), np.arange(1, POSTS + 1)))
         with opened(Tables.of_folder(self.folder), CUT) as feed:
             scorer = self.good.scorer
-            history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+            history = History.of_model(feed, scorer.manifest)
             history.ask(Requests(users, posts, np.full(len(users), microseconds(CUT))))
             matrix = np.vstack([matrix for _, matrix in matrices(history, scorer)])
         contrary = CatBoost({"iterations": 60, "depth": 6, "learning_rate": 0.3, "allow_writing_files": False})

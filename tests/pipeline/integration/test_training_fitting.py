@@ -74,7 +74,7 @@ def test_offline_and_serving_score_a_user_alike(platform: Platform, name: str) -
     users = [200, 201, 207, 233, 12_345]
     for user, row in zip(users, rows_at(feed, users, CUT), strict=True):
         live = scorer.bind(catalogue).score_all(UserRow.unpack(row), int(CUT.timestamp()))
-        history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+        history = History.of_model(feed, scorer.manifest)
         posts = catalogue.post_id
         history.ask(Requests(np.full(len(posts), user), posts, np.full(len(posts), microseconds(CUT))))
         np.testing.assert_allclose(scores_of(history, scorer), live, atol=1e-6)
@@ -83,7 +83,7 @@ def test_offline_and_serving_score_a_user_alike(platform: Platform, name: str) -
 @pytest.mark.parametrize("name", GROUPS)
 def test_unknown_users_and_posts_get_finite_scores(platform: Platform, name: str) -> None:
     scorer = platform.fitted[name].scorer
-    history = History(platform.feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history = History.of_model(platform.feed, scorer.manifest)
     history.ask(Requests(np.array([200, 999, 999]), np.array([777, 777, 1]), np.full(3, microseconds(CUT))))
     scores = scores_of(history, scorer)
     assert scores.shape == (3,)
@@ -97,7 +97,7 @@ def test_posts_born_after_training_are_told_apart_by_their_text(platform: Platfo
     scorer = platform.fitted[name].scorer
     users, posts = (grid.ravel() for grid in np.meshgrid(np.arange(200, 260), np.arange(41, 45)))
     with opened(Tables.of_folder(later)) as feed:
-        history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+        history = History.of_model(feed, scorer.manifest)
         history.ask(Requests(users, posts, np.full(len(users), microseconds(CUT))))
         scores = scores_of(history, scorer)
         assert post_vectors(history, scorer)[POSTS : POSTS + 4].any(axis=1).all()
@@ -151,7 +151,7 @@ def test_equal_data_have_equal_fingerprints_and_other_data_others(platform: Plat
 def test_hardly_any_data_still_makes_a_model(tmp_path: Path, name: str, rows: list[Row]) -> None:
     with opened(Tables.of_folder(write_tables(tmp_path, rows, 6, 6))) as feed:
         scorer = fit(model_of(name), feed, NOW).scorer
-        history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+        history = History.of_model(feed, scorer.manifest)
         history.ask(Requests(np.array([200, 7]), np.array([1, 2]), np.full(2, 10**9 * MICROSECONDS)))
         assert np.isfinite(scores_of(history, scorer)).all()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pyarrow as pa
@@ -81,10 +82,10 @@ def refused(folder: Path, before: str, after: str) -> str:
 
 def test_profiles_and_posts_are_read_under_their_own_names(folder: Path) -> None:
     assert read(folder, USERS) == [
-        (7, 30, 1, None, "Perm", None, None, "web"),
-        (8, None, 0, None, None, None, None, "web"),
+        (7, 30, 1, None, "Perm", None, None, "web", None),
+        (8, None, 0, None, None, None, None, "web", None),
     ]
-    assert read(folder, POSTS) == [(1, "One", "news"), (2, None, "art")]
+    assert read(folder, POSTS) == [(1, "One", "news", None), (2, None, "art", None)]
 
 
 def test_views_and_likes_of_two_tables_are_one_feed_and_a_like_marks_the_view_before_it(folder: Path) -> None:
@@ -105,6 +106,53 @@ def test_numbers_and_truth_values_of_parquet_are_mapped_as_they_are_written(fold
     write_table(pa.table(columns), folder / "accounts.parquet")
     text = MAPPING.replace("{unknown: null}", "{1: 20, 2: null}").replace("yes: 1, no: 0", "true: 1, false: 0")
     assert [row[:3] for row in read(folder, USERS, text)] == [(7, 20, 1), (8, None, 0)]
+
+
+OWN = """
+  own:
+    plan: {kind: categorical, column: sex, values: {yes: pro}}
+    years: numeric
+    town: categorical
+post_text_df:"""
+
+
+def test_columns_of_ones_own_are_declared_in_their_order_and_read_by_name(folder: Path) -> None:
+    text = MAPPING.replace("age: {column: years, values: {unknown: null}}", "age: null")
+    text = text.replace("\npost_text_df:", OWN.replace("numeric", "{kind: numeric, values: {unknown: null}}"))
+    (folder / "mapping.yaml").write_text(text)
+    declared = TableMapping.read(folder / "mapping.yaml").own
+    assert declared.marks == ["user.plan:categorical", "user.years:numeric", "user.town:categorical"]
+    assert [json.loads(str(row[-1])) for row in read(folder, USERS)] == [
+        {"plan": "pro", "years": 30.0, "town": "Perm"},
+        {"plan": "no", "years": None, "town": None},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ("{plan: text}", "key user_data.own.plan.kind: Input should be 'categorical' or 'numeric'"),
+        ("{Plan: numeric}", "key user_data.own.Plan"),
+        ("{plan: numeric}", "key user_data.own.plan: {}/accounts.csv, line 1: there is no column plan"),
+        (
+            "{years: numeric}",
+            "key user_data.own.years: {}/accounts.csv, line 3, column years: 'unknown' is not a number",
+        ),
+        ("{age: numeric}", "key user_data.own.age: user_data has that column: say under `columns` where it is"),
+        ("{plan: {kind: numeric, column: id, unit: seconds}}", "only a timestamp has unit or zone"),
+        (
+            "{plan: {kind: numeric, column: i}}",
+            "key user_data.own.plan: {}/accounts.csv, line 1 has no column i; the nearest",
+        ),
+    ],
+)
+def test_a_wrong_declaration_is_refused_by_key_file_and_column(folder: Path, own: str, said: str) -> None:
+    assert said.format(folder) in refused(folder, "\npost_text_df:", f"\n  own: {own}\npost_text_df:")
+
+
+def test_the_feed_has_no_columns_of_its_own(folder: Path) -> None:
+    said = refused(folder, "  - file: hearts\n", "  - file: hearts\n    own: {depth: numeric}\n")
+    assert "key feed_data[1].own.depth: users and posts have columns of their own" in said
 
 
 @pytest.mark.parametrize(

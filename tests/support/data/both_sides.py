@@ -66,7 +66,7 @@ def manifest_of(feed: Feed) -> Manifest:
         encoder_columns=[],
         base={},
         topics=feed.posts.topics,
-        vocabulary=feed.people.vocabulary,
+        vocabulary=feed.vocabulary,
         train_from=feed.first,
         train_until=feed.until,
         train_rows=0,

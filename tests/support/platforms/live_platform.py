@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -10,8 +10,10 @@ from pathlib import Path
 
 import httpx
 from contracts.catalogue import Catalogue
+from contracts.own import NOTHING_DECLARED, OwnColumn, OwnColumns
 from contracts.records import UserRow
 from feature_service.database.engine import connect
+from feature_service.database.own import added
 from feature_service.ingest.rounds import Ingest
 from feature_service.ingest.to_counts import Applier
 from feature_service.ingest.to_postgres import Writer
@@ -71,10 +73,21 @@ def _event(number: int, row: Row) -> dict[str, object]:
     }
 
 
+def _with_own(row: dict[str, object], columns: Sequence[OwnColumn]) -> dict[str, object]:
+    own = {column.name: row.pop(column.name) for column in columns}
+    return row | {"own": own} if own else row
+
+
 @contextmanager
-def live_platform(folder: Path, postgres_url: str, redis_url: str) -> Iterator[Live]:
-    """Empty but for the profiles and posts, which come by PUT, the posts in an order of their own."""
+def live_platform(
+    folder: Path, postgres_url: str, redis_url: str, own: OwnColumns = NOTHING_DECLARED
+) -> Iterator[Live]:
+    """Empty but for the profiles and posts, which come by PUT, the posts in an order of their own. own: columns of the
+    folder's tables that the team declared."""
     engine = connect(postgres_url, pool_size=4)
+    with engine.begin() as connection:
+        for row in added(NOTHING_DECLARED, own):
+            connection.exec_driver_sql("INSERT INTO own_columns VALUES (%s, %s, %s, %s)", row)
     warm(redis_url, postgres_url, shards=SHARDS, now=START)
     settings = Settings(postgres_url=postgres_url, redis_url=redis_url, shards=SHARDS)
     with connect_redis(redis_url) as client, served(create(settings)) as url, httpx.Client(base_url=url) as http:
@@ -82,9 +95,9 @@ def live_platform(folder: Path, postgres_url: str, redis_url: str) -> Iterator[L
         writer = Writer(engine, log)
         live = Live(http, Ingest(client, engine, writer, Applier(client, engine, log, writer), log, SHARDS))
         for user in read_table(folder / "user_data.parquet").to_pylist():
-            http.put(f"/users/{user.pop('user_id')}", json=user).raise_for_status()
+            http.put(f"/users/{user.pop('user_id')}", json=_with_own(user, own.user)).raise_for_status()
         for post in reversed(read_table(folder / "post_text_df.parquet").to_pylist()):
-            http.put(f"/posts/{post.pop('id')}", json=post).raise_for_status()
+            http.put(f"/posts/{post.pop('id')}", json=_with_own(post, own.post)).raise_for_status()
         live.settle(START)
         yield live
     engine.dispose()

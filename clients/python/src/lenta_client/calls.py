@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import httpx
 
 from lenta_client.errors import LATER, OF_STATUS, LentaError, Refused, ServerError, Unavailable
-from lenta_client.messages import Answer, Event, FeedRow, Page, Post, Profile, checked_id
+from lenta_client.messages import Answer, Event, FeedRow, OwnValue, Page, Post, Profile, checked_id
 
 VERSION = "/v1"
 MAX_BATCH = 1_000
@@ -80,12 +80,16 @@ def post_feed(post_id: int, limit: int, cursor: str | None) -> Call[Page]:
 
 
 def put_user(user_id: int, profile: Profile) -> Call[None]:
-    return Call("PUT", f"/user/{checked_id(user_id, 'user_id')}", _nothing, body=asdict(profile))
+    body = {name: value for name, value in asdict(profile).items() if name != "own"}
+    own = {"own": dict(profile.own)} if profile.own else {}
+    return Call("PUT", f"/user/{checked_id(user_id, 'user_id')}", _nothing, body=body | own)
 
 
-def put_post(post_id: int, text: str, topic: str) -> Call[None]:
+def put_post(post_id: int, text: str, topic: str, own: Mapping[str, OwnValue] | None = None) -> Call[None]:
     body = {"text": text, "topic": topic}
-    return Call("PUT", f"/post/{checked_id(post_id, 'post_id')}", _nothing, body=body)
+    return Call(
+        "PUT", f"/post/{checked_id(post_id, 'post_id')}", _nothing, body=body | ({"own": dict(own)} if own else {})
+    )
 
 
 def events(batch: Sequence[Event]) -> Call[None]:
@@ -136,7 +140,8 @@ def _post(said: dict[str, Any]) -> Post:
 
 def _profile(response: httpx.Response) -> Profile:
     said = response.json()
-    return Profile(**{column.name: said.get(column.name) for column in fields(Profile)})
+    values = {column.name: said.get(column.name) for column in fields(Profile)}
+    return Profile(**values | {"own": said.get("own") or {}})
 
 
 def _page(response: httpx.Response) -> Page:

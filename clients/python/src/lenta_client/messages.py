@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, get_args
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 from lenta_client.errors import InvalidParameter
 
+OwnValue = str | float | None
 Action = Literal["view", "like"]
 MAX_ID = 2**31 - 1
 MAX_KEY = 64
@@ -119,6 +121,8 @@ class Profile:
     exp_group: int | None = None
     os: str | None = None
     source: str | None = None
+    own: Mapping[str, OwnValue] = field(default_factory=dict)
+    """Columns that your mapping file declares."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time as clocks
+from collections.abc import Mapping
 from datetime import datetime
 from math import inf
 from types import TracebackType
@@ -14,7 +15,7 @@ import httpx
 from lenta_client import calls
 from lenta_client.calls import MAX_BATCH, Call
 from lenta_client.errors import InvalidParameter, LentaError, Unavailable
-from lenta_client.messages import Answer, Event, Page, Post, Profile
+from lenta_client.messages import Answer, Event, OwnValue, Page, Post, Profile
 from lenta_client.options import Options, log
 from lenta_client.outbox import Outbox
 from lenta_client.waits import Waits
@@ -63,9 +64,9 @@ class Lenta:
         """Registers a user, or replaces the profile. Durable once it returns."""
         self._ask(calls.put_user(user_id, profile))
 
-    def put_post(self, post_id: int, text: str, topic: str) -> None:
-        """Publishes a post, or replaces it. Durable once it returns."""
-        self._ask(calls.put_post(post_id, text, topic))
+    def put_post(self, post_id: int, text: str, topic: str, own: Mapping[str, OwnValue] | None = None) -> None:
+        """Publishes a post, or replaces it. own: columns that your mapping file declares. Durable once it returns."""
+        self._ask(calls.put_post(post_id, text, topic, own))
 
     def send(self, *events: Event) -> None:
         """Returns at once; they go within `linger` seconds. Raises OutboxFull, and RuntimeError once it is closed."""

@@ -8,7 +8,20 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import REAL, BigInteger, Date, ForeignKey, Index, Integer, SmallInteger, String, Text, func
+from sqlalchemy import (
+    JSON,
+    REAL,
+    BigInteger,
+    Date,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    String,
+    Text,
+    UniqueConstraint,
+    func,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -45,6 +58,38 @@ class PostGone(Table):
 
     post_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     at: Mapped[datetime]
+
+
+class OwnColumnRecord(Table):
+    """A column that the team declared (`contracts.own`). place: its place among those of its entity, never another."""
+
+    __tablename__ = "own_columns"
+    __table_args__ = (UniqueConstraint("entity", "name", name="own_columns_name"),)
+
+    entity: Mapped[str] = mapped_column(String(4), primary_key=True)
+    place: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    name: Mapped[str] = mapped_column(Text)
+    kind: Mapped[str] = mapped_column(Text)
+
+
+class UserOwn(Table):
+    """A user's values of those, JSON by name. Beside `user_data`, which has the platform's columns alone."""
+
+    __tablename__ = "user_own"
+
+    user_id: Mapped[int] = mapped_column(
+        ForeignKey("user_data.user_id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    own: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class PostOwn(Table):
+    __tablename__ = "post_own"
+
+    post_id: Mapped[int] = mapped_column(
+        ForeignKey("post_text_df.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    own: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
 class FeedData(Table):

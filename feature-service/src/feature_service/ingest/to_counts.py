@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import structlog
 from contracts.catalogue import TOPICS_MAX, tick_of
+from contracts.own import VALUE, unpack
 from contracts.records import Counts, Profile, latest
 from sqlalchemy import Engine
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -162,6 +163,9 @@ class Applier:
                 commands.append(("append", keys.posts, np.array([post_id], POST_ID).tobytes()))
                 commands.append(("append", keys.topic_of, topic))
             commands.append(_gone_at(keys, places[post_id], seconds_of(content.expires)))
+            if posts.own:
+                own = unpack(posts.own, bytes.fromhex(entry.body.own or "")).astype(VALUE).tobytes()
+                commands.append(("patch", keys.own, places[post_id] * len(own), own))
         return commands
 
     def _event_commands(self, keys: Keys, shard: int, entries: Sequence[Entry]) -> list[Command]:

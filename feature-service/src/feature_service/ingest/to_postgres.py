@@ -15,6 +15,7 @@ from feature_service.database.engine import naive
 from feature_service.database.queries import query
 from feature_service.ingest.attribution import attribute
 from feature_service.ingest.exposures import record_assignments, record_exposures, record_shadows
+from feature_service.ingest.own import write_own
 from feature_service.ingest.poison import PoisonErrors, first_line, is_poison
 from feature_service.keyspace.keys import POSTS_SHARD
 from feature_service.log.entries import (
@@ -125,8 +126,10 @@ class Writer:
                 self._forget(connection, entry.body.user_id)
             elif isinstance(entry.body, Registered):
                 connection.execute(_USER, {"user_id": entry.body.user_id, **entry.body.profile.model_dump()})
+                write_own(connection, "user", entry.body.user_id, entry.body.profile.own)
             elif isinstance(entry.body, Published):
                 connection.execute(_POST, _post_values(entry.body))
+                write_own(connection, "post", entry.body.post_id, entry.body.content.own)
             elif isinstance(entry.body, TakenDown):
                 connection.execute(_GONE, {"id": entry.body.post_id})
         bodies = [entry.body for entry in entries]

@@ -11,6 +11,8 @@
 | `g<n>:forgotten` | set: users who were forgotten while it was built | append script, warm |
 | `g<n>:posts`, `g<n>:topic_of` | post ids (int32) and topic indices (int16) in order of arrival | ingest, warm |
 | `g<n>:topics` | list of topic names | ingest, warm |
+| `g<n>:own_columns` | `OwnColumns` as JSON: what the team had declared when the generation was built | warm |
+| `g<n>:own` | per post one uint32 a column of those (`contracts.own`), in order of arrival | ingest, warm |
 | `g<n>:known_topics` | set: those and the ones of posts that wait in the log | publish script, warm |
 | `g<n>:segment_counts` | per post and segment two uint32: views, likes before the tick (`counter_of`) | ingest, warm |
 | `g<n>:first_view` | per post one uint32, epoch seconds, 0 for never | ingest, warm |
@@ -30,6 +32,7 @@
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest, warm |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
 | `texts_changed` | how many texts came or went, over all generations | publish and append scripts, ingest |
+| `own_columns` | the newest `OwnColumns`, by which a PUT is packed | warm |
 | `clock` | the platform's `Clock` as JSON; absent: real time | simulated traffic |
 | `webhook` | how far a team's webhook is told, as JSON | ingest |
 | `retired` | sorted set: generations to delete, by when (the one being built too, if abandoned) | warm, ingest |
@@ -46,6 +49,7 @@ EXPERIMENTS = "experiments"
 CLOCK = "clock"
 WEBHOOK = "webhook"
 TEXTS_CHANGED = "texts_changed"
+OWN_COLUMNS = "own_columns"
 
 POSTS_SHARD = 0
 BEGINNING = "0-0"
@@ -79,6 +83,8 @@ class Keys:
         self.topic_of = f"{prefix}:topic_of"
         self.topics = f"{prefix}:topics"
         self.known_topics = f"{prefix}:known_topics"
+        self.own_columns = f"{prefix}:own_columns"
+        self.own = f"{prefix}:own"
         self.counts = f"{prefix}:segment_counts"
         self.first_view = f"{prefix}:first_view"
         self.texts = f"{prefix}:texts"

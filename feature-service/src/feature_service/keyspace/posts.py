@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
+from contracts.own import NOTHING_DECLARED, VALUE, OwnColumn, OwnColumns, nothing
 from contracts.records import SEGMENTS
 
 from feature_service.keyspace.clock import read_clock
@@ -44,14 +45,19 @@ class Posts:
     ids: npt.NDArray[np.int32]
     topic: npt.NDArray[np.int16]
     topics: list[str]
+    own: tuple[OwnColumn, ...] = ()
+    """The columns of its posts that the team had declared when the generation was built."""
 
     @classmethod
     def read(cls, client: Client, keys: Keys) -> Posts:
         with client.pipeline(transaction=True) as pipe:
-            pipe.get(keys.posts).get(keys.topic_of).lrange(keys.topics, 0, -1)
-            ids, topic, topics = pipe.execute()
+            pipe.get(keys.posts).get(keys.topic_of).lrange(keys.topics, 0, -1).get(keys.own_columns)
+            ids, topic, topics, own = pipe.execute()
         return cls(
-            np.frombuffer(ids or b"", POST_ID), np.frombuffer(topic or b"", TOPIC_INDEX), [t.decode() for t in topics]
+            np.frombuffer(ids or b"", POST_ID),
+            np.frombuffer(topic or b"", TOPIC_INDEX),
+            [t.decode() for t in topics],
+            _columns(own).post,
         )
 
     def index(self) -> dict[int, int]:
@@ -64,6 +70,7 @@ def publish_snapshot(client: Client, keys: Keys) -> None:
     names = (*of_posts, keys.tick, keys.counted_until, keys.gone_at, keys.changes)
     *parts, changes = client.eval(READ_POSTS, len(names), *names)
     catalogue = _catalogue(*parts, now=read_clock(client).now().timestamp())
+    catalogue = _with_own(catalogue, *client.mget([keys.own_columns, keys.own]))
     places = (keys.catalogue, keys.catalogue_version, keys.snapshot_of)
     client.eval(PUT_SNAPSHOT, len(places), *places, catalogue.version, catalogue.pack(), changes)
 
@@ -105,6 +112,22 @@ def _catalogue(
         segment_likes=by_segment[:, :, 1],
         gone=post_id[gone_places],
     )
+
+
+def _columns(declared: bytes | None) -> OwnColumns:
+    """Generations of before had none."""
+    return NOTHING_DECLARED if declared is None else OwnColumns.model_validate_json(declared)
+
+
+def _with_own(catalogue: Catalogue, declared: bytes | None, own: bytes | None) -> Catalogue:
+    """own: read after the posts, so that it may hold more of them, or newer values."""
+    columns = _columns(declared)
+    if not columns.post:
+        return replace(catalogue, own_columns=columns)
+    whole = nothing(columns.post, len(catalogue))
+    values = np.frombuffer(own or b"", VALUE).reshape(-1, len(columns.post))[: len(whole)]
+    whole[: len(values)] = values
+    return replace(catalogue, own_columns=columns, own=whole)
 
 
 def _padded(data: bytes, length: int) -> npt.NDArray[np.uint32]:

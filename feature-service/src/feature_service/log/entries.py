@@ -27,6 +27,10 @@ Moment = Annotated[
 """What records hold: seconds in 32 bits, 0 for never."""
 
 
+OwnRecord = Annotated[str, Field(pattern=r"^([0-9a-f]{8})*$")]
+"""What `contracts.own.pack` gives, in hexadecimal: packed at the door, by the columns that are declared then."""
+
+
 class FeedEvent(Message):
     kind: Literal["event"] = "event"
     event: Event
@@ -38,6 +42,7 @@ class Registered(Message):
     kind: Literal["user"] = "user"
     user_id: UserId
     profile: UserProfile
+    own: OwnRecord | None = None
 
 
 class Forgotten(Message):
@@ -51,6 +56,7 @@ class Published(Message):
     kind: Literal["post"] = "post"
     post_id: PostId
     content: PostContent
+    own: OwnRecord | None = None
 
 
 class TakenDown(Message):
@@ -206,7 +212,7 @@ def effect_of(body: Body | None) -> Effect:
     if isinstance(body, FeedEvent) and body.event.action == "like":
         return "hide", body.event.user_id, body.event.post_id.to_bytes(4, "little")
     if isinstance(body, Registered):
-        return "profile", body.user_id, Profile.of(body.profile).pack()
+        return "profile", body.user_id, Profile.of(body.profile, bytes.fromhex(body.own or "")).pack()
     if isinstance(body, Forgotten):
         return "forget", body.user_id, b""
     if isinstance(body, Published):

@@ -12,7 +12,10 @@ from sqlalchemy.exc import DBAPIError, TimeoutError
 
 from feature_service.database.queries import query
 
-_USER = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data WHERE user_id = :id")
+_USER = text(
+    "SELECT user_id, age, gender, country, city, exp_group, os, source, own FROM user_data "
+    "LEFT JOIN user_own USING (user_id) WHERE user_id = :id"
+)
 _EXPOSURE = query(__package__, "exposure")
 _PAGE = """
 SELECT timestamp, user_id, post_id, action, target FROM feed_data

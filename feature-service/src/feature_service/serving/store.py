@@ -9,8 +9,18 @@ from typing import Any
 import redis.exceptions
 from chassis.errors import InvalidParameter, Unavailable
 from contracts.clock import Clock
+from contracts.own import NOTHING_DECLARED, Entity, OwnColumns, OwnValueError, pack
 from contracts.records import pack_row
-from contracts.wire import Assignments, EventBatch, PopularPosts, Post, PostContent, Shadowed, UserProfile
+from contracts.wire import (
+    Assignments,
+    EventBatch,
+    OwnValues,
+    PopularPosts,
+    Post,
+    PostContent,
+    Shadowed,
+    UserProfile,
+)
 
 from feature_service.experiments.published import running_now
 from feature_service.keyspace import keys
@@ -104,7 +114,8 @@ class Store:
         await self._write(entries)
 
     async def append_user(self, user_id: int, profile: UserProfile) -> None:
-        await self._write([(self._user_log(user_id), Registered(user_id=user_id, profile=profile))])
+        own = await self._packed("user", profile.own)
+        await self._write([(self._user_log(user_id), Registered(user_id=user_id, profile=profile, own=own))])
 
     async def forget_user(self, user_id: int) -> None:
         """Durable when it returns; Postgres follows."""
@@ -112,7 +123,8 @@ class Store:
 
     async def append_post(self, post_id: int, content: PostContent) -> None:
         """Durable when it returns. Raises InvalidParameter for a topic beyond those that there may be."""
-        body, log = Published(post_id=post_id, content=content), keys.log_key(keys.POSTS_SHARD)
+        own, log = await self._packed("post", content.own), keys.log_key(keys.POSTS_SHARD)
+        body = Published(post_id=post_id, content=content, own=own)
         arguments = (log, _json(body), *effect_of(body), content.topic, self._max_topics)
         if not await self._ask(self._publish, *arguments):
             fault = f"there are {self._max_topics} topics already, and {content.topic[:50]!r} is none of them"
@@ -150,6 +162,20 @@ class Store:
         for log, body in entries:
             arguments += (log, _json(body), *effect_of(body))
         await self._ask(self._append, *arguments)
+
+    async def _packed(self, entity: Entity, values: OwnValues | None) -> str | None:
+        """As an entry holds them; asked for only where there are any. Raises InvalidParameter naming the column."""
+        if not values:
+            return None
+        try:
+            declared = await self._client.get(keys.OWN_COLUMNS)
+        except (redis.exceptions.RedisError, OSError) as error:
+            raise Unavailable("the store does not answer") from error
+        columns = NOTHING_DECLARED if declared is None else OwnColumns.model_validate_json(declared)
+        try:
+            return pack(columns.of(entity), values).hex()
+        except OwnValueError as error:
+            raise InvalidParameter(f"own.{error}", field=f"own.{error.name}") from error
 
     async def _ask(self, script: AsyncScript, *arguments: str | int | bytes) -> Any:
         """What the script answers, never None."""

@@ -17,15 +17,17 @@ from typing import TypeVar
 
 import numpy as np
 from contracts.catalogue import next_tick_after, tick_of
+from contracts.own import OwnColumn, OwnColumns, pack
 from contracts.records import AGE_BANDS, RECENT_VIEWS, SEGMENTS, Counts, Profile, latest
 from contracts.wire import UserProfile
 from sqlalchemy import Connection, Row, TextClause, text
 
 from feature_service.database import offsets
 from feature_service.database.engine import naive
+from feature_service.database.own import declared
 from feature_service.database.queries import query
 from feature_service.keyspace.connection import Client, Pipeline
-from feature_service.keyspace.keys import Keys, all_shards
+from feature_service.keyspace.keys import OWN_COLUMNS, Keys, all_shards
 from feature_service.keyspace.posts import (
     COUNTER,
     COUNTERS,
@@ -54,6 +56,11 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _USERS = text("SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data")
+_USERS_WITH_OWN = text(
+    "SELECT user_id, age, gender, country, city, exp_group, os, source, own FROM user_data "
+    "LEFT JOIN user_own USING (user_id)"
+)
+_OWN_OF_POSTS = text("SELECT own FROM post_text_df LEFT JOIN post_own ON post_id = id ORDER BY id")
 _POSTS = text("SELECT id, text, topic, at AS gone FROM post_text_df LEFT JOIN posts_gone ON post_id = id ORDER BY id")
 _POST_COUNTS = query(__package__, "post_counts")
 _OPEN_HOURS = query(__package__, "open_hours")
@@ -89,8 +96,10 @@ class Loader:
             connection.execute(_TO_THE_END)
         for shard in all_shards(shards):
             self._client.set(self._keys.offset(shard), offsets.read(self._connection, shard))
-        users = self._profiles()
+        own = self._own_columns()
+        users = self._profiles(own)
         topics, places = self._posts()
+        self._own_of_posts(own)
         liked = self._post_counts(places)
         with ThreadPoolExecutor(1) as thread:
             hidden = thread.submit(self._hidden)
@@ -100,13 +109,18 @@ class Loader:
         publish_snapshot(self._client, self._keys)
         return users, len(places)
 
-    def _profiles(self) -> int:
+    def _own_columns(self) -> OwnColumns:
+        """What the team declared: told to those who put profiles and posts before the first of them is read."""
+        own = declared(self._connection)
+        for key in (OWN_COLUMNS, self._keys.own_columns):
+            self._client.set(key, own.model_dump_json())
+        return own
+
+    def _profiles(self, own: OwnColumns) -> int:
         total = int(self._connection.execute(_ESTIMATE).scalar_one())
         loaded = 0
-        for rows in in_chunks(self._connection, _USERS):
-            profiles = [
-                (row.user_id, self._keys.profile(row.user_id), Profile.of(_profile(row)).pack()) for row in rows
-            ]
+        for rows in in_chunks(self._connection, _USERS_WITH_OWN if own.user else _USERS):
+            profiles = [(row.user_id, self._keys.profile(row.user_id), _record(row, own.user)) for row in rows]
             self._write_users("SETNX", profiles)
             loaded += len(rows)
             self._progress("profiles", loaded, max(total, loaded))
@@ -145,6 +159,14 @@ class Loader:
             pipe.hsetnx(self._keys.texts, post_id, entry)
         elif gone > self._now:
             pipe.eval(LOAD_TEXT, 2, self._keys.texts, self._keys.expires, post_id, entry, gone)
+
+    def _own_of_posts(self, own: OwnColumns) -> None:
+        """In the order of `_posts`."""
+        if own.post:
+            packed = bytearray()
+            for rows in in_chunks(self._connection, _OWN_OF_POSTS):
+                packed += b"".join(pack(own.post, row.own or {}) for row in rows)
+            self._client.set(self._keys.own, bytes(packed))
 
     def _post_counts(self, places: dict[int, int]) -> list[tuple[str, int, int]]:
         """(segment, post, likes of that segment for that post)."""
@@ -265,8 +287,15 @@ def _counts(rows: Iterator[Row[tuple[object, ...]]], place_of: dict[str, int]) -
     return Counts(last_view, last_like, views, likes)
 
 
+def _record(row: Row[tuple[object, ...]], own: Sequence[OwnColumn]) -> bytes:
+    """A profile as Redis holds it. own: the columns of users that are declared."""
+    return Profile.of(_profile(row), pack(own, row.own or {}) if own else b"").pack()
+
+
 def _profile(row: Row[tuple[object, ...]]) -> UserProfile:
-    return UserProfile.model_construct(**{name: value for name, value in row._mapping.items() if name != "user_id"})
+    return UserProfile.model_construct(
+        **{name: value for name, value in row._mapping.items() if name not in {"user_id", "own"}}
+    )
 
 
 def _top(likes: list[tuple[int, int]]) -> list[int]:

@@ -15,10 +15,11 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from contracts.own import NOTHING_DECLARED, OwnColumns, Packed, nothing
 from contracts.records import BadRecordError
 
 Totals = npt.NDArray[np.int64]
-_LATER = {"gone"}
+_LATER = {"gone", "own", "own_columns"}
 """What a snapshot of an older build does not have."""
 _OF_POSTS = ("post_id", "topic", "first_view_at", "segment_views", "segment_likes")
 
@@ -61,6 +62,10 @@ class Catalogue:
     segment_likes: npt.NDArray[np.uint32]
     gone: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Ids of posts that nobody is shown; their counts stay part of those of their topics."""
+    own_columns: OwnColumns = NOTHING_DECLARED
+    """What the platform's team declared."""
+    own: Packed = field(default_factory=lambda: np.zeros((0, 0), np.uint32))
+    """The posts' values of it (`contracts.own`), shape (posts, columns); empty where there are none."""
 
     def __len__(self) -> int:
         return len(self.post_id)
@@ -68,7 +73,7 @@ class Catalogue:
     def pack(self) -> bytes:
         buffer = io.BytesIO()
         columns: dict[str, Any] = {name.name: getattr(self, name.name) for name in fields(self)}
-        np.savez(buffer, **columns)
+        np.savez(buffer, **{**columns, "own_columns": np.array(self.own_columns.model_dump_json())})
         return buffer.getvalue()
 
     @classmethod
@@ -77,7 +82,9 @@ class Catalogue:
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
                 names = [name.name for name in fields(cls) if name.name in arrays or name.name not in _LATER]
-                columns = {name: arrays[name] for name in names}
+                columns: dict[str, Any] = {name: arrays[name] for name in names}
+                if "own_columns" in columns:
+                    columns["own_columns"] = OwnColumns.model_validate_json(str(columns["own_columns"]))
         except (ValueError, KeyError, OSError, zipfile.BadZipFile) as error:
             raise BadRecordError(f"not a catalogue: {error}") from error
         return cls(**{**columns, "version": int(columns["version"]), "counted_until": int(columns["counted_until"])})
@@ -85,6 +92,8 @@ class Catalogue:
     def only(self, places: npt.NDArray[np.intp] | slice) -> Self:
         """The same catalogue with the posts at these places alone."""
         of_posts: dict[str, Any] = {name: getattr(self, name)[places] for name in _OF_POSTS}
+        if len(self.own):
+            of_posts["own"] = self.own[places]
         return replace(self, **of_posts)
 
     @cached_property
@@ -98,6 +107,11 @@ class Catalogue:
         ordered = self.post_id[self._order]
         place = np.minimum(np.searchsorted(ordered, ids), len(self) - 1)
         return np.where(ordered[place] == ids, self._order[place], -1)
+
+    @property
+    def own_values(self) -> Packed:
+        """Shape (posts, columns), whether there are any or not."""
+        return self.own if len(self.own) else nothing(self.own_columns.post, len(self))
 
     @cached_property
     def shown(self) -> npt.NDArray[np.bool_]:

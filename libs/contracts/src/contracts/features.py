@@ -248,7 +248,7 @@ BY_POST = BY_SEGMENT | {
 
 
 def schema_id(names: Sequence[str] = SCHEMA) -> str:
-    """Identifies a schema, or the prefix of one."""
+    """Identifies a schema, or the prefix of one. A team's own columns go behind (`contracts.own.OwnColumns.marks`)."""
     return sha256("\n".join(names).encode()).hexdigest()[:16]
 
 

@@ -31,6 +31,7 @@ RECENT_VIEWS = 24
 
 _PROFILE = struct.Struct("<BBBBIIII")
 _ROW = struct.Struct("<HHI")
+_OWN_SIZE = 4
 _COUNTS_HEADER = 4
 
 IntArray = npt.NDArray[np.integer]
@@ -61,9 +62,11 @@ class Profile:
     source: int = 0
     country: int = 0
     city: int = 0
+    own: bytes = b""
+    """Of the columns that a team declared: `contracts.own.pack`."""
 
     @classmethod
-    def of(cls, user: UserProfile) -> Self:
+    def of(cls, user: UserProfile, own: bytes = b"") -> Self:
         return cls(
             age=user.age,
             gender=user.gender,
@@ -72,11 +75,12 @@ class Profile:
             source=code(user.source),
             country=code(user.country),
             city=code(user.city),
+            own=own,
         )
 
     def pack(self) -> bytes:
         small = (UNKNOWN_BYTE if value is None else value for value in (self.age, self.gender, self.exp_group))
-        return _PROFILE.pack(VERSION, *small, self.os, self.source, self.country, self.city)
+        return _PROFILE.pack(VERSION, *small, self.os, self.source, self.country, self.city) + self.own
 
     @classmethod
     def unpack(cls, data: bytes) -> Self:
@@ -85,7 +89,9 @@ class Profile:
         _check_version(data[0], "profile")
         _, *small, os, source, country, city = _PROFILE.unpack_from(data)
         age, gender, exp_group = (None if value == UNKNOWN_BYTE else value for value in small)
-        return cls(age, gender, exp_group, os, source, country, city)
+        if (len(data) - _PROFILE.size) % _OWN_SIZE:
+            raise BadRecordError("a profile record that is cut off")
+        return cls(age, gender, exp_group, os, source, country, city, data[_PROFILE.size :])
 
     @property
     def segment(self) -> str:

@@ -21,15 +21,16 @@ class Vocabulary(BaseModel):
     source: list[int]
     country: list[int]
     city: list[int]
+    own: dict[str, list[int]] = {}
+    """Of the categories that a team declared, by feature (`contracts.own`)."""
 
     @classmethod
-    def of(cls, codes: Mapping[str, npt.NDArray[np.integer]]) -> Vocabulary:
-        """From each column's codes over all users; ties go to the smaller code."""
-        ranked: dict[str, list[int]] = {}
-        for column in CATEGORIES:
-            values, counts = np.unique(codes[column][codes[column] > 0], return_counts=True)
-            ranked[column] = [int(value) for value in values[np.argsort(-counts, kind="stable")]]
-        return cls(**ranked)
+    def of(
+        cls, codes: Mapping[str, npt.NDArray[np.integer]], own: Mapping[str, npt.NDArray[np.integer]] | None = None
+    ) -> Vocabulary:
+        """From each column's codes over all users, or posts; ties go to the smaller code."""
+        ranked = {column: _ranked(codes[column]) for column in CATEGORIES}
+        return cls(**ranked, own={feature: _ranked(values) for feature, values in (own or {}).items()})
 
     def ranks(self, column: str, codes: npt.NDArray[np.integer]) -> npt.NDArray[np.float64]:
         """The rank of each code: NaN for a missing value, the number of known values for an unknown one."""
@@ -43,6 +44,12 @@ class Vocabulary(BaseModel):
     @cached_property
     def _sorted(self) -> dict[str, tuple[npt.NDArray[np.int64], npt.NDArray[np.intp]]]:
         """Of each category its codes, ascending, and their ranks: sorted once, since every request looks them up."""
-        codes = {name: np.asarray(getattr(self, name), np.int64) for name in CATEGORIES}
+        lists = {name: getattr(self, name) for name in CATEGORIES} | self.own
+        codes = {name: np.asarray(values, np.int64) for name, values in lists.items()}
         orders = {name: np.argsort(known) for name, known in codes.items()}
         return {name: (known[orders[name]], orders[name]) for name, known in codes.items()}
+
+
+def _ranked(codes: npt.NDArray[np.integer]) -> list[int]:
+    values, counts = np.unique(codes[codes > 0], return_counts=True)
+    return [int(value) for value in values[np.argsort(-counts, kind="stable")]]

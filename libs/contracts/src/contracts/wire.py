@@ -50,6 +50,15 @@ Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_witho
 Key = Annotated[str, Field(min_length=1, max_length=64), AfterValidator(_without_nul)]
 
 
+OwnValue = (
+    Annotated[str, Field(max_length=200), AfterValidator(_without_nul)]
+    | Annotated[float, Strict, Field(ge=-1e38, le=1e38, allow_inf_nan=False)]
+    | None
+)
+"""Of a column that a team declared (`contracts.own`): a category, a number, or missing."""
+OwnValues = Annotated[dict[str, OwnValue], Field(max_length=64)]
+
+
 class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -75,6 +84,8 @@ class UserProfile(Message):
     exp_group: Annotated[int, Strict, Field(ge=0, le=254)] | None = None
     os: Name | None = None
     source: Name | None = None
+    own: OwnValues | None = None
+    """By the names that the team declared; those that are not said are missing."""
 
 
 class User(UserProfile):
@@ -86,6 +97,7 @@ class PostContent(Message):
     topic: Name
     expires: Time | None = None
     """From when on nobody is shown it, by the platform's clock; never if missing."""
+    own: OwnValues | None = None
 
 
 class Event(Message):

@@ -18,6 +18,7 @@ from typing import Annotated
 
 import fsspec
 from contracts.features import SCHEMA, schema_id
+from contracts.own import OwnColumns
 from contracts.vocabulary import Vocabulary
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -67,7 +68,9 @@ class Manifest(_Part):
     schema_length: int
     """The model needs the first so many features of the schema."""
     schema_id: str
-    """Of that prefix."""
+    """Of that prefix, and of the team's own columns."""
+    own: OwnColumns = OwnColumns()
+    """Behind the schema's features: the model needs a declaration of which this is a prefix."""
     encoder_columns: list[str]
     base: dict[str, float]
     """Weights of the columns whose sum the trees start from."""
@@ -93,16 +96,24 @@ class Manifest(_Part):
     @property
     def columns(self) -> list[str]:
         """Names of the candidate matrix' columns, in order."""
-        return [*SCHEMA[: self.schema_length], *self.encoder_columns]
+        return [*SCHEMA[: self.schema_length], *self.own.features, *self.encoder_columns]
 
     def check_schema(self) -> None:
         """Raises ArtefactError unless this build's schema holds the prefix that the model needs."""
-        have = schema_id(SCHEMA[: self.schema_length])
+        have = schema_id([*SCHEMA[: self.schema_length], *self.own.marks])
         if len(SCHEMA) < self.schema_length or have != self.schema_id:
             raise ArtefactError(
                 f"model {self.name}@{self.version} needs feature schema {self.schema_id} "
                 f"({self.schema_length} features); this build has {have} ({len(SCHEMA)}). "
                 "Deploy the ranker's version that fits the model, or train it again."
+            )
+
+    def check_own(self, declared: OwnColumns) -> None:
+        """Raises ArtefactError unless a platform that declared these columns holds those that the model needs."""
+        if not declared.holds(self.own):
+            raise ArtefactError(
+                f"model {self.name}@{self.version} needs the own columns {', '.join(self.own.marks)}; declared are "
+                f"{', '.join(declared.marks) or 'none'}. Import them (--mapping) and run `lenta warm`, or train it again."
             )
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from contracts.catalogue import Catalogue
 from contracts.features import BY_SEGMENT, POST_INPUTS, PROFILE, SCHEMA, Array, Pairs, PostOdds, derive, posterior_sd
+from contracts.own import unpack, values_of
 from contracts.records import SEGMENTS, Counts, Profile, UserRow
 from contracts.vocabulary import CATEGORIES
 
@@ -29,7 +30,11 @@ class Candidates:
     """A model's view of one catalogue. `matrix` is the only thing that happens for each request."""
 
     def __init__(self, catalogue: Catalogue, vectors: Matrix, manifest: Manifest, encoder: Encoder) -> None:
-        """vectors: shape (posts, dimensions), in the catalogue's order."""
+        """vectors: shape (posts, dimensions), in the catalogue's order.
+
+        Raises ArtefactError where the catalogue lacks a column that the model needs.
+        """
+        manifest.check_own(catalogue.own_columns)
         self.catalogue, self.vectors = catalogue, np.asfortranarray(vectors)
         self.likeness = encoder.likeness(self.vectors)
         """The part of `vectors` by which posts are alike."""
@@ -40,8 +45,14 @@ class Candidates:
         """Of each post in the catalogue's topics, and in the model's below, -1 for one that training never saw."""
         self._topic = topic_places(manifest.topics, [*catalogue.topics.tolist(), ""])[self._live_topic]
         self._topic_input = self._topic.astype(np.float64)
-        width = manifest.schema_length
-        self._template = np.zeros((len(catalogue), width + len(encoder.columns)), np.float32, order="F")
+        width, own = manifest.schema_length, manifest.own
+        self._user_columns = slice(width, width + len(own.user))
+        self._own_end = self._user_columns.stop + len(own.post)
+        """Where the encoder's columns begin."""
+        self._template = np.zeros((len(catalogue), self._own_end + len(encoder.columns)), np.float32, order="F")
+        self._template[:, self._user_columns.stop : self._own_end] = values_of(
+            "post", own.post, catalogue.own_values, manifest.vocabulary
+        )
         self._segment_places = [place for place, name in enumerate(SCHEMA[:width]) if name in BY_SEGMENT]
         self._by_segment: list[Matrix] = []
         for segment in range(len(SEGMENTS)):
@@ -55,14 +66,17 @@ class Candidates:
         """Of each post's own log-odds of a like, shape (posts,)."""
 
     def matrix(self, row: UserRow, now: int) -> Matrix:
-        """Shape (posts, schema prefix + encoder columns), float32, Fortran order, as CatBoost likes it best."""
+        """Shape (posts, schema prefix + own columns + encoder columns), float32, Fortran order, as CatBoost likes it
+        best."""
         width, profile, counts = self._manifest.schema_length, self._profile(row.profile), self._counts(row)
         out = self._template.copy(order="F")
         for place, column in zip(self._segment_places, self._by_segment[row.profile.segment_index].T, strict=True):
             out[:, place] = column
         derive(self._pairs(profile, counts, now), out[:, :width], self._odds)
+        if own := self._manifest.own.user:
+            out[:, self._user_columns] = values_of("user", own, unpack(own, row.profile.own), self._manifest.vocabulary)
         state = self._state(profile, counts, row.hidden, now)
-        self._encoder.write(state, self.vectors, self._topic, out[:, width:])
+        self._encoder.write(state, self.vectors, self._topic, out[:, self._own_end :])
         return out
 
     def _counts(self, row: UserRow) -> Counts:

@@ -13,11 +13,13 @@ import duckdb
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from contracts.own import Entity
 from contracts.records import code, segments_of
 from contracts.vocabulary import CATEGORIES, Vocabulary
 from ranking.encoder import Column
 from ranking.examples import Liked, Posts
 
+from pipeline.dataset.own import OwnTable, read_own
 from pipeline.errors import LentaError
 from pipeline.tables.files import hide_progress
 from pipeline.tables.folder import Tables, naive_literal
@@ -39,10 +41,6 @@ class People:
     ids: npt.NDArray[np.int64]
     plain: Column
     codes: dict[str, npt.NDArray[np.int64]]
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        return Vocabulary.of(self.codes)
 
     def profiles(self, vocabulary: Vocabulary) -> Column:
         """Shape (users + 1, 7), as `UserState.profile`; the last row is of a user without profile."""
@@ -77,8 +75,13 @@ class Feed:
     rows: int
     views: int
     fingerprint: str
+    own: OwnTable
     why_empty: str = ""
     """The cause, where `rows` is 0."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return Vocabulary.of(self.people.codes, self.own.codes)
 
     def rest(self) -> None:
         """Gives memory back by spilling to disk: the steps that follow read little of the feed."""
@@ -151,10 +154,21 @@ def _open(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime |
     rows, views, first, last, content = totals
     people = _people(database, tables)
     end = until or moment_of(last + 1)
+    own = _own(database, tables, len(people.ids), len(posts.ids))
     said = repr((rows, last, content, len(people.ids), len(posts.ids), sha256(repr(posts.texts).encode()).hexdigest()))
+    if own.columns:
+        said += own.fingerprint
     fingerprint = sha256(said.encode()).hexdigest()[:16]
     why_empty = "" if rows else _why_empty(database, tables, until)
-    return Feed(database, posts, people, end, moment_of(first), rows, views, fingerprint, why_empty)
+    return Feed(database, posts, people, end, moment_of(first), rows, views, fingerprint, own, why_empty)
+
+
+def _own(database: duckdb.DuckDBPyConnection, tables: Tables, users: int, posts: int) -> OwnTable:
+    sources: dict[Entity, str] = {
+        "user": f"(SELECT user_id AS id, * FROM {tables.users})",
+        "post": tables.posts,
+    }
+    return read_own(database, tables.own, sources, {"user": users, "post": posts})
 
 
 def _why_empty(database: duckdb.DuckDBPyConnection, tables: Tables, until: datetime | None) -> str:

@@ -12,7 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from contracts.features import POST_INPUTS, PROFILE, SCHEMA, Pairs, derive
+from contracts.own import OwnColumns
 from contracts.vocabulary import Vocabulary
+from ranking.artefact import Manifest
 from ranking.encoder import Column, Matrix
 from ranking.examples import Index, Liked
 from ranking.last_likes import seconds_since
@@ -20,6 +22,7 @@ from ranking.last_likes import seconds_since
 from pipeline.dataset.counters import sum_up, sums_of
 from pipeline.dataset.engine import DuckDB, Engine
 from pipeline.dataset.feed import Columns, Feed, load, places
+from pipeline.errors import LentaError
 
 CHUNK = 200_000
 
@@ -49,6 +52,8 @@ class Batch:
     liked_from: Index
     liked: Index
     pairs: Pairs
+    own: Column
+    """The team's own columns that the model needs, of users and then of posts, shape (n, columns)."""
 
     @property
     def since_like(self) -> Column:
@@ -56,13 +61,16 @@ class Batch:
         return seconds_since(self.pairs.last_like_at, self.pairs.now)
 
     def features(self, length: int = len(SCHEMA)) -> Matrix:
-        out = np.empty((len(self.user_id), length), np.float32, order="F")
-        derive(self.pairs, out)
+        """Shape (n, length + own columns): the first `length` of the schema, and the team's own behind them."""
+        out = np.empty((len(self.user_id), length + self.own.shape[1]), np.float32, order="F")
+        derive(self.pairs, out[:, :length])
+        out[:, length:] = self.own
         return out
 
 
 class History:
-    """Answers requests over one feed, in the terms of one model: its topics and its vocabulary. `engine` counts."""
+    """Answers requests over one feed, in the terms of one model: its topics, its vocabulary, its own columns (if not
+    given, the feed's). `engine` counts."""
 
     def __init__(
         self,
@@ -70,17 +78,32 @@ class History:
         topics: Sequence[str] | None = None,
         vocabulary: Vocabulary | None = None,
         engine: Engine | None = None,
+        own: OwnColumns | None = None,
     ) -> None:
         self.feed = feed
+        self.own = feed.own.columns if own is None else own
         self.engine = engine or DuckDB(feed.database)
         self.topics = list(feed.posts.topics if topics is None else topics)
-        self.vocabulary = vocabulary or feed.people.vocabulary
+        self.vocabulary = vocabulary or feed.vocabulary
+        self._own_of_users = feed.own.features("user", self.own, self.vocabulary)
+        self._own_of_posts = feed.own.features("post", self.own, self.vocabulary)
         self.liked: Liked
         self.liked, self._likers, self._liked_from = feed.liked()
         self._profiles = feed.people.profiles(self.vocabulary)
-        own = {topic: place for place, topic in enumerate(self.topics)}
-        self._to_model = np.array([*(own.get(topic, -1) for topic in feed.posts.topics), -1], np.int64)
+        known = {topic: place for place, topic in enumerate(self.topics)}
+        self._to_model = np.array([*(known.get(topic, -1) for topic in feed.posts.topics), -1], np.int64)
         self._in_feed = np.array([_place(feed.posts.topics, topic) for topic in self.topics], np.intp)
+
+    @classmethod
+    def of_model(cls, feed: Feed, manifest: Manifest) -> History:
+        """Raises LentaError where the tables lack a column that the model needs."""
+        if not feed.own.columns.holds(manifest.own):
+            needs, have = ", ".join(manifest.own.marks), ", ".join(feed.own.columns.marks) or "none"
+            raise LentaError(
+                f"model {manifest.name}@{manifest.version} needs the own columns {needs}; the tables have {have}: "
+                "give their --mapping"
+            )
+        return cls(feed, manifest.topics, manifest.vocabulary, own=manifest.own)
 
     def ask(self, requests: Requests) -> None:
         """Sets the requests that `batches` answers."""
@@ -108,19 +131,22 @@ class History:
         users, posts = counted["user_id"].astype(np.int64), counted["post_id"].astype(np.int64)
         live = counted["topic"].astype(np.intp)
         views, likes = (self._by_topic(counted, kind) for kind in ("v", "l"))
-        profile = self._profiles[self.feed.people.places(users)]
+        person = self.feed.people.places(users)
+        post = places(self.feed.posts.ids, posts, missing=-1).astype(np.int64)
+        profile = self._profiles[person]
         liker = places(self._likers, users, missing=len(self._likers))
         return Batch(
             user_id=users,
             post_id=posts,
             time=counted["instant"].astype(np.int64),
-            post=places(self.feed.posts.ids, posts, missing=-1).astype(np.int64),
+            post=post,
             profile=profile,
             topic_views=views[:, self._in_feed],
             topic_likes=likes[:, self._in_feed],
             liked_from=np.append(self._liked_from, 0)[liker],
             liked=counted["liked"].astype(np.int64),
             pairs=self._pairs(counted, profile, live, views, likes),
+            own=np.hstack([self._own_of_users[person], self._own_of_posts[post]]),
         )
 
     def _by_topic(self, counted: Columns, kind: str) -> Column:

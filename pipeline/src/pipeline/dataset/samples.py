@@ -57,7 +57,7 @@ def _check_classes(feed: Feed, clicked: npt.NDArray[np.float64]) -> None:
 def learn_from(
     history: History, requests: Requests, clicked: npt.NDArray[np.float64]
 ) -> tuple[Examples, npt.NDArray[np.float32]]:
-    """The examples and their features, float32 in Fortran order, shape (n, schema).
+    """The examples and their features, float32 in Fortran order, shape (n, schema + own columns).
 
     Raises NothingToLearnError when all were liked, or none.
     """
@@ -65,7 +65,8 @@ def learn_from(
 
     _check_classes(history.feed, clicked)
     history.ask(requests)
-    features = np.empty((len(clicked), len(SCHEMA)), np.float32, order="F")
+    width = len(SCHEMA) + len(history.own.features)
+    features = np.empty((len(clicked), width), np.float32, order="F")
     parts: list[Batch] = []
     low = 0
     for batch in history.batches():

@@ -42,6 +42,8 @@ def catalogue_at(feed: Feed, moment: datetime) -> Catalogue:
         first_view_at=np.where(first_view < NEVER, first_view, 0),
         segment_views=_by_segment(feed, post, counted, "views"),
         segment_likes=_by_segment(feed, post, counted, "likes"),
+        own_columns=feed.own.columns,
+        own=feed.own.post,
     )
 
 
@@ -65,7 +67,8 @@ def _profile(feed: Feed, user: int) -> bytes:
         return b""
     age, gender, exp_group = (None if np.isnan(value) else int(value) for value in people.plain[place])
     codes = {name: int(people.codes[name][place]) for name in CATEGORIES}
-    return Profile(age, gender, exp_group, **codes).pack()
+    own = feed.own.user[place].astype("<u4").tobytes() if feed.own.columns.user else b""
+    return Profile(age, gender, exp_group, **codes, own=own).pack()
 
 
 def _counts(feed: Feed, moment: datetime) -> dict[int, bytes]:

@@ -71,6 +71,6 @@ def training_rows(feed: Feed, scorer: Scorer) -> tuple[Requests, npt.NDArray[np.
 def training_auc(feed: Feed, scorer: Scorer) -> Auc:
     """feed: until the cut or earlier."""
     requests, clicked = training_rows(feed, scorer)
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history = History.of_model(feed, scorer.manifest)
     history.ask(requests)
     return Auc.of(scores_of(history, scorer), clicked)

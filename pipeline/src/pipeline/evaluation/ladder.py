@@ -47,7 +47,7 @@ def user_topic_popular_scores(batch: Batch) -> Floats:
 
 
 def _feature(batch: Batch, name: str) -> Floats:
-    return batch.features(SCHEMA.index(name) + 1)[:, -1].astype(np.float64)
+    return batch.features(SCHEMA.index(name) + 1)[:, SCHEMA.index(name)].astype(np.float64)
 
 
 def baseline_scores(feed: Feed, viewed: Viewed, cut: datetime, rng: np.random.Generator) -> dict[str, Floats]:
@@ -98,7 +98,7 @@ def check_unseen(scorer: Scorer, cut: datetime) -> None:
 
 def asked(feed: Feed, viewed: Viewed, cut: datetime, scorer: Scorer) -> History:
     """The feed's history in the model's terms, asked for what was viewed, as of `cut`."""
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history = History.of_model(feed, scorer.manifest)
     history.ask(requests_at(viewed, cut))
     return history
 

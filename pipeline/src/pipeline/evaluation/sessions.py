@@ -144,7 +144,7 @@ def session_scores(
     scores = {RANDOM: np.random.default_rng(seed).random(len(requests)), POPULAR: popular}
     for name, scorer in scorers.items():
         check_unseen(scorer, cut)
-        asked = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+        asked = History.of_model(feed, scorer.manifest)
         asked.ask(requests.asked)
         scores[name] = scores_of(asked, scorer)
     return scores

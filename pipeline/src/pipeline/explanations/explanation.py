@@ -176,7 +176,7 @@ def _offline(exposure: Exposure, feed: Feed, ranked: Sequence[tuple[Scorer, List
     apart = 0.0
     for scorer, everything in ranked:
         posts = np.array(everything.posts[: len(exposure.posts)], np.int64)
-        history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+        history = History.of_model(feed, scorer.manifest)
         at = np.full(len(posts), microseconds(exposure.asked_for), np.int64)
         history.ask(Requests(np.full(len(posts), exposure.user_id, np.int64), posts, at))
         differences = np.abs(scores_of(history, scorer) - np.array(everything.scores[: len(posts)]))

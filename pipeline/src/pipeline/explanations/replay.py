@@ -169,9 +169,9 @@ def served_list(exposure: Exposure) -> List:
 def user_columns(known: ServingState) -> dict[str, float]:
     """What the model knows of the user, whatever the post: the columns of the schema in which no posts differ."""
     matrix = known.bound.candidates.matrix(known.row, known.now)
-    names = known.bound.scorer.manifest.columns
+    names, own = known.bound.scorer.manifest.columns, known.bound.scorer.manifest.own.features
     return {
         name: float(column[0])
         for name, column in zip(names, matrix.T, strict=True)
-        if name in SCHEMA and (np.all(column == column[0]) or np.isnan(column).all())
+        if (name in SCHEMA or name in own) and (np.all(column == column[0]) or np.isnan(column).all())
     }

@@ -13,7 +13,7 @@ import duckdb
 
 from pipeline.errors import LentaError
 from pipeline.tables.csv_bytes import check_bytes
-from pipeline.tables.formats import FEED, LATEST, SHOWN, Column, TableFormat, find, listed, quoted
+from pipeline.tables.formats import FEED, LATEST, SHOWN, Column, TableFormat, find, listed, own_column, quoted
 from pipeline.tables.inputs import Input
 from pipeline.tables.mapping import PLAIN, ColumnInput, FileInput, TableMapping, nearest
 
@@ -21,7 +21,7 @@ AHEAD = timedelta(days=1)
 """A row's time may lie after now by this much: another time zone, another clock."""
 MEMORY = "2GB"
 BATCH_ROWS = 100_000
-ROW, TARGET = "timestamp, user_id, post_id, action", "target"
+ROW, TARGET, OWN = "timestamp, user_id, post_id, action", "target", "own"
 
 
 @contextmanager
@@ -64,7 +64,7 @@ class TableFiles:
         if self.table is FEED:
             return self._feed_rows()
         key, *others = (column.name for column in self.table.columns)
-        latest = ", ".join(f"last({name} ORDER BY row) AS {name}" for name in others)
+        latest = ", ".join(f"last({name} ORDER BY row) AS {name}" for name in (*others, OWN))
         numbered = f"SELECT *, row_number() OVER () AS row FROM ({self.select()})"
         return f"SELECT {key}, {latest} FROM ({numbered}) GROUP BY {key} ORDER BY {key}"
 
@@ -89,12 +89,13 @@ class TableFile:
         key: str,
         given: FileInput,
     ) -> None:
-        self._database, self._mapping, self._key, self._given = database, mapping, key, given
+        self._database, self._table, self._mapping, self._key, self._given = database, table, mapping, key, given
         self.source = find(folder, given.file or table.name)
         self._types = {
             str(name): str(type_) for name, type_, *_ in self.ask(f"DESCRIBE SELECT * FROM {self.source.scan}")
         }
         self._inputs = [self._input(column) for column in table.columns]
+        self._own = [self._input(own_column(column)) for column in given.own_columns]
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Raises LentaError for a file that cannot be read."""
@@ -111,16 +112,26 @@ class TableFile:
         """The number of rows. Raises LentaError naming the first value that is wrong."""
         if self.source.is_csv:
             check_bytes(self.source.path)
-        faults = ", ".join(f"count_if({each.fault})" for each in self._inputs)
+        inputs = [*self._inputs, *self._own]
+        faults = ", ".join(f"count_if({each.fault})" for each in inputs)
         rows, *bad = self.ask(f"SELECT count(*), {faults} FROM {self.source.scan}")[0]
-        for each, count in zip(self._inputs, bad, strict=True):
+        for each, count in zip(inputs, bad, strict=True):
             if count:
                 self._refuse(each)
         return int(str(rows))
 
     def select(self) -> str:
-        """A query of the table's columns by name and type."""
-        return f"SELECT {', '.join(f'{each.value} AS {each.column.name}' for each in self._inputs)} FROM {self.source.scan}"
+        """A query of the table's columns by name and type; of users and posts also `own`, JSON by name, or NULL."""
+        values = [f"{each.value} AS {each.column.name}" for each in self._inputs]
+        if self._table is not FEED:
+            values.append(f"{self._own_values()} AS {OWN}")
+        return f"SELECT {', '.join(values)} FROM {self.source.scan}"
+
+    def _own_values(self) -> str:
+        if not self._own:
+            return "CAST(NULL AS VARCHAR)"
+        pairs = ", ".join(f"{quoted(each.column.name)}, {each.value}" for each in self._own)
+        return f"CAST(json_object({pairs}) AS VARCHAR)"
 
     def _input(self, column: Column) -> Input:
         """Raises LentaError when the file has no such column."""
@@ -137,13 +148,13 @@ class TableFile:
             if how.column in self._types:
                 return how.column
             said = f"{self._place} has no column {how.column}; {nearest(how.column, self._types)}"
-            raise self._mapping.fault(f"{self._key}.columns.{column.name}", said)
+            raise self._mapping.fault(f"{self._key}.{self._given.key_of(column.name)}", said)
         for name in (column.name, *column.aliases):
             if name in self._types:
                 return name
         names = " or ".join((column.name, *column.aliases))
         said = f"{self._place}: there is no column {names}; it has {listed(list(self._types))}"
-        raise self._mapping.fault(f"{self._key}.columns.{column.name}", said)
+        raise self._mapping.fault(f"{self._key}.{self._given.key_of(column.name)}", said)
 
     @property
     def _place(self) -> str:
@@ -157,9 +168,9 @@ class TableFile:
         place = f"line {int(str(row)) + 1}" if self.source.is_csv else f"row {row}"
         said = "nothing" if value in (None, "") else f"{str(value)[:60]!r}"
         fault = f"{self.source.shown}, {place}, column {bad.shown}: {said} is not {bad.what}"
-        if bad.column.name not in self._given.columns:
+        if bad.column.name not in {**self._given.columns, **self._given.own}:
             raise LentaError(fault)
-        raise self._mapping.fault(f"{self._key}.columns.{bad.column.name}", fault)
+        raise self._mapping.fault(f"{self._key}.{self._given.key_of(bad.column.name)}", fault)
 
 
 def _of_view(target: str) -> str:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chassis.progress import OnProgress, silent
+from contracts.own import NOTHING_DECLARED, OwnColumns
+from feature_service.database.own import DECLARED, declaration_of
 
 from pipeline.errors import LentaError
 from pipeline.tables.files import TableFiles
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from pyarrow import RecordBatchReader
 
 
+OWN_COLUMNS = "own_columns.json"
+
+
 @dataclass(frozen=True)
 class Tables:
     """One DuckDB expression per table, with the columns of `pipeline.tables.formats`; no id, no row appears twice."""
@@ -26,6 +31,8 @@ class Tables:
     users: str
     posts: str
     feed: str
+    own: OwnColumns = NOTHING_DECLARED
+    """What users and posts have in `own`, JSON by name; without any there may be no such column."""
 
     @classmethod
     def of_folder(cls, folder: Path, mapping: TableMapping = PLAIN) -> Tables:
@@ -34,12 +41,16 @@ class Tables:
             files = [TableFiles(database, table, folder, mapping) for table in FORMATS]
             for file in files:
                 file.check()
-        return cls(*(f"({file.rows()})" for file in files))
+        users, posts, feed = (f"({file.rows()})" for file in files)
+        return cls(users, posts, feed, mapping.own)
 
     @classmethod
     def of_export(cls, folder: Path) -> Tables:
         """What `export` wrote: as clean as Postgres, so it is neither checked nor cast."""
-        return cls(*(f"read_parquet({quoted(f'{folder / table.name}.parquet')})" for table in FORMATS))
+        declared = folder / OWN_COLUMNS
+        own = OwnColumns.model_validate_json(declared.read_text()) if declared.exists() else NOTHING_DECLARED
+        users, posts, feed = (f"read_parquet({quoted(f'{folder / table.name}.parquet')})" for table in FORMATS)
+        return cls(users, posts, feed, own)
 
 
 def naive_literal(moment: datetime) -> str:
@@ -56,18 +67,16 @@ def export(postgres_url: str, folder: Path, until: datetime | None, on_progress:
     from adbc_driver_postgresql import dbapi
 
     bound = f"WHERE timestamp < {naive_literal(until)}" if until else ""
-    queries = {
-        "user_data": "SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data",
-        "post_text_df": "SELECT id, text, topic FROM post_text_df",
-        "feed_data": f"SELECT timestamp, user_id, post_id, action, target FROM feed_data {bound}",
-    }
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with dbapi.connect(postgres_url) as connection, connection.cursor() as cursor:
             cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             cursor.execute("SELECT greatest(sum(reltuples), 0)::bigint FROM pg_class WHERE relname LIKE 'feed_data_2%'")
             expected = int(cursor.fetchone()[0] or 0)
-            for name, query in queries.items():
+            cursor.execute(DECLARED)
+            own = declaration_of(cursor.fetchall())
+            (folder / OWN_COLUMNS).write_text(own.model_dump_json())
+            for name, query in _queries(own, bound).items():
                 cursor.execute(query)
                 done = _write(cursor.fetch_record_batch(), folder / f"{name}.parquet", expected, on_progress)
             on_progress(done, done)
@@ -75,6 +84,18 @@ def export(postgres_url: str, folder: Path, until: datetime | None, on_progress:
         reason = str(error).strip().splitlines()[0]
         raise LentaError(f"Postgres could not be read: {reason}. Is it up (`lenta status`), and migrated?") from error
     return Tables.of_export(folder)
+
+
+def _queries(own: OwnColumns, bound: str) -> dict[str, str]:
+    value = ", own::text AS own" if own else ""
+    of_users, of_posts = (
+        ("LEFT JOIN user_own USING (user_id)", "LEFT JOIN post_own ON post_id = id") if own else ("", "")
+    )
+    return {
+        "user_data": f"SELECT user_id, age, gender, country, city, exp_group, os, source{value} FROM user_data {of_users}",
+        "post_text_df": f"SELECT id, text, topic{value} FROM post_text_df {of_posts}",
+        "feed_data": f"SELECT timestamp, user_id, post_id, action, target FROM feed_data {bound}",
+    }
 
 
 def _write(reader: RecordBatchReader, path: Path, expected: int, on_progress: OnProgress) -> int:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from contracts.own import OwnColumn
+
 from pipeline.errors import LentaError
 from pipeline.tables.csv_bytes import open_bytes
 
@@ -67,6 +69,16 @@ def _bit(name: str, meaning: str) -> Column:
 
 def _label(name: str, meaning: str) -> Column:
     return Column(name, meaning, type="VARCHAR", required=False)
+
+
+def own_column(declared: OwnColumn) -> Column:
+    """As a team declared it."""
+    if declared.kind == "numeric":
+        allowed, what = "isfinite(value) AND abs(value) <= 1e38", "a number"
+    else:
+        allowed, what = "length(value) <= 200 AND NOT contains(value, chr(0))", "text of at most 200 characters"
+    type_ = "DOUBLE" if declared.kind == "numeric" else "VARCHAR"
+    return Column(declared.name, "", type=type_, required=False, allowed=allowed, what=what)
 
 
 USERS = TableFormat(

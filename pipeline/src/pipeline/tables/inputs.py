@@ -73,7 +73,7 @@ class Input:
             return False
         if self.column.type == "TIMESTAMP":
             return self.type == "TIMESTAMP" and not self.how.zone and not self.how.unit
-        return self.column.type != "VARCHAR" and self.type in WHOLE
+        return self.column.type not in ("VARCHAR", "DOUBLE") and self.type in WHOLE
 
     @property
     def _is_missing(self) -> str:
@@ -91,6 +91,8 @@ class Input:
             meant = f"nullif(trim({meant}), '')"
         if self.column.type in ("INTEGER", "SMALLINT"):
             return whole(meant, self.column.type)
+        if self.column.type == "DOUBLE":
+            return f"TRY_CAST({meant} AS DOUBLE)"
         if self.column.type == "TIMESTAMP":
             return self._time(meant)
         return f"CAST({meant} AS VARCHAR)"

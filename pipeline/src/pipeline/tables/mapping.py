@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 import yaml
+from contracts.own import COLUMNS_MAX, ColumnName, Kind, OwnColumn, OwnColumns
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -82,6 +83,16 @@ class ColumnInput(_Model):
         return self
 
 
+class OwnInput(ColumnInput):
+    """A column that Lenta has no name for: an input of the models all the same."""
+
+    kind: Annotated[Kind, Field(description="A category, or a number.")]
+
+
+def _kind_alone(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
 class FileInput(_Model):
     """One file, or folder of Parquet parts, of a table."""
 
@@ -91,9 +102,21 @@ class FileInput(_Model):
         Field(description="By the platform's name: the file's name, or more; null: there is none."),
     ] = {}
 
+    own: Annotated[
+        dict[ColumnName, Annotated[OwnInput, BeforeValidator(_kind_alone)]],
+        Field(max_length=COLUMNS_MAX, description="Of users and posts: columns that Lenta has no name for, by kind."),
+    ] = {}
+
     def of(self, column: str) -> ColumnInput | None:
         """None where the file has no such column."""
-        return self.columns.get(column, ColumnInput())
+        return self.own.get(column) or self.columns.get(column, ColumnInput())
+
+    def key_of(self, column: str) -> str:
+        return f"{'own' if column in self.own else 'columns'}.{column}"
+
+    @property
+    def own_columns(self) -> tuple[OwnColumn, ...]:
+        return tuple(OwnColumn(name=name, kind=each.kind) for name, each in self.own.items())
 
 
 def _several(value: object) -> object:
@@ -120,6 +143,11 @@ class TableMapping(_Model):
         only = len(self.feed_data) == 1
         return [(FEED.name if only else f"{FEED.name}[{n}]", each) for n, each in enumerate(self.feed_data)]
 
+    @property
+    def own(self) -> OwnColumns:
+        """What it declares."""
+        return OwnColumns(user=self.user_data.own_columns, post=self.post_text_df.own_columns)
+
     def fault(self, key: str, said: str) -> LentaError:
         return LentaError(f"{self._place}, key {key}: {said}" if self._place else said)
 
@@ -138,16 +166,34 @@ class TableMapping(_Model):
 
     def _check(self) -> None:
         for table in FORMATS:
-            required = {column.name: column.required for column in table.columns}
             for key, file in self.files(table):
-                for name, input_ in file.columns.items():
-                    place = f"{key}.columns.{name}"
-                    if name not in required:
-                        raise self.fault(place, f"{table.name} has no column {name}; {nearest(name, required)}")
-                    if input_ is None and required[name]:
-                        raise self.fault(place, "cannot be null: every row must have it")
-                    if input_ and (input_.unit or input_.zone) and name != "timestamp":
-                        raise self.fault(place, "only a timestamp has unit or zone")
+                for name, given in file.columns.items():
+                    if said := _column_fault(table, name, given):
+                        raise self.fault(f"{key}.columns.{name}", said)
+                for name, own in file.own.items():
+                    if said := _own_fault(table, name, own):
+                        raise self.fault(f"{key}.own.{name}", said)
+
+
+def _column_fault(table: TableFormat, name: str, given: ColumnInput | None) -> str | None:
+    required = {column.name: column.required for column in table.columns}
+    if name not in required:
+        return f"{table.name} has no column {name}; {nearest(name, required)}; one of yours goes under `own`"
+    if given is None and required[name]:
+        return "cannot be null: every row must have it"
+    return "only a timestamp has unit or zone" if given and _is_timed(given) and name != "timestamp" else None
+
+
+def _own_fault(table: TableFormat, name: str, own: OwnInput) -> str | None:
+    if table is FEED:
+        return "users and posts have columns of their own, the feed has none"
+    if name in {column.name for column in table.columns}:
+        return f"{table.name} has that column: say under `columns` where it is"
+    return "only a timestamp has unit or zone" if _is_timed(own) else None
+
+
+def _is_timed(given: ColumnInput) -> bool:
+    return given.unit is not None or given.zone is not None
 
 
 PLAIN = TableMapping()
@@ -211,4 +257,5 @@ def _keys_beside(place: Sequence[int | str]) -> Sequence[str]:
     """The keys that there are where a wrong one stands."""
     if len(place) == 1:
         return list(TableMapping.model_fields)
-    return list((ColumnInput if "columns" in place[:-1] else FileInput).model_fields)
+    above: dict[object, type[_Model]] = {"columns": ColumnInput, "own": OwnInput}
+    return list(next((above[part] for part in place[:-1] if part in above), FileInput).model_fields)

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 from chassis.progress import OnProgress, silent
 from contracts.catalogue import TOPICS_MAX
+from feature_service.database.own import DECLARE, DECLARED, added, declaration_of
 from feature_service.database.partitions import DEFAULT, PARTITIONS, creation, partition_name
 from feature_service.database.tables import Table
 from sqlalchemy import Dialect
@@ -19,8 +20,8 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from pipeline.errors import LentaError
-from pipeline.tables.files import BATCH_ROWS, TableFiles, before, opened
-from pipeline.tables.formats import FEED, FORMATS, POSTS, USERS
+from pipeline.tables.files import BATCH_ROWS, OWN, TableFiles, before, opened
+from pipeline.tables.formats import FEED, FORMATS, POSTS, USERS, TableFormat
 from pipeline.tables.mapping import PLAIN, TableMapping
 
 INDEX_MEMORY = "256MB"
@@ -69,7 +70,7 @@ def import_tables(
             _make_views(database, users, posts, feed, until)
             _check_topics(database, posts)
             report = _report(database, counts)
-            _copy_all(database, postgres_url, report, now, on_progress)
+            _copy_all(database, postgres_url, report, now, on_progress, mapping)
         except duckdb.Error as error:
             raise LentaError(f"{folder} could not be read: {str(error).splitlines()[0]}") from error
     return report
@@ -130,21 +131,43 @@ def _copy_all(
     report: ImportReport,
     now: datetime,
     on_progress: OnProgress,
+    mapping: TableMapping,
 ) -> None:
     """The feed first, which takes the longest: the other tables can be read for as long."""
     copy = _Copy(database, report.users + report.posts + report.feed_rows, on_progress)
     try:
         with adbc_driver_postgresql.dbapi.connect(postgres_url) as connection, connection.cursor() as cursor:
             _copy_feed(copy, cursor, now)
-            for table in (POSTS, USERS):
-                copy.table = table.name
-                cursor.execute(f"TRUNCATE {table.name}")
-                copy.into(cursor, table.name, f"SELECT * FROM loaded_{table.name}")
+            declare(cursor, mapping)
+            _copy_entities(copy, cursor, POSTS, "post_own", "id AS post_id")
+            _copy_entities(copy, cursor, USERS, "user_own", "user_id")
             connection.commit()
             cursor.execute("ANALYZE user_data, post_text_df, feed_data")
             connection.commit()
     except adbc_driver_postgresql.dbapi.Error as error:  # a connection that closes rolls back what it did not commit
         raise LentaError(f"{copy.table} could not be loaded into Postgres: {str(error).splitlines()[0]}") from error
+
+
+def _copy_entities(
+    copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor, table: TableFormat, own: str, key: str
+) -> None:
+    """Users or posts. own: the table of their own columns; key: of theirs, as that table calls it."""
+    copy.table = table.name
+    cursor.execute(f"TRUNCATE {table.name}, {own}")
+    copy.into(cursor, table.name, f"SELECT * EXCLUDE ({OWN}) FROM loaded_{table.name}")
+    copy.into(cursor, own, f"SELECT {key}, {OWN} FROM loaded_{table.name} WHERE {OWN} IS NOT NULL")
+
+
+def declare(cursor: adbc_driver_postgresql.dbapi.Cursor, mapping: TableMapping) -> None:
+    """Appends the mapping's own columns to those that are declared. Raises LentaError for one of another kind."""
+    cursor.execute(DECLARED)
+    before = declaration_of(cursor.fetchall())
+    try:
+        after = before.with_more(mapping.own)
+    except ValueError as error:
+        raise mapping.fault("own", str(error)) from error
+    for row in added(before, after):
+        cursor.execute(DECLARE, row)
 
 
 def _copy_feed(copy: _Copy, cursor: adbc_driver_postgresql.dbapi.Cursor, now: datetime) -> None:

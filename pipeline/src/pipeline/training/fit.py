@@ -88,7 +88,7 @@ def fit(model: Model, feed: Feed, now: datetime, seed: int = 0, on_progress: OnP
         model, feed, examples.where(split.encoder), int(before), seed, share_of(on_progress, 25, 45)
     )
     vectors = encode_posts(encoder, examples)
-    columns = [*SCHEMA, *encoder.columns]
+    columns = [*SCHEMA, *history.own.features, *encoder.columns]
     matrices = [matrix_of(features, encoder, vectors, examples, rows) for rows in split.both]
     base = fit_baseline(encoder, columns, matrices[0], clicked[split.trees])
     baseline = Baseline.of(base, columns)
@@ -187,13 +187,14 @@ def _manifest(
     """Without the first stage and the golden requests, which are computed with it."""
     feed = history.feed
     mark = sha256(f"{name} {feed.fingerprint} {microseconds(now)}".encode()).hexdigest()[:6]
-    width = len(SCHEMA) + len(encoder.columns)
+    width = len(SCHEMA) + len(history.own.features) + len(encoder.columns)
     return Manifest(
         name=name,
         version=f"{now.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{mark}",
         created_at=now,
         schema_length=len(SCHEMA),
-        schema_id=schema_id(),
+        schema_id=schema_id([*SCHEMA, *history.own.marks]),
+        own=history.own,
         encoder_columns=list(encoder.columns),
         base=base,
         topics=history.topics,

@@ -52,7 +52,7 @@ def score_pairs(
     from pipeline.training.scores import scored
 
     total = _load(feed, pairs, when)
-    history = History(feed, scorer.manifest.topics, scorer.manifest.vocabulary)
+    history = History.of_model(feed, scorer.manifest)
     history.prepare()
     on_progress(0, max(total, 1))
     schema = pa.schema([("user_id", pa.int64()), ("post_id", pa.int64()), ("score", pa.float64())])

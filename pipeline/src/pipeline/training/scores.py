@@ -51,9 +51,10 @@ def all_vectors(posts: Posts, scorer: Scorer) -> PostVectors:
 
 
 def _matrix(batch: Batch, history: History, scorer: Scorer, vectors: Matrix, topic: npt.NDArray[np.int64]) -> Matrix:
-    width = scorer.manifest.schema_length
+    features = batch.features(scorer.manifest.schema_length)
+    width = features.shape[1]
     out = np.empty((len(batch.user_id), width + len(scorer.encoder.columns)), np.float32, order="F")
-    out[:, :width] = batch.features(width)
+    out[:, :width] = features
     state = UserState(
         profile=batch.profile,
         topic_views=batch.topic_views,
