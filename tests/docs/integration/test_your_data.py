@@ -93,7 +93,7 @@ def test_a_teams_own_tables_are_dumped_and_imported(tmp_path: Path, own_database
 
 
 def test_the_mapping_of_the_page_reads_the_tables_that_it_speaks_of(tmp_path: Path, postgres_url: str) -> None:
-    mapping, _ = [typed for language, typed in fences(PAGE) if language == "yaml"]
+    mapping, *_ = [typed for language, typed in fences(PAGE) if language == "yaml"]
     (tmp_path / "mapping.yaml").write_text(mapping)
     for name, content in MAPPED.items():
         (tmp_path / f"{name}.csv").write_text(content)
@@ -113,8 +113,28 @@ def test_the_mapping_of_the_page_reads_the_tables_that_it_speaks_of(tmp_path: Pa
     assert Commands().refuses(*command).replace(f"{tmp_path}/", "").replace("members", "dump/members") == said
 
 
+def test_the_feedback_of_the_page_is_read_by_what_it_means(tmp_path: Path, postgres_url: str) -> None:
+    _, feedback, _ = [typed for language, typed in fences(PAGE) if language == "yaml"]
+    (tmp_path / "mapping.yaml").write_text(feedback)
+    for name, content in re.findall(r"`(\w+\.csv)`:\n\n```csv\n(.*?)```", PAGE.read_text(), re.DOTALL):
+        (tmp_path / name).write_text(content)
+    head = "timestamp,user_id,post_id"
+    log = "".join(f"2026-11-02 10:00:0{n},200,1,{kind}\n" for n, kind in enumerate(("seen", "share", "scroll", "hide")))
+    (tmp_path / "log.csv").write_text(f"{head},kind\n{log}2026-11-02 11:00:00,201,2,seen\n")
+    times = "".join(f"2026-11-02 11:00:{seconds},201,2,{seconds}\n" for seconds in (29, 31))
+    (tmp_path / "reading_times.csv").write_text(f"{head},seconds\n{times}")
+    report = import_tables(tmp_path, postgres_url, mapping=TableMapping.read(tmp_path / "mapping.yaml"))
+    assert (report.feed_rows, report.rows_left_out, report.duplicate_rows) == (4, 3, 0)
+    assert _rows(postgres_url, "SELECT user_id, action, target FROM feed_data ORDER BY timestamp") == [
+        (200, "view", 1),
+        (200, "like", None),
+        (201, "view", 1),
+        (201, "like", None),
+    ]
+
+
 def test_the_columns_of_ones_own_on_the_page_are_declared_and_loaded(tmp_path: Path, postgres_url: str) -> None:
-    _, declaration = [typed for language, typed in fences(PAGE) if language == "yaml"]
+    *_, declaration = [typed for language, typed in fences(PAGE) if language == "yaml"]
     (tmp_path / "mapping.yaml").write_text(declaration)
     for name, content in re.findall(r"`(\w+\.csv)`:\n\n```csv\n(.*?)```", PAGE.read_text(), re.DOTALL):
         head, *rows = content.splitlines()

@@ -165,6 +165,21 @@ def test_a_number_since_1970_is_a_time(folder: Path, unit: str, written: str) ->
     assert str(at) == "2021-12-01 10:00:00.500000"
 
 
+def test_a_number_means_the_highest_level_that_it_reaches(folder: Path) -> None:
+    (folder / "accounts.csv").write_text("id,years,sex,town\n1,0,yes,\n2,17.9,yes,\n3,18,yes,\n4,,yes,\n5,1e3,yes,\n")
+    text = MAPPING.replace("values: {unknown: null}", "levels: {0: 10, 18: 30, 100: null}")
+    assert [row[:2] for row in read(folder, USERS, text)] == [(1, 10), (2, 10), (3, 30), (4, None), (5, None)]
+
+
+def test_a_row_whose_kind_means_nothing_is_left_out_whatever_else_it_says(folder: Path) -> None:
+    (folder / "hearts.csv").write_text("account,article,given,kind\n7,1,2021-12-01 13:01:30,like\n7,,never,scroll\n")
+    text = MAPPING.replace("{constant: like}", "{column: kind, values: {scroll: null}}")
+    assert [row[3] for row in read(folder, FEED, text)].count("like") == 1
+    (folder / "hearts.csv").write_text("account,article,given,kind\n7,1,2021-12-01 13:01:30,scroll\n7,1,2021-12-01,\n")
+    with pytest.raises(LentaError, match=r"line 3, column kind \(action\): nothing is not view or like"):
+        read(folder, FEED, text)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
@@ -229,8 +244,21 @@ def test_a_number_since_1970_is_a_time(folder: Path, unit: str, written: str) ->
         pytest.param(
             "city: town", "city: {column: town, unit: seconds}", "only a timestamp has unit or zone", id="a city's unit"
         ),
+        pytest.param("{constant: web}", "{constant: web, column: id}", "a constant stands alone", id="two meanings"),
         pytest.param(
-            "{constant: web}", "{constant: web, column: id}", "a constant has neither column", id="two meanings"
+            "{unknown: null}}", "{unknown: null}, levels: {1: 2}}", "a number has levels: leave out one", id="both"
+        ),
+        pytest.param(
+            "values: {unknown: null}",
+            "levels: {many: 2}",
+            "key user_data.columns.age.levels.many",
+            id="a level that is no number",
+        ),
+        pytest.param(
+            "values: {unknown: null}",
+            "levels: {50: 2}",
+            "line 2, column years (age): '30' is not a whole number, 0 to 130, by levels from 50 on",
+            id="a value below every level",
         ),
         pytest.param("    city: town", "    age: town", "not YAML: line 5: 'age' stands there twice", id="twice"),
         pytest.param("file: accounts", "file: account", "{} has no account.csv, account.csv.gz", id="no such file"),

@@ -55,6 +55,10 @@ class TableFiles:
         """The number of rows. Raises LentaError naming the first value that is wrong."""
         return sum(file.check() for file in self._files)
 
+    def left_out(self) -> int:
+        """How many rows more there are, of which the mapping says that they mean nothing."""
+        return sum(file.left_out() for file in self._files)
+
     def select(self) -> str:
         """A query of the table's columns by name and type."""
         return " UNION ALL ".join(file.select() for file in self._files)
@@ -96,6 +100,7 @@ class TableFile:
         }
         self._inputs = [self._input(column) for column in table.columns]
         self._own = [self._input(own_column(column)) for column in given.own_columns]
+        self._left_out = " OR ".join(each.left_out for each in self._inputs if each.left_out) or "FALSE"
 
     def ask(self, query: str) -> list[tuple[object, ...]]:
         """Raises LentaError for a file that cannot be read."""
@@ -109,12 +114,12 @@ class TableFile:
         return self._given.of(column) is not None
 
     def check(self) -> int:
-        """The number of rows. Raises LentaError naming the first value that is wrong."""
+        """The number of rows that mean something. Raises LentaError naming the first value that is wrong."""
         if self.source.is_csv:
             check_bytes(self.source.path)
         inputs = [*self._inputs, *self._own]
         faults = ", ".join(f"count_if({each.fault})" for each in inputs)
-        rows, *bad = self.ask(f"SELECT count(*), {faults} FROM {self.source.scan}")[0]
+        rows, *bad = self.ask(f"SELECT count(*), {faults} FROM {self._rows()}")[0]
         for each, count in zip(inputs, bad, strict=True):
             if count:
                 self._refuse(each)
@@ -125,7 +130,13 @@ class TableFile:
         values = [f"{each.value} AS {each.column.name}" for each in self._inputs]
         if self._table is not FEED:
             values.append(f"{self._own_values()} AS {OWN}")
-        return f"SELECT {', '.join(values)} FROM {self.source.scan}"
+        return f"SELECT {', '.join(values)} FROM {self._rows()}"
+
+    def left_out(self) -> int:
+        return int(str(self.ask(f"SELECT count(*) FROM {self.source.scan} WHERE {self._left_out}")[0][0]))
+
+    def _rows(self) -> str:
+        return f"{self.source.scan} WHERE NOT ({self._left_out})"
 
     def _own_values(self) -> str:
         if not self._own:
@@ -163,7 +174,7 @@ class TableFile:
     def _refuse(self, bad: Input) -> None:
         row, value = self.ask(
             f"SELECT row, value FROM (SELECT row_number() OVER () AS row, {bad.raw} AS value, "
-            f"{bad.fault} AS is_bad FROM {self.source.scan}) WHERE is_bad LIMIT 1"
+            f"{bad.fault} AND NOT ({self._left_out}) AS is_bad FROM {self.source.scan}) WHERE is_bad LIMIT 1"
         )[0]
         place = f"line {int(str(row)) + 1}" if self.source.is_csv else f"row {row}"
         said = "nothing" if value in (None, "") else f"{str(value)[:60]!r}"

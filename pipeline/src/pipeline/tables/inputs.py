@@ -35,6 +35,15 @@ class Input:
     @property
     def fault(self) -> str:
         """SQL: whether a row's value may not stand there."""
+        return f"({self._is_wrong} OR {self._is_below})" if self.how.levels else self._is_wrong
+
+    @property
+    def _is_below(self) -> str:
+        """SQL: whether it is a number that reaches no level."""
+        return f"coalesce(TRY_CAST({self.raw} AS DOUBLE) < {min(self.how.levels)!r}, FALSE)"
+
+    @property
+    def _is_wrong(self) -> str:
         if self.column.type == "VARCHAR" and self.column.allowed == "TRUE":
             return "FALSE" if self.is_csv else f"coalesce(contains({self._cast}, chr(0)), FALSE)"
         holds = self.column.allowed.replace("value", f"({self._cast})")
@@ -42,8 +51,17 @@ class Input:
         return f"(CASE WHEN {self._is_missing} THEN {is_required} ELSE NOT coalesce({holds}, FALSE) END)"
 
     @property
+    def left_out(self) -> str | None:
+        """SQL: whether the mapping says that a value, and so its row, means nothing. None where it cannot."""
+        if not self.column.required or None not in {*self.how.values.values(), *self.how.levels.values()}:
+            return None
+        return f"({self.raw} IS NOT NULL AND trim(CAST({self.raw} AS VARCHAR)) <> '' AND {self._meant} IS NULL)"
+
+    @property
     def what(self) -> str:
         """In words, what it must be."""
+        if self.how.levels:
+            return f"{self.column.what}, by levels from {min(self.how.levels):g} on"
         return f"{self.column.what}, read as {self.how.unit}" if self.how.unit else self.column.what
 
     @property
@@ -55,21 +73,30 @@ class Input:
     @property
     def _meant(self) -> str:
         """SQL: `raw`, put into the platform's words."""
+        if self.how.levels:
+            return self._level
         if not self.how.values:
             return self.raw
         said = f"trim(CAST({self.raw} AS VARCHAR))"
         if self.type in FLOATS:  # 1.0, as pandas writes a column of whole numbers with gaps
             said = f"regexp_replace({said}, '\\.0$', '')"
-        cases = "".join(
-            f" WHEN {quoted(said)} THEN {'NULL' if meant is None else quoted(meant)}"
-            for said, meant in self.how.values.items()
-        )
+        cases = "".join(f" WHEN {quoted(said)} THEN {_literal(meant)}" for said, meant in self.how.values.items())
         return f"(CASE {said}{cases} ELSE CAST({self.raw} AS VARCHAR) END)"
+
+    @property
+    def _level(self) -> str:
+        """SQL: what a number that reaches a level means; another text stays as it is."""
+        number = f"TRY_CAST({self.raw} AS DOUBLE)"
+        cases = "".join(
+            f" WHEN {number} >= {least!r} THEN {_literal(meant)}"
+            for least, meant in sorted(self.how.levels.items(), reverse=True)
+        )
+        return f"(CASE{cases} ELSE CAST({self.raw} AS VARCHAR) END)"
 
     @property
     def _is_typed(self) -> bool:
         """Whether the file declares it a whole number or a time, so that no text needs parsing."""
-        if self.how.values:
+        if self.how.values or self.how.levels:
             return False
         if self.column.type == "TIMESTAMP":
             return self.type == "TIMESTAMP" and not self.how.zone and not self.how.unit
@@ -110,6 +137,10 @@ class Input:
             return named
         there = f"CAST(timezone({quoted(self.how.zone)}, TRY_CAST({meant} AS TIMESTAMP)) AS TIMESTAMP)"
         return f"CASE WHEN regexp_matches(CAST({meant} AS VARCHAR), '{NAMES_ZONE}') THEN {named} ELSE {there} END"
+
+
+def _literal(meant: str | None) -> str:
+    return "NULL" if meant is None else quoted(meant)
 
 
 def whole(raw: str, type_: str) -> str:

@@ -20,6 +20,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    FiniteFloat,
     PrivateAttr,
     ValidationError,
     model_validator,
@@ -60,6 +61,10 @@ class ColumnInput(_Model):
         dict[str, str | None],
         Field(description="What the file says to what it means; null: missing. Others stay as they are."),
     ] = {}
+    levels: Annotated[
+        dict[FiniteFloat, str | None],
+        Field(description="Of a number: from which value on it means what; the highest that it reaches counts."),
+    ] = {}
     unit: (
         Annotated[
             Literal["seconds", "milliseconds", "microseconds"],
@@ -76,8 +81,10 @@ class ColumnInput(_Model):
 
     @model_validator(mode="after")
     def _one_meaning(self) -> Self:
-        if self.constant is not None and (self.column is not None or self.values or self.unit or self.zone):
-            raise ValueError("a constant has neither column nor values, unit or zone")
+        if self.constant is not None and self.model_fields_set != {"constant"}:
+            raise ValueError("a constant stands alone: leave out the other keys")
+        if self.values and self.levels:
+            raise ValueError("a text has values, a number has levels: leave out one of them")
         if self.unit and self.zone:
             raise ValueError("a number since 1970 has no zone: leave out one of unit and zone")
         return self

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +47,8 @@ class ImportReport:
     users_without_profile: int
     profiles_without_feed: int
     rows_of_unknown_posts: int
+    rows_left_out: int = 0
+    """Of the feed, by the mapping."""
 
 
 def import_tables(
@@ -69,7 +71,7 @@ def import_tables(
             counts = {file.table.name: file.check() for file in (users, posts, feed)}
             _make_views(database, users, posts, feed, until)
             _check_topics(database, posts)
-            report = _report(database, counts)
+            report = replace(_report(database, counts), rows_left_out=feed.left_out())
             _copy_all(database, postgres_url, report, now, on_progress, mapping)
         except duckdb.Error as error:
             raise LentaError(f"{folder} could not be read: {str(error).splitlines()[0]}") from error
