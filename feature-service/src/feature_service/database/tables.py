@@ -120,7 +120,7 @@ class EventLedger(Table):
     shard: Mapped[int] = mapped_column(SmallInteger)
     position: Mapped[str] = mapped_column(String(32))
     fate: Mapped[str] = mapped_column(String(32))
-    """`counted`, or why not: `unknown_post`."""
+    """`counted`, or why not: `unknown_post`, `repeated`."""
     at: Mapped[datetime] = mapped_column(server_default=func.timezone("UTC", func.now()))
 
 
@@ -260,6 +260,16 @@ class Shadow(Table):
     posts: Mapped[list[int]] = mapped_column(ARRAY(Integer))
     took_ms: Mapped[float] = mapped_column(REAL)
     failed: Mapped[str | None] = mapped_column(Text)
+
+
+class SyncWatermark(Table):
+    """How far `lenta sync` has read a source's query: the time of its last row."""
+
+    __tablename__ = "sync_watermarks"
+
+    source: Mapped[str] = mapped_column(Text, primary_key=True)
+    query: Mapped[str] = mapped_column(Text, primary_key=True)
+    watermark: Mapped[datetime]
 
 
 class ExperimentRecord(Table):

@@ -36,6 +36,8 @@ log = structlog.get_logger()
 BATCH = 2_000
 COUNTED = "counted"
 UNKNOWN_POST = "unknown_post"
+REPEATED = "repeated"
+"""Fate of a row that `feed_data` has already."""
 
 _KNOWN_POSTS = text("SELECT id FROM post_text_df WHERE id = ANY(:ids)").bindparams(
     bindparam("ids", type_=ARRAY(Integer))
@@ -44,7 +46,16 @@ _LEDGER = query(
     __package__, "ledger", users=ARRAY(Integer), keys=ARRAY(String), positions=ARRAY(String), fates=ARRAY(String)
 )
 _FEED = query(
-    __package__, "feed", times=ARRAY(TIMESTAMP), users=ARRAY(Integer), posts=ARRAY(Integer), actions=ARRAY(String)
+    __package__,
+    "feed",
+    times=ARRAY(TIMESTAMP),
+    users=ARRAY(Integer),
+    posts=ARRAY(Integer),
+    actions=ARRAY(String),
+    targets=ARRAY(Integer),
+)
+_REPEATED = query(
+    __package__, "repeated", times=ARRAY(TIMESTAMP), users=ARRAY(Integer), posts=ARRAY(Integer), actions=ARRAY(String)
 )
 _TARGETS = query(__package__, "targets", users=ARRAY(Integer), posts=ARRAY(Integer), times=ARRAY(TIMESTAMP))
 _USER = query(__package__, "user")
@@ -173,22 +184,40 @@ def _write_events(connection: Connection, shard: int, entries: Sequence[Entry]) 
     if not bodies:
         return set()
     known = _known(connection, [body.event for _, body in bodies])
+    repeated = _repeated(connection, list(firsts.values()))
     ledger = {
         "shard": shard,
         "users": [body.event.user_id for _, body in bodies],
         "keys": [body.event.key for _, body in bodies],
         "positions": [position for position, _ in bodies],
-        "fates": [COUNTED if body.event.post_id in known else UNKNOWN_POST for _, body in bodies],
+        "fates": [_fate(body, position in repeated, known) for position, body in bodies],
     }
     new = set(connection.execute(_LEDGER, ledger).scalars())
-    rows = [body for position, body in bodies if position in new and body.event.post_id in known]
+    rows = [body for position, body in bodies if position in new - repeated and body.event.post_id in known]
     if rows:
         _write_rows(connection, rows)
     return new - {position for position, body in bodies if body.event.post_id in known}
 
 
+def _fate(body: FeedEvent, is_repeated: bool, known: Container[int]) -> str:
+    if body.event.post_id not in known:
+        return UNKNOWN_POST
+    return REPEATED if is_repeated else COUNTED
+
+
+def _repeated(connection: Connection, bodies: Sequence[tuple[str, FeedEvent]]) -> set[str]:
+    """The positions of those whose row is their identity and is there already."""
+    by_row = [(position, body) for position, body in bodies if body.by_row]
+    if not by_row:
+        return set()
+    rows = [body for _, body in by_row]
+    places = connection.execute(_REPEATED, _columns(rows) | {"actions": [body.event.action for body in rows]}).scalars()
+    return {by_row[place - 1][0] for place in places}
+
+
 def _write_rows(connection: Connection, rows: Sequence[FeedEvent]) -> None:
-    connection.execute(_FEED, _columns(rows) | {"actions": [body.event.action for body in rows]})
+    others = {"actions": [body.event.action for body in rows], "targets": [body.target for body in rows]}
+    connection.execute(_FEED, _columns(rows) | others)
     if likes := [body for body in rows if body.event.action == "like"]:
         connection.execute(_TARGETS, _columns(likes))
         attribute(connection, likes)

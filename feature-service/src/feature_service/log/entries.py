@@ -36,6 +36,10 @@ class FeedEvent(Message):
     event: Event
     at: Moment
     """The event's timestamp, or the time of arrival where it had none."""
+    by_row: bool | None = None
+    """Its user, post, time and action are its identity: it is not counted where `feed_data` has that row."""
+    target: Literal[0, 1] | None = None
+    """Of a view: whether a like followed it, where its source knows."""
 
 
 class Registered(Message):
@@ -198,6 +202,11 @@ def in_place(shard: int, entry: Entry) -> Entry:
     if entry.body is None or isinstance(entry.body, Published | TakenDown) == (shard == POSTS_SHARD):
         return entry
     return replace(entry, body=None, fault=f"unreadable: {entry.body.kind} in shard {shard}")
+
+
+def as_json(body: Body) -> str:
+    """What is missing stays out: an ingest of an older build knows nothing of it."""
+    return body.model_dump_json(exclude_none=True)
 
 
 Effect = tuple[str, int, bytes]

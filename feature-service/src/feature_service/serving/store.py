@@ -38,6 +38,7 @@ from feature_service.log.entries import (
     ShadowAnswered,
     TakenDown,
     UserAssigned,
+    as_json,
     effect_of,
 )
 from feature_service.serving.together import Together
@@ -123,9 +124,14 @@ class Store:
 
     async def append_post(self, post_id: int, content: PostContent) -> None:
         """Durable when it returns. Raises InvalidParameter for a topic beyond those that there may be."""
+<<<<<<< HEAD
         own, log = await self._packed("post", content.own), keys.log_key(keys.POSTS_SHARD)
         body = Published(post_id=post_id, content=content, own=own)
-        arguments = (log, _json(body), *effect_of(body), content.topic, self._max_topics)
+        arguments = (log, as_json(body), *effect_of(body), content.topic, self._max_topics)
+=======
+        body, log = Published(post_id=post_id, content=content), keys.log_key(keys.POSTS_SHARD)
+        arguments = (log, as_json(body), *effect_of(body), content.topic, self._max_topics)
+>>>>>>> 1610299 (Rows keep coming: lenta import --append, lenta sync)
         if not await self._ask(self._publish, *arguments):
             fault = f"there are {self._max_topics} topics already, and {content.topic[:50]!r} is none of them"
             raise InvalidParameter(f"topic: {fault}", field="topic")
@@ -160,7 +166,7 @@ class Store:
         """Each entry into its log, by name, and what it does at once."""
         arguments: list[str | int | bytes] = []
         for log, body in entries:
-            arguments += (log, _json(body), *effect_of(body))
+            arguments += (log, as_json(body), *effect_of(body))
         await self._ask(self._append, *arguments)
 
     async def _packed(self, entity: Entity, values: OwnValues | None) -> str | None:
@@ -191,11 +197,6 @@ class Store:
 
     def _user_log(self, user_id: int) -> str:
         return keys.log_key(keys.shard_of(user_id, self._shards))
-
-
-def _json(body: Body) -> str:
-    """What is missing stays out: an ingest of an older build knows nothing of it."""
-    return body.model_dump_json(exclude_none=True)
 
 
 def timestamp_fault(at: datetime, latest: datetime) -> str | None:

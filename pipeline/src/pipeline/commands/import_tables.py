@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from pipeline import environment
+from pipeline.commands.appending import Redis, Shards, appending_to, print_report
+from pipeline.errors import LentaError
 from pipeline.tables.columns import for_terminal
 from pipeline.terminal import Steps, parse_time
 
-Folder = Annotated[Path, typer.Argument(help="Holds user_data, post_text_df and feed_data, as CSV or Parquet.")]
+if TYPE_CHECKING:
+    from pipeline.tables.mapping import TableMapping
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        allow_dash=True,
+        help="Holds user_data, post_text_df and feed_data, as CSV or Parquet; -: JSON lines on standard input.",
+    ),
+]
+Append = Annotated[bool, typer.Option("--append", help="Add to what is there, while the platform serves.")]
 Postgres = Annotated[
     str | None,
     typer.Option("--postgres-url", envvar="LENTA_POSTGRES_URL", help="The running platform's, if not given."),
@@ -27,14 +40,30 @@ MappingFile = Annotated[
 Until = Annotated[str | None, typer.Option(help="Load no feed row from this time on (UTC).")]
 
 
+STDIN = Path("-")
+
+
 def register(app: typer.Typer) -> None:
     app.command("import", epilog=for_terminal())(import_)
 
 
-def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None, mapping: MappingFile = None) -> None:
+def import_(
+    folder: Folder,
+    postgres_url: Postgres = None,
+    until: Until = None,
+    mapping: MappingFile = None,
+    append: Append = False,
+    redis_url: Redis = None,
+    shards: Shards = 4,
+) -> None:
     """Load the three tables into Postgres, replacing what they hold. A broken file is refused by file, line and column.
 
     Example: lenta import ./dump --until 2021-12-15
+
+    With --append rows are added to what is there, any of the three tables, each row once however often it comes: by its
+    key where the feed has a column key, else by user, post, time and action. If it dies, run it again.
+
+    Example: lenta import - --append < events.jsonl
 
     Each table is a file name.csv, name.csv.gz or name.parquet, or a folder name/ of Parquet parts. The columns, in any
     order, stand below; others are ignored. For tables of other names, columns and values give a --mapping
@@ -44,6 +73,13 @@ def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None, 
     from pipeline.tables.to_postgres import import_tables
 
     given = TableMapping.read(mapping)
+    if append:
+        if until is not None:
+            raise LentaError("--until does not go with --append")
+        _append(folder, given, postgres_url, redis_url, shards)
+        return
+    if folder == STDIN:
+        raise LentaError("standard input is read with --append alone")
     url = postgres_url or environment.require("LENTA_POSTGRES_URL")
     moment = parse_time(until, "--until") if until is not None else None
     console = Console()
@@ -65,3 +101,18 @@ def import_(folder: Folder, postgres_url: Postgres = None, until: Until = None, 
         table.add_row(name, value)
     console.print(table)
     console.print("Next: lenta train control && lenta train test", highlight=False)
+
+
+def _append(folder: Path, mapping: TableMapping, postgres_url: str | None, redis_url: str | None, shards: int) -> None:
+    from pipeline.tables.append_files import append_folder, append_lines
+
+    console = Console()
+    with (
+        Steps(console).step("Appending standard input" if folder == STDIN else f"Appending {folder}") as on_progress,
+        appending_to(postgres_url, redis_url, shards) as (appending, _),
+    ):
+        if folder == STDIN:
+            append_lines(sys.stdin, appending, on_progress)
+        else:
+            append_folder(folder, appending, mapping, on_progress)
+    print_report(console, appending.report)

@@ -51,6 +51,10 @@ class TableFiles:
         self._files = [TableFile(database, table, folder, mapping, key, file) for key, file in mapping.files(table)]
         self.shown = ", ".join(file.source.shown for file in self._files)
 
+    def name_all(self, column: str) -> bool:
+        """Whether every file has a column of this name of its own."""
+        return all(file.names(column) for file in self._files)
+
     def check(self) -> int:
         """The number of rows. Raises LentaError naming the first value that is wrong."""
         return sum(file.check() for file in self._files)
@@ -108,6 +112,10 @@ class TableFile:
             return self._database.execute(query).fetchall()
         except duckdb.Error as error:
             raise LentaError(f"{self.source.shown}: {_in_words(str(error))}") from error
+
+    def names(self, column: str) -> bool:
+        """Whether the file has a column of this name of its own."""
+        return column in self._types
 
     def has(self, column: str) -> bool:
         """Whether the file says anything of it."""

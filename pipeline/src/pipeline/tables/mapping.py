@@ -145,7 +145,7 @@ class TableMapping(_Model):
 
     def files(self, table: TableFormat) -> Sequence[tuple[str, FileInput]]:
         """Each of the table's files with its key in the mapping."""
-        if table is not FEED:
+        if table.name != FEED.name:
             return [(table.name, getattr(self, table.name))]
         only = len(self.feed_data) == 1
         return [(FEED.name if only else f"{FEED.name}[{n}]", each) for n, each in enumerate(self.feed_data)]
