@@ -124,14 +124,9 @@ class Store:
 
     async def append_post(self, post_id: int, content: PostContent) -> None:
         """Durable when it returns. Raises InvalidParameter for a topic beyond those that there may be."""
-<<<<<<< HEAD
         own, log = await self._packed("post", content.own), keys.log_key(keys.POSTS_SHARD)
         body = Published(post_id=post_id, content=content, own=own)
         arguments = (log, as_json(body), *effect_of(body), content.topic, self._max_topics)
-=======
-        body, log = Published(post_id=post_id, content=content), keys.log_key(keys.POSTS_SHARD)
-        arguments = (log, as_json(body), *effect_of(body), content.topic, self._max_topics)
->>>>>>> 1610299 (Rows keep coming: lenta import --append, lenta sync)
         if not await self._ask(self._publish, *arguments):
             fault = f"there are {self._max_topics} topics already, and {content.topic[:50]!r} is none of them"
             raise InvalidParameter(f"topic: {fault}", field="topic")

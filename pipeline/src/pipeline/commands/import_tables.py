@@ -27,6 +27,10 @@ Folder = Annotated[
     ),
 ]
 Append = Annotated[bool, typer.Option("--append", help="Add to what is there, while the platform serves.")]
+Everything = Annotated[
+    bool,
+    typer.Option("--everything", help="Exposures and experiments too, from `lenta export`, into an empty platform."),
+]
 Postgres = Annotated[
     str | None,
     typer.Option("--postgres-url", envvar="LENTA_POSTGRES_URL", help="The running platform's, if not given."),
@@ -53,6 +57,7 @@ def import_(
     until: Until = None,
     mapping: MappingFile = None,
     append: Append = False,
+    everything: Everything = False,
     redis_url: Redis = None,
     shards: Shards = 4,
 ) -> None:
@@ -74,17 +79,19 @@ def import_(
 
     given = TableMapping.read(mapping)
     if append:
-        if until is not None:
-            raise LentaError("--until does not go with --append")
+        if until is not None or everything:
+            raise LentaError("neither --until nor --everything goes with --append")
         _append(folder, given, postgres_url, redis_url, shards)
         return
+    if everything and (until is not None or mapping is not None):
+        raise LentaError("--everything brings back what was exported: neither --until nor --mapping goes with it")
     if folder == STDIN:
         raise LentaError("standard input is read with --append alone")
     url = postgres_url or environment.require("LENTA_POSTGRES_URL")
     moment = parse_time(until, "--until") if until is not None else None
     console = Console()
     with Steps(console).step(f"Importing {folder}") as on_progress:
-        report = import_tables(folder, url, moment, on_progress, mapping=given)
+        report = import_tables(folder, url, moment, on_progress, mapping=given, everything=everything)
     table = Table(box=None, show_header=False, pad_edge=False)
     span = f"{report.first:%Y-%m-%d} to {report.last:%Y-%m-%d}" if report.first and report.last else "none"
     for name, value in (

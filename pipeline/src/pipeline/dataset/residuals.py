@@ -49,13 +49,8 @@ def residuals_before(feed: Feed, instant: int, seed: int = 0, views: int = VIEWS
         low = rows.stop
     matrix = csr_matrix((sums, post, start), (len(user_weight), len(post_weight)))
     people = feed.people
-<<<<<<< HEAD
     profile = people.profiles(feed.vocabulary)[people.places(by_user["user_id"].astype(np.int64))]
     return Residuals(matrix, user_weight, post_weight, of_posts[1], rate, profile, post_odds)
-=======
-    profile = people.profiles(feed.vocabulary)[people.places(by_user["user_id"].astype(np.int64))]
-    return Residuals(matrix, user_weight, post_weight, of_posts[1], rate, profile)
->>>>>>> 55eb246 (A team's own columns are inputs of the models)
 
 
 def _shrunk(counts: Floats, rate: float, views: float) -> Floats:

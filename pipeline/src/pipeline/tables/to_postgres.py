@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateIndex
 
 from pipeline.errors import LentaError
+from pipeline.tables.export import check_export, restore_others
 from pipeline.tables.files import BATCH_ROWS, OWN, TableFiles, before, opened
 from pipeline.tables.formats import FEED, FORMATS, POSTS, USERS, TableFormat
 from pipeline.tables.mapping import PLAIN, TableMapping
@@ -58,21 +59,26 @@ def import_tables(
     on_progress: OnProgress = silent,
     now: datetime | None = None,
     mapping: TableMapping = PLAIN,
+    everything: bool = False,
 ) -> ImportReport:
     """Replaces the three tables by the folder's, or changes nothing. Rows from `until` on stay out.
+
+    everything: the folder is an export, and its other tables come along, into a platform that has answered nobody.
 
     now: real time if not given; no row may be later than a day from then.
     Raises LentaError naming file, line and column; every file is checked before anything is loaded.
     """
     now = now or datetime.now(UTC)
+    if everything:
+        check_export(folder)
     with opened(now) as database:
         try:
             users, posts, feed = (TableFiles(database, table, folder, mapping) for table in FORMATS)
             counts = {file.table.name: file.check() for file in (users, posts, feed)}
-            _make_views(database, users, posts, feed, until)
+            _make_views(database, users, posts, feed, until, everything)
             _check_topics(database, posts)
             report = replace(_report(database, counts), rows_left_out=feed.left_out())
-            _copy_all(database, postgres_url, report, now, on_progress, mapping)
+            _copy_all(database, postgres_url, report, now, on_progress, mapping, folder if everything else None)
         except duckdb.Error as error:
             raise LentaError(f"{folder} could not be read: {str(error).splitlines()[0]}") from error
     return report
@@ -85,16 +91,22 @@ def _check_topics(database: duckdb.DuckDBPyConnection, posts: TableFiles) -> Non
 
 
 def _make_views(
-    database: duckdb.DuckDBPyConnection, users: TableFiles, posts: TableFiles, feed: TableFiles, until: datetime | None
+    database: duckdb.DuckDBPyConnection,
+    users: TableFiles,
+    posts: TableFiles,
+    feed: TableFiles,
+    until: datetime | None,
+    as_they_are: bool,
 ) -> None:
-    """`loaded_<table>`: the rows as Postgres gets them."""
+    """`loaded_<table>`: the rows as Postgres gets them. as_they_are: an export's feed, equal rows included."""
+    rows = feed.select() if as_they_are else feed.rows()
     for file in (users, posts):
         database.execute(f"CREATE TEMP TABLE loaded_{file.table.name} AS {file.rows()}")
     database.execute("UPDATE loaded_post_text_df SET text = '' WHERE text IS NULL")
     database.execute(
         "SET preserve_insertion_order = false"
     )  # which of equal feed rows stays is all one, and it takes memory
-    database.execute(f"CREATE TEMP TABLE loaded_feed_data AS SELECT * FROM ({feed.rows()}) WHERE {before(until)}")
+    database.execute(f"CREATE TEMP TABLE loaded_feed_data AS SELECT * FROM ({rows}) WHERE {before(until)}")
     database.execute(
         f"CREATE TEMP TABLE withheld AS SELECT count(*) AS n FROM ({feed.select()}) WHERE NOT ({before(until)})"
     )
@@ -134,8 +146,12 @@ def _copy_all(
     now: datetime,
     on_progress: OnProgress,
     mapping: TableMapping,
+    export: Path | None,
 ) -> None:
-    """The feed first, which takes the longest: the other tables can be read for as long."""
+    """The feed first, which takes the longest: the other tables can be read for as long.
+
+    export: whose other tables come along.
+    """
     copy = _Copy(database, report.users + report.posts + report.feed_rows, on_progress)
     try:
         with adbc_driver_postgresql.dbapi.connect(postgres_url) as connection, connection.cursor() as cursor:
@@ -143,6 +159,9 @@ def _copy_all(
             declare(cursor, mapping)
             _copy_entities(copy, cursor, POSTS, "post_own", "id AS post_id")
             _copy_entities(copy, cursor, USERS, "user_own", "user_id")
+            if export is not None:
+                copy.table = "the export"
+                restore_others(cursor, export)
             connection.commit()
             cursor.execute("ANALYZE user_data, post_text_df, feed_data")
             connection.commit()
