@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 revision = "0006_sync_watermarks"
-down_revision = "0005_forgetting"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
