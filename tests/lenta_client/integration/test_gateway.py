@@ -144,9 +144,19 @@ def test_a_profile_and_a_post_are_put(stage: Stage, url: str) -> None:
         lenta.put_user(7, Profile(own={"plan": "pro", "logins": 3.0}))
         lenta.put_post(8, "Another.", "sport", {"author": "staff"})
     profile, post, *own = (json.loads(body) for body in stage.features.seen)
-    assert (profile["age"], profile["city"], profile.get("os")) == (30, "Samara", None)
+    assert profile == {"age": 30, "city": "Samara"}
     assert post == {"text": "A new post.", "topic": "sport"}
     assert [each["own"] for each in own] == [{"plan": "pro", "logins": 3.0}, {"author": "staff"}]
+
+
+def test_a_post_ends_and_posts_and_users_go(stage: Stage, url: str) -> None:
+    with Lenta(url, KEY) as lenta:
+        lenta.put_post(6, "Today alone.", "sport", expires=datetime(2026, 12, 1, tzinfo=UTC))
+        lenta.delete_post(6)
+        lenta.delete_user(5)
+    put, *deleted = stage.features.seen
+    assert json.loads(put)["expires"] == "2026-12-01T00:00:00Z"
+    assert deleted == [b"", b""]
 
 
 def test_errors_name_the_field_and_the_request(url: str) -> None:

@@ -41,7 +41,10 @@ ALL_CALLS: list[Call[Any]] = [
     calls.user_feed(200, 10, "cursor"),
     calls.post_feed(1, 10, None),
     calls.put_user(200, Profile(age=30, own={"plan": "pro"})),
-    calls.put_post(1, "text", "topic", {"minutes": 3.0}),
+    calls.put_post(1, "text", "topic"),
+    calls.put_post(1, "text", "topic", {"minutes": 3.0}, datetime(2026, 12, 1, tzinfo=UTC)),
+    calls.delete_post(1),
+    calls.delete_user(200),
     calls.events([Event(user_id=200, post_id=1, action="view")]),
 ]
 

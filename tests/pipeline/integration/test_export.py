@@ -51,6 +51,9 @@ def _live(platform: FeaturePlatform) -> None:
     with platform.engine.begin() as connection:
         run = "INSERT INTO analysis_runs (experiment, at, final, report) VALUES ('models', now(), true, '{\"a\": [1, null]}')"
         connection.execute(text(run))
+        connection.execute(text("INSERT INTO rule_sets VALUES ('default', '{}', 1) ON CONFLICT DO NOTHING"))
+        history = "INSERT INTO rule_history (name, at, by, reason, what, revision, rules) VALUES"
+        connection.execute(text(f"{history} ('default', now(), 'somebody', 'a test', 'created', 1, '{{}}')"))
         connection.execute(text("INSERT INTO sync_watermarks VALUES ('host:5432/shop', 'feed_data', now())"))
 
 

@@ -85,11 +85,23 @@ def put_user(user_id: int, profile: Profile) -> Call[None]:
     return Call("PUT", f"/user/{checked_id(user_id, 'user_id')}", _nothing, body=body | own)
 
 
-def put_post(post_id: int, text: str, topic: str, own: Mapping[str, OwnValue] | None = None) -> Call[None]:
-    body = {"text": text, "topic": topic}
-    return Call(
-        "PUT", f"/post/{checked_id(post_id, 'post_id')}", _nothing, body=body | ({"own": dict(own)} if own else {})
-    )
+def delete_user(user_id: int) -> Call[None]:
+    return Call("DELETE", f"/user/{checked_id(user_id, 'user_id')}", _nothing)
+
+
+def delete_post(post_id: int) -> Call[None]:
+    return Call("DELETE", f"/post/{checked_id(post_id, 'post_id')}", _nothing)
+
+
+def put_post(
+    post_id: int, text: str, topic: str, own: Mapping[str, OwnValue] | None = None, expires: datetime | None = None
+) -> Call[None]:
+    body: dict[str, Any] = {"text": text, "topic": topic}
+    if own:
+        body["own"] = dict(own)
+    if expires is not None:
+        body["expires"] = expires.isoformat()
+    return Call("PUT", f"/post/{checked_id(post_id, 'post_id')}", _nothing, body=body)
 
 
 def events(batch: Sequence[Event]) -> Call[None]:

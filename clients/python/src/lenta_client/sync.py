@@ -64,9 +64,27 @@ class Lenta:
         """Registers a user, or replaces the profile. Durable once it returns."""
         self._ask(calls.put_user(user_id, profile))
 
-    def put_post(self, post_id: int, text: str, topic: str, own: Mapping[str, OwnValue] | None = None) -> None:
-        """Publishes a post, or replaces it. own: columns that your mapping file declares. Durable once it returns."""
-        self._ask(calls.put_post(post_id, text, topic, own))
+    def put_post(
+        self,
+        post_id: int,
+        text: str,
+        topic: str,
+        own: Mapping[str, OwnValue] | None = None,
+        expires: datetime | None = None,
+    ) -> None:
+        """Publishes a post, or replaces it. Durable once it returns.
+
+        own: columns that your mapping file declares. expires: from when on nobody is shown it.
+        """
+        self._ask(calls.put_post(post_id, text, topic, own, expires))
+
+    def delete_post(self, post_id: int) -> None:
+        """Takes a post down: gone from the very next answer."""
+        self._ask(calls.delete_post(post_id))
+
+    def delete_user(self, user_id: int) -> None:
+        """Forgets a user: the next answer is a stranger's, rows follow within seconds."""
+        self._ask(calls.delete_user(user_id))
 
     def send(self, *events: Event) -> None:
         """Returns at once; they go within `linger` seconds. Raises OutboxFull, and RuntimeError once it is closed."""
