@@ -122,20 +122,32 @@ def test_ingest_holds_the_promise_by_itself(platform: FeaturePlatform, appending
 
 def test_an_append_that_is_killed_is_resumed_by_running_it_again(platform: FeaturePlatform) -> None:
     before = platform.count("feed_data")
-    lines = [_line(number) for number in range(5_500)]
+    lines = [_line(number) for number in range(600)]
     command = [str(Path(sys.executable).with_name("lenta")), "import", "-", "--append", "--shards", str(SHARDS)]
     environ = os.environ | {"LENTA_POSTGRES_URL": platform.postgres_url, "LENTA_REDIS_URL": platform.redis_url}
     with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
-        process.stdin.writelines(lines[:5_200])
+        process.stdin.writelines(lines[:300])
         process.stdin.flush()
         until(lambda: platform.count("feed_data") > before, seconds=60)
         process.send_signal(signal.SIGKILL)
         process.wait()
     done = subprocess.run(command, env=environ, input="".join(lines), text=True, capture_output=True, check=True)
     assert "Next: lenta retrain" in done.stdout
-    assert platform.count("feed_data") == before + 5_500
-    assert sum(int(platform.row(user).counts.views.sum()) for user in range(5_000, 5_007)) == 5_500
+    assert platform.count("feed_data") == before + 600
+    assert sum(int(platform.row(user).counts.views.sum()) for user in range(5_000, 5_007)) == 600
+
+
+def test_a_stream_that_pauses_is_counted_as_far_as_it_has_come(platform: FeaturePlatform, appending: Appending) -> None:
+    before = platform.count("feed_data")
+
+    def slowly() -> Iterator[str]:
+        yield _line(1)
+        until(lambda: platform.count("feed_data") == before + 1)
+        yield _line(2)
+
+    append_lines(slowly(), appending)
+    assert platform.count("feed_data") == before + 2
 
 
 def test_a_bad_line_is_named_and_a_second_run_goes_on(platform: FeaturePlatform, appending: Appending) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import groupby, islice
+from itertools import groupby
 from pathlib import Path
 
 import duckdb
@@ -16,6 +16,7 @@ from pipeline.tables.append import Appending, Row, Where
 from pipeline.tables.files import TableFiles, opened
 from pipeline.tables.formats import ENDINGS, FEED, FORMATS, POSTS, USERS, Column, TableFormat
 from pipeline.tables.mapping import PLAIN, TableMapping
+from pipeline.tables.stream import prompt_batches
 
 KEY = Column("key", "the row's identity, unique for its user", type="VARCHAR", required=False)
 KEYED = replace(FEED, columns=(*FEED.columns, KEY))
@@ -41,10 +42,10 @@ def append_folder(
 def append_lines(lines: Iterable[str], appending: Appending, on_progress: OnProgress = silent) -> None:
     """One row a line, of any table: `action` makes it a view or like, `topic` a post, else it is a user. Appended as
     they come. Raises LentaError naming the line; the batches before it are in."""
-    for table, group in groupby(_parsed(lines), lambda numbered: _table_of(numbered[1])):
-        while batch := list(islice(group, appending.batch)):
-            numbers = [number for number, _ in batch]
-            appending.of(table)([row for _, row in batch], _at_line(numbers))
+    for batch in prompt_batches(_parsed(lines), appending.batch):
+        for table, group in groupby(batch, lambda numbered: _table_of(numbered[1])):
+            numbers, rows = zip(*group, strict=True)
+            appending.of(table)(rows, _at_line(numbers))
             on_progress(numbers[-1], numbers[-1])
     appending.settle()
 
@@ -93,5 +94,5 @@ def _in(shown: str) -> Where:
     return lambda _: shown
 
 
-def _at_line(numbers: list[int]) -> Where:
+def _at_line(numbers: Sequence[int]) -> Where:
     return lambda place: f"line {numbers[place]}"
