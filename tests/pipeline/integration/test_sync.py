@@ -189,3 +189,6 @@ def test_a_file_and_a_query_that_are_wrong_are_named(team: Team, tmp_path: Path)
         with pytest.raises(LentaError, match=said):
             Sync(team.url, team.platform.engine, team.appending(Appending)).run(queries)
     assert Sync(team.url, team.platform.engine, team.appending(Appending)).watermark(POSTS) is None
+    for url, said in (("not a url", "address"), ("postgresql://nobody@127.0.0.1:1/shop", "127.0.0.1:1/shop refused")):
+        with pytest.raises(LentaError, match=said):
+            Sync(url, team.platform.engine, team.appending(Appending)).run(team.queries)

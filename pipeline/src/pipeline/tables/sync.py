@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
@@ -23,7 +23,7 @@ from feature_service.database.engine import connect, naive
 from pydantic import Field, ValidationError
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from pipeline.errors import LentaError
 from pipeline.tables.append import Appending, Row, Where
@@ -74,10 +74,13 @@ class Sync:
     def __init__(
         self, url: str, engine: Engine, appending: Appending, late: timedelta = LATE, on_progress: OnProgress = silent
     ) -> None:
-        """url: the team's. engine: the platform's Postgres, which keeps the watermarks."""
+        """url: the team's. engine: the platform's Postgres, which keeps the watermarks. Raises LentaError."""
         self._url, self._engine, self._appending, self._late = url, engine, appending, late
         self._on_progress, self._done = on_progress, 0
-        parts = make_url(url)
+        try:
+            parts = make_url(url)
+        except ArgumentError as error:
+            raise LentaError("the address is none of a Postgres, like postgresql://user@host:5432/database") from error
         self.source = f"{parts.host}:{parts.port or 5432}/{parts.database}"
 
     def run(self, queries: Queries) -> None:
@@ -96,7 +99,7 @@ class Sync:
 
     def _table(self, connection: Connection, table: TableFormat, query: Query) -> None:
         append = self._appending.of(table)
-        rows = _rows(connection, query, self.watermark(table), self._late)
+        rows = self._rows(connection, query, self.watermark(table))
         while batch := list(islice(rows, self._appending.batch)):
             times = [_time(table, row, query) for row in batch]
             append(batch, _where(table, query, times))
@@ -111,28 +114,35 @@ class Sync:
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
-        """One snapshot, which changes nothing. Raises LentaError when the team's Postgres refuses."""
+        """One snapshot, which changes nothing."""
         engine = connect(self._url, pool_size=1, connect_seconds=10)
-        try:
-            with engine.connect().execution_options(
-                isolation_level="REPEATABLE READ", postgresql_readonly=True
-            ) as connection:
-                yield connection
-        except DBAPIError as error:
-            said = str(error.orig).strip().splitlines()[0]
-            raise LentaError(f"{self.source} refused: {said}") from error
-        finally:
-            engine.dispose()
+        with ExitStack() as stack:
+            stack.callback(engine.dispose)
+            with _as_said(self.source):
+                opened = stack.enter_context(engine.connect())
+                connection = opened.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            yield connection
+
+    def _rows(self, connection: Connection, query: Query, after: datetime | None) -> Iterator[Row]:
+        """In the order of the watermark, by a cursor: memory does not grow with their number."""
+        column = '"' + query.watermark.replace('"', '""') + '"'
+        since = "IS NOT NULL" if after is None else f">= TIMESTAMPTZ '{(after - self._late).isoformat()}'"
+        source = query.query.rstrip().rstrip(";")
+        statement = f"SELECT * FROM ({source}) AS source WHERE {column} {since} ORDER BY {column}"
+        options = {"stream_results": True, "yield_per": CURSOR_ROWS, "no_parameters": True}
+        with _as_said(self.source):  # what goes wrong between two rows is another's
+            answer = connection.exec_driver_sql(statement, execution_options=options)
+            yield from (dict(row) for row in answer.mappings())
 
 
-def _rows(connection: Connection, query: Query, after: datetime | None, late: timedelta) -> Iterator[Row]:
-    """In the order of the watermark, by a cursor: memory does not grow with their number."""
-    column = '"' + query.watermark.replace('"', '""') + '"'
-    since = "IS NOT NULL" if after is None else f">= TIMESTAMPTZ '{(after - late).isoformat()}'"
-    statement = f"SELECT * FROM ({query.query.rstrip().rstrip(';')}) AS source WHERE {column} {since} ORDER BY {column}"
-    options = {"stream_results": True, "yield_per": CURSOR_ROWS, "no_parameters": True}
-    answer = connection.exec_driver_sql(statement, execution_options=options)
-    yield from (dict(row) for row in answer.mappings())
+@contextmanager
+def _as_said(source: str) -> Iterator[None]:
+    """Raises LentaError for what the team's Postgres refuses, in its words."""
+    try:
+        yield
+    except DBAPIError as error:
+        said = str(error.orig).strip().splitlines()[0]
+        raise LentaError(f"{source} refused: {said}") from error
 
 
 def _time(table: TableFormat, row: Row, query: Query) -> datetime:
