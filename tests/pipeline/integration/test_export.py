@@ -91,7 +91,7 @@ def test_what_is_exported_comes_back_the_same(platform: FeaturePlatform, postgre
 
 
 def test_an_export_is_one_moment(platform: FeaturePlatform, tmp_path: Path) -> None:
-    sent = []
+    sent: list[object] = []
 
     def meanwhile(done: int, total: int) -> None:
         if not sent:
@@ -110,7 +110,7 @@ def test_csv_holds_the_same_rows_and_its_three_tables_are_an_import(
     _live(platform)
     manifest = export_everything(platform.postgres_url, tmp_path / "out", as_csv=True)
     for name, rows in manifest.tables.items():
-        (read,) = duckdb.sql(
+        (read,) = duckdb.execute(
             f"SELECT count(*) FROM read_csv('{tmp_path}/out/{name}.csv', all_varchar = true)"
         ).fetchall()
         assert read == (rows,), name
