@@ -15,11 +15,16 @@ import numpy.typing as npt
 import pandas as pd
 import pytest
 from catboost import CatBoost
+from contracts.arrangement import Candidate
 from contracts.features import SCHEMA
 from contracts.records import UserRow
+from contracts.rules import Boost, Freshness, RuleSet, SlateRules
+from contracts.wire import Ranking
+from gateway.ruling import Ruling as GatewayRuling
 from ranking.candidates import Candidates
 from ranking.encoder import Matrix, UserState
 from ranking.retrieval import fit_retrieval
+from ranking.rules import Ruling
 from ranking.scorer import BoundScorer, Scorer
 from ranking.vectors import PostVectors
 from rich.console import Console
@@ -30,6 +35,16 @@ from tests.support.data.toy_model import NOW, toy_artefact, toy_catalogue, toy_r
 POSTS, TREES, DEPTH = 7_023, 300, 6
 DIMENSIONS, TEXT_COLUMNS = 64, 19
 USERS, ROUNDS = 25, 120
+BLOCK = SlateRules(blocked_posts=[3, 5, 8])
+SIX_RULES = SlateRules(
+    blocked_posts=[3, 5, 8],
+    pins={2: 17},
+    boosts=[Boost(topic="movie", odds=1.5)],
+    most_per_topic=2,
+    fresh=Freshness(share=0.2, days=5),
+    not_again=3,
+)
+DIVERSE = SlateRules(diversity=0.5)
 OF_USER = SCHEMA.index("topic")
 """The schema's first columns are the user's."""
 
@@ -101,6 +116,9 @@ def seconds(ranker: Ranker) -> Mapping[str, npt.NDArray[np.float64]]:
     posts = pd.DataFrame(bound.candidates.matrix(rows[0], NOW), catalogue.post_id, columns)[columns[OF_USER:]]
     ways: dict[str, Callable[[UserRow], object]] = {
         "both stages": lambda row: bound.rank(row, NOW, 5),
+        "both stages, a block": lambda row: _by_rules(bound, row, BLOCK),
+        "both stages, six rules": lambda row: _by_rules(bound, row, SIX_RULES),
+        "both stages, diversity": lambda row: _by_rules(bound, row, DIVERSE),
         "full catalogue": lambda row: bound.rank(row, NOW, 5, kept=POSTS),
         "candidate matrix alone": lambda row: bound.candidates.matrix(row, NOW),
         "a DataFrame, as the original": lambda row: _in_a_frame(ranker.trees, posts, row),
@@ -114,6 +132,18 @@ def seconds(ranker: Ranker) -> Mapping[str, npt.NDArray[np.float64]]:
     measured = {name: np.array(times[ROUNDS // 10 :]) for name, times in taken.items()}
     _show(measured)
     return measured
+
+
+def _by_rules(bound: BoundScorer, row: UserRow, rules: SlateRules) -> list[int]:
+    """The pool in the ranker, as JSON to the gateway, and the slots there."""
+    ids, scores, ruled = bound.rank_ruled(row, NOW, 5, Ruling(rules, np.arange(15, dtype=np.uint32)))
+    sent = Ranking(model="toy", version="1", posts=ids.tolist(), scores=scores.tolist(), ruled=ruled).model_dump_json()
+    told = Ranking.model_validate_json(sent)
+    assert told.ruled is not None
+    known = zip(told.posts, told.ruled.topics, told.ruled.first_view_at, strict=True)
+    candidates = [Candidate(*each) for each in known]
+    places, _ = GatewayRuling(RuleSet(rules=rules), NOW).apply(candidates, 5, told.ruled.own, told.ruled.kept_out)
+    return [told.posts[place] for place in places]
 
 
 def _in_a_frame(trees: CatBoost, posts: pd.DataFrame, row: UserRow) -> list[int]:
@@ -145,6 +175,10 @@ def test_two_stages_take_at_most_two_thirds_of_ranking_the_full_catalogue(
 
 def test_two_stages_take_at_most_half_of_the_original_way(seconds: Mapping[str, npt.NDArray[np.float64]]) -> None:
     assert np.median(seconds["both stages"]) < 0.5 * np.median(seconds["a DataFrame, as the original"])
+
+
+def test_six_rules_take_at_most_as_much_again_as_ranking(seconds: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    assert np.median(seconds["both stages, six rules"]) < 2 * np.median(seconds["both stages"])
 
 
 def test_one_user_is_ranked_within_fifteen_milliseconds_even_on_a_busy_machine(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from contracts.arrangement import Candidate, arrange, may_stand_last, moves, slots_of
-from contracts.rules import DAY, Boost, Freshness, Rules, age_at
+from contracts.rules import DAY, Boost, Freshness, SlateRules, age_at
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -31,11 +31,11 @@ LIMITS = st.integers(1, 7)
 
 
 @st.composite
-def rule_sets(draw: st.DrawFn) -> Rules:
+def rule_sets(draw: st.DrawFn) -> SlateRules:
     blocked = draw(st.lists(IDS, max_size=3))
     pins = draw(st.dictionaries(st.integers(1, 7), IDS.filter(lambda post: post not in blocked), max_size=3))
     low, high = sorted(draw(st.tuples(st.integers(0, 15), st.integers(0, 25))))
-    return Rules(
+    return SlateRules(
         blocked_posts=blocked,
         blocked_topics=draw(st.lists(st.sampled_from(TOPICS), max_size=1)),
         pins={slot: post for slot, post in pins.items() if list(pins.values()).count(post) == 1},
@@ -50,11 +50,11 @@ def rule_sets(draw: st.DrawFn) -> Rules:
 SHOWN = st.frozensets(IDS, max_size=4)
 
 
-def chosen(candidates: Sequence[Candidate], rules: Rules, limit: int, shown: frozenset[int]) -> list[Candidate]:
+def chosen(candidates: Sequence[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]) -> list[Candidate]:
     return [candidates[place] for place in arrange(candidates, rules, limit, NOW, shown).places]
 
 
-def pinned(candidates: Sequence[Candidate], rules: Rules, limit: int) -> dict[int, Candidate]:
+def pinned(candidates: Sequence[Candidate], rules: SlateRules, limit: int) -> dict[int, Candidate]:
     """Those that can be pinned, by slot, counted by hand."""
     known = {candidate.post: candidate for candidate in candidates}
     of_topic, pins = Counter[str](), dict[int, Candidate]()
@@ -68,7 +68,7 @@ def pinned(candidates: Sequence[Candidate], rules: Rules, limit: int) -> dict[in
     return pins
 
 
-def free(candidates: Sequence[Candidate], rules: Rules, limit: int, shown: frozenset[int]) -> list[Candidate]:
+def free(candidates: Sequence[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]) -> list[Candidate]:
     """Those that no rule forbids, beside the pins."""
     fixed = pinned(candidates, rules, limit).values()
     return [
@@ -78,11 +78,11 @@ def free(candidates: Sequence[Candidate], rules: Rules, limit: int, shown: froze
     ]
 
 
-def is_fresh(candidate: Candidate, rules: Rules) -> bool:
+def is_fresh(candidate: Candidate, rules: SlateRules) -> bool:
     return rules.fresh is not None and rules.fresh.is_fresh(age_at(NOW, candidate.first_view_at))
 
 
-def room_for(candidates: Sequence[Candidate], fixed: Sequence[Candidate], rules: Rules) -> int:
+def room_for(candidates: Sequence[Candidate], fixed: Sequence[Candidate], rules: SlateRules) -> int:
     """How many of them the topics' limits leave beside the fixed ones."""
     have = Counter(each.topic for each in candidates)
     taken = Counter(each.topic for each in fixed)
@@ -92,7 +92,7 @@ def room_for(candidates: Sequence[Candidate], fixed: Sequence[Candidate], rules:
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_nothing_forbidden_is_shown(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     pins = pinned(candidates, rules, limit).values()
     for post, topic, first_view_at in chosen(candidates, rules, limit, shown):
@@ -112,7 +112,7 @@ def test_nothing_forbidden_is_shown(
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_no_topic_has_more_than_its_limit(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     for topic, posts in Counter(each.topic for each in chosen(candidates, rules, limit, shown)).items():
         assert posts <= rules.limit_of(topic)
@@ -121,7 +121,7 @@ def test_no_topic_has_more_than_its_limit(
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_pins_stand_at_their_slots_or_at_the_end_of_a_short_list(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     posts = [each.post for each in chosen(candidates, rules, limit, shown)]
     for slot, pin in pinned(candidates, rules, limit).items():
@@ -131,7 +131,7 @@ def test_pins_stand_at_their_slots_or_at_the_end_of_a_short_list(
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_as_many_are_shown_as_the_rules_leave(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     pins = list(pinned(candidates, rules, limit).values())
     room = len(pins) + room_for(free(candidates, rules, limit, shown), pins, rules)
@@ -141,7 +141,7 @@ def test_as_many_are_shown_as_the_rules_leave(
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_the_share_of_fresh_posts_is_reached_as_far_as_there_are_any(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     if rules.fresh is None:
         return
@@ -156,7 +156,7 @@ def test_the_share_of_fresh_posts_is_reached_as_far_as_there_are_any(
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_what_no_rule_moves_keeps_its_order_and_nothing_stands_there_twice(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     arrangement = arrange(candidates, rules, limit, NOW, shown)
     pins = {pin.post for pin in pinned(candidates, rules, limit).values()}
@@ -167,13 +167,13 @@ def test_what_no_rule_moves_keeps_its_order_and_nothing_stands_there_twice(
 @some
 @given(CANDIDATES, LIMITS)
 def test_without_rules_the_list_is_the_rankers(candidates: list[Candidate], limit: int) -> None:
-    assert arrange(candidates, Rules(), limit, NOW).places == list(range(min(limit, len(candidates))))
+    assert arrange(candidates, SlateRules(), limit, NOW).places == list(range(min(limit, len(candidates))))
 
 
 @some
 @given(CANDIDATES, rule_sets(), LIMITS, SHOWN)
 def test_every_post_that_a_rule_took_out_is_named_with_the_rule(
-    candidates: list[Candidate], rules: Rules, limit: int, shown: frozenset[int]
+    candidates: list[Candidate], rules: SlateRules, limit: int, shown: frozenset[int]
 ) -> None:
     arrangement = arrange(candidates, rules, limit, NOW, shown)
     own = [each.post for each in candidates[:limit]]
@@ -189,7 +189,7 @@ def test_every_post_that_a_rule_took_out_is_named_with_the_rule(
 @some
 @given(CANDIDATES, CANDIDATES, rule_sets(), LIMITS)
 def test_a_post_that_may_stand_last_breaks_no_promise(
-    candidates: list[Candidate], others: list[Candidate], rules: Rules, limit: int
+    candidates: list[Candidate], others: list[Candidate], rules: SlateRules, limit: int
 ) -> None:
     slate = chosen(candidates, rules, limit, frozenset())
     for other in others:
@@ -207,20 +207,20 @@ def test_a_post_that_may_stand_last_breaks_no_promise(
 
 def test_a_move_says_which_rule_and_from_where_to_where() -> None:
     candidates = [Candidate(1, "movie", NOW), Candidate(2, "movie", NOW), Candidate(3, "sport", NOW)]
-    rules = Rules(pins={1: 3}, most_of={"movie": 1})
+    rules = SlateRules(pins={1: 3}, most_of={"movie": 1})
     arrangement = arrange(candidates, rules, 3, NOW)
     told = [(move.post, move.rule, move.slot, move.own) for move in moves([1, 2, 3], candidates, arrangement, rules)]
     assert told == [(3, "pinned", 1, 3), (2, "most_per_topic", None, 2)]
 
 
 def test_an_unknown_age_is_no_age_that_a_limit_lets_pass() -> None:
-    assert Rules(max_age_days=3).forbids(1, "movie", None, ()) == "age"
-    assert Rules().forbids(1, "movie", None, ()) is None
-    assert Rules(max_age_days=3).forbids(1, "movie", age_at(NOW, 0), ()) is None
+    assert SlateRules(max_age_days=3).forbids(1, "movie", None, ()) == "age"
+    assert SlateRules().forbids(1, "movie", None, ()) is None
+    assert SlateRules(max_age_days=3).forbids(1, "movie", age_at(NOW, 0), ()) is None
 
 
 def test_boosts_of_a_post_and_of_its_topic_multiply() -> None:
-    rules = Rules(boosts=[Boost(post=1, odds=2), Boost(topic="movie", odds=2), Boost(post=1, odds=0.25)])
+    rules = SlateRules(boosts=[Boost(post=1, odds=2), Boost(topic="movie", odds=2), Boost(post=1, odds=0.25)])
     assert rules.boost_of(1, "movie") == pytest.approx(0)
     assert rules.boost_of(2, "movie") == pytest.approx(0.6931, abs=1e-4)
 
@@ -241,4 +241,4 @@ def test_boosts_of_a_post_and_of_its_topic_multiply() -> None:
 )
 def test_rules_that_make_no_sense_say_why(rules: dict[str, Any], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
-        Rules.model_validate(rules)
+        SlateRules.model_validate(rules)

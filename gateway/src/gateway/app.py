@@ -23,7 +23,7 @@ from gateway.limits import Limits
 from gateway.outside import put_before
 from gateway.recommend import recommend
 from gateway.refresh import Refresh
-from gateway.routes import events, experiments, explanations, history, recommendations
+from gateway.routes import events, experiments, explanations, history, recommendations, rules
 from gateway.settings import Settings
 from gateway.shadows import Shadows
 from gateway.split import Split
@@ -51,6 +51,7 @@ def create(settings: Settings | None = None) -> FastAPI:
             history.router,
             events.router,
             experiments.router,
+            rules.router,
         ],
         checks=readiness.CHECKS,
         warnings=readiness.WARNINGS,

@@ -2,50 +2,26 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Generic, NamedTuple, TypeVar
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
 
+from contracts.arrangement import Candidate
 from contracts.degradation import LAST_SLATE, POPULAR, POPULAR_IN_SEGMENT
-from contracts.wire import PopularPosts, Post
+from contracts.wire import Move, PopularPosts, Post
 
+from gateway.recent import ENTRY_BYTES, Recent
 from gateway.row import Row, packed_ids, unpacked_ids
+from gateway.ruling import Ruling
+from gateway.shown import ShownPosts
 
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
-ENTRY_BYTES = 300
-"""What an entry weighs beside its value: its key, its place, the header of a bytes object."""
+SHOWN_PART = 12
+"""One part in so many of the memory: of 40 MB the last three answers of 8,000 users, where a rule asks."""
+UNKNOWN = 2**32 - 1
+"""A time of first view that nobody knows."""
 Texts = dict[int, bytes]
 """Posts as JSON, as they are answered, by id."""
-
-
-class Recent(Generic[K, V]):
-    """The values that were put last, as many as weigh at most `capacity` together.
-
-    cachetools' FIFOCache does the same with three dicts: twice the memory per entry (270 bytes rather than 130) and
-    twice the time per `get` and `put`.
-    """
-
-    def __init__(self, capacity: int, weigh: Callable[[V], int]) -> None:
-        self._capacity, self._weigh = capacity, weigh
-        self._held = OrderedDict[K, V]()
-        self.weight = 0
-
-    def put(self, key: K, value: V) -> None:
-        if (old := self._held.pop(key, None)) is not None:
-            self.weight -= self._weigh(old)
-        self._held[key] = value
-        self.weight += self._weigh(value)
-        while self.weight > self._capacity:
-            _, oldest = self._held.popitem(last=False)
-            self.weight -= self._weigh(oldest)
-
-    def get(self, key: K) -> V | None:
-        return self._held.get(key)
-
-    def drop(self, key: K) -> None:
-        if (old := self._held.pop(key, None)) is not None:
-            self.weight -= self._weigh(old)
 
 
 class _Text(NamedTuple):
@@ -53,11 +29,22 @@ class _Text(NamedTuple):
     version: str
 
 
+class Instead(NamedTuple):
+    """source: that of the post which comes first. moves: what rules did."""
+
+    source: str
+    posts: Texts
+    moves: list[Move]
+
+
 class Fallback:
     """Last slates, hidden ids and texts of earlier answers, and the popular posts."""
 
     def __init__(self, capacity: int) -> None:
-        """capacity: bytes; half of it for texts, a quarter each for slates and for hidden ids."""
+        """capacity: bytes; a part for what users were shown, and of the rest half for texts, a quarter each for slates
+        and for hidden ids."""
+        self.shown = ShownPosts(capacity // SHOWN_PART)
+        capacity -= capacity // SHOWN_PART
         self._slates: Recent[tuple[int, str], bytes] = Recent(capacity // 4, _weigh_ids)
         self._hidden: Recent[int, bytes] = Recent(capacity // 4, _weigh_ids)
         self._texts: Recent[int, _Text] = Recent(capacity // 2, _weigh_text)
@@ -89,11 +76,15 @@ class Fallback:
     def forget_user(self, user_id: int, kept_as: Iterable[str]) -> None:
         """kept_as: the names under which slates are kept."""
         self._hidden.drop(user_id)
+        self.shown.forget(user_id)
         for name in kept_as:
             self._slates.drop((user_id, name))
 
-    def keep_slate(self, user_id: int, model: str, ids: Iterable[int]) -> None:
-        self._slates.put((user_id, model), packed_ids(*ids))
+    def keep_slate(
+        self, user_id: int, model: str, ids: Sequence[int], first_view_at: Mapping[int, int] = MappingProxyType({})
+    ) -> None:
+        """first_view_at: of those posts of which it is known."""
+        self._slates.put((user_id, model), packed_ids(*ids, *(first_view_at.get(post, UNKNOWN) for post in ids)))
 
     def keep_texts(self, posts: Iterable[Post], version: str) -> None:
         """version: `texts_version` before they were asked for."""
@@ -125,25 +116,57 @@ class Fallback:
         """Of the posts that are remembered, in order."""
         return {post: kept.post for post in ids if (kept := self._texts.get(post)) is not None}
 
-    def instead(self, user_id: int, model: str, row: Row | None, limit: int) -> tuple[str, Texts]:
-        """What to answer without a ranking, after the name of the source that comes first in it.
+    def instead(self, user_id: int, model: str, row: Row | None, limit: int, ruling: Ruling | None = None) -> Instead:
+        """What to answer without a ranking.
 
         The last slate, filled up with popular posts of the segment, then of all; without what is known to be hidden or
-        gone.
+        gone, and by all rules but those that need a score. Of posts whose age nobody knows, a limit on ages lets none
+        pass.
         """
         hidden = set(unpacked_ids(row.hidden if row is not None else self._hidden.get(user_id) or b"")) | self._gone_ids
+        slate = self._slate(user_id, model)
         sources = {
-            LAST_SLATE: self.texts(unpacked_ids(self._slates.get((user_id, model)) or b"")),
+            LAST_SLATE: self.texts(slate),
             POPULAR_IN_SEGMENT: self._popular_in_segment(row),
             POPULAR: self._popular_texts(self.popular.overall if self.popular is not None else []),
         }
+        if ruling is not None:
+            return self._ruled(sources, hidden, limit, ruling, slate)
         name, chosen = POPULAR, Texts()
         for source, posts in sources.items():
             left = [post for post in posts if post not in hidden and post not in chosen]
             if left and not chosen:
                 name = source
             chosen |= {post: posts[post] for post in left[: limit - len(chosen)]}
-        return name, chosen
+        return Instead(name, chosen, [])
+
+    def _ruled(
+        self,
+        sources: Mapping[str, Texts],
+        hidden: Collection[int],
+        limit: int,
+        ruling: Ruling,
+        slate: Mapping[int, int | None],
+    ) -> Instead:
+        """slate: when posts of the last slate were first seen."""
+        pins = self.texts(ruling.rules.pins.values())
+        texts, source_of = Texts(), dict[int, str]()
+        for source, posts in (*sources.items(), (POPULAR, pins)):
+            for post in posts:
+                if post not in hidden:
+                    source_of.setdefault(post, source)
+                    texts.setdefault(post, posts[post])
+        first = {**slate, **(self.popular.first_view_at if self.popular is not None else {})}
+        candidates = [Candidate(post, _topic_of(text), first.get(post)) for post, text in texts.items()]
+        places, moves = ruling.apply(candidates, limit, [post for post in texts if post not in pins][:limit], {})
+        chosen = {candidates[place].post: texts[candidates[place].post] for place in places}
+        return Instead(next((source_of[post] for post in chosen), POPULAR), chosen, moves)
+
+    def _slate(self, user_id: int, model: str) -> dict[int, int | None]:
+        """The last one's posts, in order, and when each was first seen; None where that is unknown."""
+        packed = unpacked_ids(self._slates.get((user_id, model)) or b"")
+        posts, first = packed[: len(packed) // 2], packed[len(packed) // 2 :]
+        return {post: None if at == UNKNOWN else at for post, at in zip(posts, first, strict=True)}
 
     def _popular_in_segment(self, row: Row | None) -> Texts:
         segment = row.segment if row is not None else None
@@ -153,6 +176,11 @@ class Fallback:
 
     def _popular_texts(self, posts: Sequence[Post]) -> Texts:
         return {post.id: self._popular[post.id] for post in posts if post.id in self._popular}
+
+
+def _topic_of(text: bytes) -> str:
+    """text: a post as JSON."""
+    return str(json.loads(text)["topic"])
 
 
 def _as_json(post: Post) -> bytes:

@@ -26,7 +26,7 @@ COUNTED = "lenta.counted"
 Kind = Literal["recommendations", "events", "administration", "reads"]
 KINDS: tuple[Kind, ...] = ("recommendations", "events", "administration", "reads")
 """None waits behind another, and none is turned away for another."""
-RECOMMENDATIONS, ADMINISTRATION = "/post/recommendations/", ("/experiments", "/exposures")
+RECOMMENDATIONS, ADMINISTRATION = "/post/recommendations/", ("/experiments", "/exposures", "/rules")
 
 
 class Limits:

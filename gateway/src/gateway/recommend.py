@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import structlog
 from chassis.errors import Unavailable
@@ -12,7 +12,7 @@ from contracts import degradation
 from contracts.assignment import Group
 from contracts.degradation import joined, reason
 from contracts.headers import REQUEST_ID
-from contracts.wire import Exposure, PostIds, Posts
+from contracts.wire import Exposure, Move, PostIds, Posts
 from prometheus_client import Counter
 
 from gateway.fallback import Fallback, Texts
@@ -43,6 +43,8 @@ class Recommendation:
     row: Row | None
     slate: RankedSlate | None
     degraded: tuple[str, ...]
+    moves: list[Move] = field(default_factory=list)
+    """What rules did."""
 
     @property
     def cold_start(self) -> bool:
@@ -84,7 +86,7 @@ async def recommend(
     if (enrolment := request.placement.exposed) is not None:
         answer = await _recorded(request, enrolment, answer, exposures, later)
     if answer.slate is not None:
-        fallback.keep_slate(request.user_id, request.kept_as, answer.posts)
+        fallback.keep_slate(request.user_id, request.kept_as, [*answer.posts], answer.slate.first_view_at)
     REQUESTS.labels(answer.group, answer.model).inc()
     if answer.degraded:
         DEGRADED_ANSWERS.labels(answer.group).inc()
@@ -120,7 +122,8 @@ async def _with_texts(
         if not posts:
             return _fallen_back(request, row, degraded, fallback)
         slate = slate.only(posts)
-    return Recommendation(slate.team or request.placement.group, slate.model, posts, row, slate, degraded)
+    group = slate.team or request.placement.group
+    return Recommendation(group, slate.model, posts, row, slate, degraded, slate.moves)
 
 
 async def _read_texts(request: RecommendationRequest, ids: list[int], texts: Upstream, fallback: Fallback) -> None:
@@ -144,10 +147,10 @@ async def _read_texts(request: RecommendationRequest, ids: list[int], texts: Ups
 def _fallen_back(
     request: RecommendationRequest, row: Row | None, degraded: tuple[str, ...], fallback: Fallback
 ) -> Recommendation:
-    model, posts = fallback.instead(request.user_id, request.kept_as, row, request.limit)
+    model, posts, moves = fallback.instead(request.user_id, request.kept_as, row, request.limit, request.ruling)
     if not posts and fallback.popular is None:
         raise Unavailable("nothing can be recommended yet")
-    return Recommendation(request.placement.group, model, posts, row, None, degraded)
+    return Recommendation(request.placement.group, model, posts, row, None, degraded, moves)
 
 
 async def _recorded(
@@ -203,4 +206,6 @@ def _exposure(request: RecommendationRequest, enrolment: Enrolment, chosen: Reco
         served_at=request.arrived,
         took_ms=round((time.perf_counter() - request.started) * 1000, 3),
         weight_period=assignment.weight_period,
+        rules=request.ruling.rule_set.label if request.ruling is not None else None,
+        moves=chosen.moves,
     )

@@ -9,6 +9,7 @@ from chassis.deadline import Deadline
 from contracts.assignment import GROUPS
 from contracts.experiments import Plan
 
+from gateway.ruling import Ruling
 from gateway.split import Placement
 
 INTERLEAVED = "interleaved"
@@ -31,6 +32,8 @@ class RecommendationRequest:
     arrived: datetime
     started: float
     deadline: Deadline
+    ruling: Ruling | None = None
+    """None where no rule holds."""
 
     @property
     def plan(self) -> Plan | None:

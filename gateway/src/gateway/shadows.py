@@ -14,7 +14,7 @@ from contracts.degradation import reason
 from contracts.wire import Shadowed
 from prometheus_client import Counter
 
-from gateway.rankers import rank
+from gateway.rankers import rank, slate_of
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
 from gateway.row import Row
@@ -62,7 +62,8 @@ class Shadows:
             ranker = self._rankers[group]
             late = replace(request, deadline=Deadline.after(ranker.seconds))
             ranking = await rank(late, row, ranker, request.limit)
-            outcome = {"model": ranking.model, "model_version": ranking.version, "posts": ranking.posts}
+            posts = slate_of(late, group, ranking).posts
+            outcome = {"model": ranking.model, "model_version": ranking.version, "posts": posts}
         except UpstreamError as error:
             outcome = {"failed": reason("ranker", error.word)}
         SHADOWS.labels("failed" if "failed" in outcome else "answered").inc()

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from contracts.assignment import Group
 from contracts.clock import REAL
 from contracts.experiments import Assignment, Experiment, RunningExperiments
+from contracts.rules import DEFAULT, RuleSet
 
 
 class Enrolment(NamedTuple):
@@ -47,6 +48,7 @@ class Split:
     def __init__(self) -> None:
         self._running: RunningExperiments | None = None
         self._clock = REAL
+        self._rule_sets: dict[str, RuleSet] = {}
 
     @property
     def known(self) -> bool:
@@ -54,10 +56,22 @@ class Split:
 
     def update(self, running: RunningExperiments) -> None:
         self._running, self._clock = running, REAL if running.clock == REAL else running.clock
+        self._rule_sets = running.rule_sets
 
     def now(self) -> datetime:
         """By the platform's clock; deadlines and latencies go by real time."""
         return datetime.now(UTC) if self._clock is REAL else self._clock.now()
+
+    def rule_set(self, placement: Placement) -> RuleSet | None:
+        """The one that holds for a user who is placed so; None where it has no rule."""
+        exposed = placement.exposed
+        name = exposed.experiment.plan.rule_set(exposed.assignment.group) if exposed is not None else DEFAULT
+        return self.named(name)
+
+    def named(self, name: str) -> RuleSet | None:
+        """None where it has no rule."""
+        rule_set = self._rule_sets.get(name)
+        return rule_set if rule_set is not None and rule_set.rules.hold else None
 
     def place(self, user_id: int, now: datetime) -> Placement:
         """Of the visible experiments, one that names the user comes before one whose slice holds the user."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from contracts import experiments, reports, wire
+from contracts import experiments, reports, rules, wire
 from contracts.wire import Message
 from gateway.app import create
 from gateway.paths import inner
@@ -27,7 +27,7 @@ def _settings(cors_origins: str = "") -> Settings:
 DESCRIPTION = create(_settings()).openapi()
 MESSAGES: dict[str, type[Message]] = {
     name: message
-    for module in (wire, experiments, reports)
+    for module in (wire, experiments, reports, rules)
     for name, message in vars(module).items()
     if isinstance(message, type) and issubclass(message, Message)
 }

@@ -7,7 +7,8 @@ import json
 import pytest
 from contracts.records import BadRecordError, Counts, Profile, pack_row
 from contracts.wire import PopularPosts, Post
-from gateway.fallback import Fallback, Recent, Texts
+from gateway.fallback import Fallback, Instead
+from gateway.recent import Recent
 from gateway.request import KEPT_AS
 from gateway.row import Row, packed_ids, unpacked_ids
 
@@ -29,8 +30,8 @@ def fallback() -> Fallback:
     return made
 
 
-def ids(answer: tuple[str, Texts]) -> tuple[str, list[int]]:
-    return answer[0], list(answer[1])
+def ids(answer: Instead) -> tuple[str, list[int]]:
+    return answer.source, list(answer.posts)
 
 
 def keep_slate(fallback: Fallback, user_id: int, model: str, *posts_shown: int) -> None:
@@ -68,7 +69,7 @@ def test_a_user_without_age_has_no_segment_of_its_own(fallback: Fallback) -> Non
 
 
 def test_before_anything_is_known_there_is_nothing() -> None:
-    assert Fallback(MEGABYTE).instead(7, "test", None, 5)[1] == {}
+    assert Fallback(MEGABYTE).instead(7, "test", None, 5).posts == {}
 
 
 def test_a_text_is_sure_until_any_has_changed_and_stands_in_all_the_same(fallback: Fallback) -> None:
@@ -125,10 +126,10 @@ def test_a_post_that_went_is_in_no_fallback_and_no_late_text_brings_it_back(fall
     fallback.keep_slate(7, "test", [21, 2])
     fallback.keep_gone(packed_ids(21, 1))
     fallback.keep_texts(posts(21), "")
-    name, chosen = fallback.instead(7, "test", None, 5)
+    name, chosen, _ = fallback.instead(7, "test", None, 5)
     assert (name, list(chosen)) == ("popular", [2, 3, 4])
     fallback.keep_gone(b"")
-    assert 1 not in fallback.instead(7, "test", None, 5)[1]
+    assert 1 not in fallback.instead(7, "test", None, 5).posts
 
 
 def test_a_row_names_the_posts_that_went_and_is_what_it_was_without_any() -> None:

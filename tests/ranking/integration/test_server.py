@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from contracts.catalogue import Catalogue
 from contracts.records import pack_row
-from contracts.rules import Rules
+from contracts.rules import SlateRules
 from contracts.wire import Post, PostIds, Posts, Ranking
 from ranking.artefact import Manifest, ModelStore
 from ranking.scorer import LoadEncoder
@@ -270,7 +270,7 @@ def test_rules_come_behind_the_row_and_their_pool_goes_back_with_what_the_gatewa
     stage.until(lambda: stage.ready_reason() == "")
     row, catalogue = toy_row(1, stage.service.catalogue), stage.service.catalogue
     own = stage.rank(row).json()["posts"]
-    rules, shown = Rules(blocked_posts=own[:1]).packed, np.array(own[1:2], "<u4").tobytes()
+    rules, shown = SlateRules(blocked_posts=own[:1]).packed, np.array(own[1:2], "<u4").tobytes()
     answer = Ranking.model_validate_json(stage.rank(row + rules + shown, rules=len(rules), shown=len(shown)).content)
     assert answer.ruled is not None
     assert answer.ruled.kept_out == {own[0]: "blocked", own[1]: "shown"}

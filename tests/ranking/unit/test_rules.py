@@ -11,7 +11,7 @@ import pytest
 from contracts.arrangement import Candidate, arrange
 from contracts.catalogue import Catalogue
 from contracts.records import BadRecordError, UserRow
-from contracts.rules import Boost, Freshness, Rules
+from contracts.rules import Boost, Freshness, SlateRules
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ranking.rules import Ruling
@@ -33,12 +33,12 @@ def bound(tmp_path_factory: pytest.TempPathFactory) -> BoundScorer:
 
 
 @st.composite
-def rule_sets(draw: st.DrawFn) -> Rules:
+def rule_sets(draw: st.DrawFn) -> SlateRules:
     topics = st.sampled_from(toy_catalogue(1).topics.tolist())
     ids = st.integers(1, 310)
     blocked = draw(st.lists(ids, max_size=5))
     pins = draw(st.lists(ids.filter(lambda post: post not in blocked), max_size=3, unique=True))
-    return Rules(
+    return SlateRules(
         blocked_posts=blocked,
         blocked_topics=draw(st.lists(topics, max_size=2)),
         pins=dict(zip((1, 3, 5), pins, strict=False)),
@@ -56,14 +56,14 @@ def candidates(bound: BoundScorer, posts: Sequence[int]) -> list[Candidate]:
     return [Candidate(*each) for each in zip(posts, topics.tolist(), first.tolist(), strict=True)]
 
 
-def filled(of: list[Candidate], rules: Rules, shown: Sequence[int] = ()) -> list[int]:
+def filled(of: list[Candidate], rules: SlateRules, shown: Sequence[int] = ()) -> list[int]:
     return [of[place].post for place in arrange(of, rules, 5, NOW, frozenset(shown)).places]
 
 
 @settings(max_examples=40, deadline=None)
 @given(rules=rule_sets(), user_id=st.integers(0, 9), shown=st.lists(st.integers(1, 300), max_size=10))
 def test_the_pool_fills_the_slots_as_all_posts_would(
-    bound: BoundScorer, rules: Rules, user_id: int, shown: list[int]
+    bound: BoundScorer, rules: SlateRules, user_id: int, shown: list[int]
 ) -> None:
     row = UserRow.unpack(toy_row(user_id, bound.catalogue, likes=100))
     ids, _, ruled = bound.rank_ruled(row, NOW, 5, Ruling(rules, np.array(shown, np.uint32)), kept=60)
@@ -78,7 +78,7 @@ def test_the_pool_fills_the_slots_as_all_posts_would(
 
 
 def test_with_all_posts_in_the_second_stage_the_pool_gives_the_very_same_slots(bound: BoundScorer) -> None:
-    rules = Rules(most_per_topic=1, fresh=Freshness(share=0.6, days=20), pins={2: 17}, max_age_days=50)
+    rules = SlateRules(most_per_topic=1, fresh=Freshness(share=0.6, days=20), pins={2: 17}, max_age_days=50)
     for user_id in range(20):
         row = UserRow.unpack(toy_row(user_id, bound.catalogue, likes=100))
         ids, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(rules, NOBODY), kept=300)
@@ -88,7 +88,7 @@ def test_with_all_posts_in_the_second_stage_the_pool_gives_the_very_same_slots(b
 
 def test_without_a_rule_the_pool_begins_with_the_models_own_list(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
-    ids, scores, ruled = bound.rank_ruled(row, NOW, 5, Ruling(Rules(not_again=1), NOBODY))
+    ids, scores, ruled = bound.rank_ruled(row, NOW, 5, Ruling(SlateRules(not_again=1), NOBODY))
     own, own_scores = bound.rank(row, NOW, 5)
     assert ids.tolist() == ruled.own == own.tolist()
     assert scores == pytest.approx(own_scores)
@@ -98,7 +98,7 @@ def test_without_a_rule_the_pool_begins_with_the_models_own_list(bound: BoundSco
 def test_what_keeps_the_models_own_posts_out_is_named(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
     own = bound.rank(row, NOW, 5)[0].tolist()
-    rules = Rules(blocked_posts=own[:1], boosts=[Boost(post=own[1], odds=0.001)])
+    rules = SlateRules(blocked_posts=own[:1], boosts=[Boost(post=own[1], odds=0.001)])
     ids, _, ruled = bound.rank_ruled(row, NOW, 5, Ruling(rules, np.array(own[2:3], np.uint32)))
     assert ruled.own == own
     assert ruled.kept_out == {own[0]: "blocked", own[1]: "boosted", own[2]: "shown"}
@@ -109,7 +109,9 @@ def test_a_boost_changes_the_order_and_no_score(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
     plain, scores = bound.rank(row, NOW, 300, kept=300)
     last = int(plain[-1])
-    ids, ruled_scores, _ = bound.rank_ruled(row, NOW, 5, Ruling(Rules(boosts=[Boost(post=last, odds=1_000)]), NOBODY))
+    ids, ruled_scores, _ = bound.rank_ruled(
+        row, NOW, 5, Ruling(SlateRules(boosts=[Boost(post=last, odds=1_000)]), NOBODY)
+    )
     assert ids[0] == last
     assert ruled_scores[0] == pytest.approx(scores[-1])
 
@@ -120,14 +122,14 @@ def test_where_one_topic_fills_the_first_stage_the_others_are_looked_for(tmp_pat
     catalogue = replace(catalogue, topic=np.where(rare, 1, 0).astype(np.int16))
     bound = bound_to(catalogue, tmp_path)
     row = UserRow.unpack(toy_row(1, catalogue, likes=0))
-    ids, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(Rules(most_per_topic=2), NOBODY), kept=10)
-    assert len(filled(candidates(bound, ids.tolist()), Rules(most_per_topic=2))) == 4
+    ids, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(SlateRules(most_per_topic=2), NOBODY), kept=10)
+    assert len(filled(candidates(bound, ids.tolist()), SlateRules(most_per_topic=2))) == 4
 
 
 def test_diversity_puts_what_is_unlike_first(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
-    varied, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(Rules(diversity=5), NOBODY))
-    plain, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(Rules(not_again=1), NOBODY))
+    varied, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(SlateRules(diversity=5), NOBODY))
+    plain, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(SlateRules(not_again=1), NOBODY))
     assert varied[0] == plain[0]
     assert varied.tolist() != plain.tolist()
 
@@ -135,7 +137,7 @@ def test_diversity_puts_what_is_unlike_first(bound: BoundScorer) -> None:
 def test_what_is_explored_stands_behind_the_pool_and_no_rule_forbids_it(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
     topic = str(bound.catalogue.topics[0])
-    ids, _, ruled = bound.rank_ruled(row, NOW, 5, Ruling(Rules(blocked_topics=[topic]), NOBODY), explored=20)
+    ids, _, ruled = bound.rank_ruled(row, NOW, 5, Ruling(SlateRules(blocked_topics=[topic]), NOBODY), explored=20)
     assert len(ids) == len(ruled.topics) == len(ruled.first_view_at) == ruled.pool + 20
     assert topic not in ruled.topics
     assert len(set(ids.tolist())) == len(ids)
@@ -144,13 +146,13 @@ def test_what_is_explored_stands_behind_the_pool_and_no_rule_forbids_it(bound: B
 def test_a_pin_that_the_user_has_liked_is_in_no_pool(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
     liked = int(row.hidden[0])
-    ids, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(Rules(pins={1: liked, 2: 9_999}), NOBODY))
+    ids, _, _ = bound.rank_ruled(row, NOW, 5, Ruling(SlateRules(pins={1: liked, 2: 9_999}), NOBODY))
     assert not {liked, 9_999} & set(ids.tolist())
 
 
 def test_an_empty_catalogue_and_rules_that_leave_nothing_give_an_empty_pool(bound: BoundScorer) -> None:
     row = UserRow.unpack(toy_row(1, bound.catalogue))
-    rules = Rules(blocked_topics=bound.catalogue.topics.tolist())
+    rules = SlateRules(blocked_topics=bound.catalogue.topics.tolist())
     ids, scores, ruled = bound.rank_ruled(row, NOW, 5, Ruling(rules, NOBODY), explored=20)
     assert ids.tolist() == scores.tolist() == []
     assert ruled.pool == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -14,6 +14,7 @@ from contracts.assignment import Group
 from contracts.experiments import Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import TEXTS_VERSION
 from contracts.records import Counts, Profile, UserRow, pack_row
+from contracts.rules import RuleSet, SlateRules
 from contracts.wire import (
     Assigned,
     Assignments,
@@ -26,6 +27,7 @@ from contracts.wire import (
     Posts,
     Ranking,
     Reason,
+    Ruled,
     Shadowed,
 )
 from starlette.applications import Starlette
@@ -99,7 +101,13 @@ class Features:
         return self.running.experiments[0]
 
     def run(self, *experiments: Experiment, otherwise: Group = "control") -> None:
-        self.running = RunningExperiments(experiments=list(experiments), otherwise=otherwise)
+        sets = self.running.rule_sets
+        self.running = RunningExperiments(experiments=list(experiments), otherwise=otherwise, rule_sets=sets)
+
+    def rule(self, rules: SlateRules, name: str = "default", revision: int = 1) -> None:
+        """From the next poll on."""
+        sets = {**self.running.rule_sets, name: RuleSet(name=name, revision=revision, rules=rules)}
+        self.running = self.running.model_copy(update={"rule_sets": sets})
 
     def app(self) -> ASGIApp:
         """Behind the door that the real one has: what it would refuse is refused here."""
@@ -111,6 +119,8 @@ class Features:
                 Route("/gone", lambda _: Response(self.gone)),
                 Route("/experiments", self._administer),
                 Route("/experiments/{rest:path}", self._administer, methods=["GET", "PUT"]),
+                Route("/rules", self._administer),
+                Route("/rules/{rest:path}", self._administer, methods=["GET", "PUT"]),
                 Route("/exposures/{key}", self._administer),
                 Route("/exposures", self._exposures, methods=["POST"]),
                 Route("/assignments", self._assignments, methods=["POST"]),
@@ -218,6 +228,12 @@ class Ranker:
     """Best first, instead of thirty from `first` on."""
     asked: list[tuple[int, int]] = field(default_factory=list)
     """Of every call: how many posts, and how many more to explore."""
+    topics: dict[int, str] = field(default_factory=dict)
+    """Of posts that are not about movies."""
+    first_view_at: dict[int, int] = field(default_factory=dict)
+    rules: SlateRules = field(default_factory=SlateRules)
+    """The last that came."""
+    shown: list[int] = field(default_factory=list)
     explain_status: int = 200
     explained: list[dict[str, str]] = field(default_factory=list)
     at_once: int = 0
@@ -239,15 +255,43 @@ class Ranker:
         await asyncio.sleep(self.delay)
         self.at_once -= 1
         limit, explored = int(request.query_params["limit"]), int(request.query_params["explored"])
-        row = UserRow.unpack(await request.body())
+        body, behind = await request.body(), int(request.query_params.get("rules", 0))
+        shown = int(request.query_params.get("shown", 0))
+        end = len(body) - behind - shown
+        row = UserRow.unpack(body[:end])
         self.asked.append((limit, explored))
         hidden = set(row.hidden.tolist())
         ranked = range(self.first, self.first + 30) if self.ids is None else self.ids
-        ids = [post for post in ranked if post not in hidden][: limit + explored]
+        ids = [post for post in ranked if post not in hidden]
+        if behind and not self.garbled:
+            self.rules = SlateRules.model_validate_json(body[end : end + behind])
+            self.shown = np.frombuffer(body[end + behind :], "<u4").tolist()
+            return Response(self._pool(ids, hidden, limit, explored).model_dump_json(), self.status)
+        ids = ids[: limit + explored]
         if self.garbled:
             return Response('{"posts": "many"}')
         ranking = Ranking(model=self.name, version="v1", posts=ids, scores=[-float(post) for post in ids])
         return Response(ranking.model_dump_json(), self.status)
+
+    def _pool(self, own: list[int], hidden: set[int], limit: int, explored: int) -> Ranking:
+        """As a ranker answers rules: what they allow, by boosted score, and pins."""
+        pins = [post for post in self.rules.pins.values() if post not in hidden | self.rules.blocked]
+        topics = {post: self.topics.get(post, "movie") for post in [*own, *pins]}
+        why = {post: self.rules.forbids(post, topics[post], 0.0, self.shown) for post in topics}
+        boosted = {post: self.rules.boost_of(post, topics[post]) - place for place, post in enumerate(own)}
+        allowed = sorted((post for post in own if why[post] is None), key=lambda post: -boosted[post])
+        pool = allowed[: limit + 15]
+        pool += [post for post in pins if post not in pool]
+        posts = pool + [post for post in allowed if post not in pool][:explored]
+        ruled = Ruled(
+            pool=len(pool),
+            topics=[topics[post] for post in posts],
+            first_view_at=[self.first_view_at.get(post, 0) for post in posts],
+            own=own[:limit],
+            kept_out={post: rule for post in own[:limit] if (rule := why[post]) is not None},
+        )
+        scores = [-float(post) for post in posts]
+        return Ranking(model=self.name, version="v1", posts=posts, scores=scores, ruled=ruled)
 
     async def _explain(self, request: Request) -> Response:
         self.explained.append(dict(request.query_params))
@@ -255,9 +299,14 @@ class Ranker:
         reason = Reason(feature="post_rate", value=None, contribution=0.5)
         posts = [
             Explanation(post_id=post, score=1.0, bias=0.25, reasons=[reason], rest=0.25)
-            for post in range(self.first, self.first + int(request.query_params["limit"]))
+            for post in self._posts_of(request.query_params)
         ]
         return Response(Explanations(model=self.name, version="v1", posts=posts).model_dump_json(), self.explain_status)
+
+    def _posts_of(self, params: Mapping[str, str]) -> Iterable[int]:
+        if "posts" in params:
+            return [int(post) for post in params["posts"].split(",")]
+        return range(self.first, self.first + int(params["limit"]))
 
 
 def _behind_door(routes: list[Route]) -> ASGIApp:

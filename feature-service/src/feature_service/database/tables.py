@@ -301,7 +301,7 @@ class RuleSetRecord(Table):
 
     name: Mapped[str] = mapped_column(Text, primary_key=True)
     rules: Mapped[dict[str, Any]]
-    """`contracts.rules.Rules` as JSON, what is left out holds nothing."""
+    """`contracts.rules.SlateRules` as JSON, what is left out holds nothing."""
     revision: Mapped[int] = mapped_column(Integer)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from chassis.errors import Conflict, InvalidParameter, NotFound
 from contracts.experiments import Plan
-from contracts.rules import DEFAULT, Boost, Freshness, Rules, RulesChange, RulesEdit, RuleSet, RulesPage
+from contracts.rules import DEFAULT, Boost, Freshness, RulesChange, RulesEdit, RuleSet, RulesPage, SlateRules
 from sqlalchemy import Connection, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.types import Integer, Text
@@ -72,9 +72,9 @@ def save(connection: Connection, name: str, edit: RulesEdit, now: datetime) -> N
     connection.execute(_RECORD, {**values, "at": naive(now), "by": edit.by, "reason": edit.reason, "what": what})
 
 
-def describe(before: Rules, after: Rules) -> str:
+def describe(before: SlateRules, after: SlateRules) -> str:
     """Each rule that changed: `most_per_topic: 2; pins: none`."""
-    names = [name for name in Rules.model_fields if getattr(before, name) != getattr(after, name)]
+    names = [name for name in SlateRules.model_fields if getattr(before, name) != getattr(after, name)]
     return "; ".join(f"{name}: {_said(getattr(after, name))}" for name in names)
 
 
@@ -112,7 +112,7 @@ def _named(value: object) -> str:
     return str(value)
 
 
-def _refuse_unknown(connection: Connection, before: Rules, after: Rules) -> None:
+def _refuse_unknown(connection: Connection, before: SlateRules, after: SlateRules) -> None:
     """What the rules of before name may be gone by now."""
     posts, topics = _posts(after), _topics(after)
     old_posts, old_topics = {each for _, each in _posts(before)}, {each for _, each in _topics(before)}
@@ -130,7 +130,7 @@ def _refuse(named: Iterable[tuple[str, object]], unknown: set[Any], kind: str) -
             raise InvalidParameter(f"{field}: there is no {kind} {each!r}", field=field)
 
 
-def _posts(rules: Rules) -> list[tuple[str, int]]:
+def _posts(rules: SlateRules) -> list[tuple[str, int]]:
     """Every post that is named, after its field."""
     boosted = [(place, boost.post) for place, boost in enumerate(rules.boosts)]
     return [
@@ -140,7 +140,7 @@ def _posts(rules: Rules) -> list[tuple[str, int]]:
     ]
 
 
-def _topics(rules: Rules) -> list[tuple[str, str]]:
+def _topics(rules: SlateRules) -> list[tuple[str, str]]:
     boosted = [(place, boost.topic) for place, boost in enumerate(rules.boosts)]
     return [
         *((f"rules.blocked_topics.{place}", topic) for place, topic in enumerate(rules.blocked_topics)),

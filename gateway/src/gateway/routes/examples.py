@@ -21,6 +21,7 @@ from contracts.reports import (
     SplitReading,
     Verdict,
 )
+from contracts.rules import Freshness, RulesChange, RulesEdit, RuleSet, RulesPage, SlateRules
 from contracts.wire import (
     Accepted,
     Event,
@@ -45,6 +46,12 @@ _POSTS = [
     Post(id=152, text="She won the final set without losing a point.", topic="sport"),
     Post(id=54, text="An old lighthouse, two brothers, one boat.", topic="movie"),
 ]
+_RULES = SlateRules(blocked_topics=["covid"], pins={1: 152}, most_per_topic=2, fresh=Freshness(share=0.2, days=3))
+_RULE_SET = RuleSet(revision=1, rules=_RULES)
+_RULES_EDIT = RulesEdit(rules=_RULES, reason="the final is today", by="ada", revision=0)
+_RULES_CHANGE = RulesChange(
+    at=_NOW, by="ada", reason="the final is today", what="most_per_topic: 2", revision=1, rules=_RULES
+)
 _PROFILE = UserProfile(age=30, gender=1, country="Russia", city="Samara", exp_group=1, os="iOS", source="ads")
 _VIEW = Event(key="9f2c", user_id=200, post_id=152, action="view", timestamp=_NOW, request_id=_KEY)
 _LIKE = Event(key="9f2d", user_id=200, post_id=152, action="like", request_id=_KEY)
@@ -139,6 +146,9 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("get", "/experiments/{name}/report"): Example(_REPORT),
     ("get", "/experiments/{name}/report.csv"): Example(_CSV),
     ("get", "/exposures/{key}"): Example(_EXPOSURE),
+    ("get", "/rules"): Example([_RULE_SET]),
+    ("get", "/rules/{name}"): Example(RulesPage(rule_set=_RULE_SET, history=[_RULES_CHANGE])),
+    ("put", "/rules/{name}"): Example(RulesPage(rule_set=_RULE_SET, history=[_RULES_CHANGE]), _RULES_EDIT),
     ("get", "/livez"): Example({"status": "live"}),
     ("get", "/readyz"): Example({"status": "ready"}),
 }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from chassis.errors import Unavailable
 from contracts.assignment import Group
-from contracts.headers import COLD_START, MODEL, REQUEST_ID
-from contracts.wire import Explanation, Explanations
+from contracts.headers import COLD_START, MODEL, REQUEST_ID, RULES
+from contracts.rules import DEFAULT
+from contracts.wire import Explanation, Explanations, Rule
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 from starlette.requests import Request
@@ -15,7 +17,10 @@ from starlette.responses import Response
 
 from gateway.access import admit
 from gateway.forward import forward
-from gateway.routes.openapi import EXPLAINED, At, Id, InGroup
+from gateway.rankers import rank, slate_of
+from gateway.request import RecommendationRequest
+from gateway.routes.openapi import EXPLAINED, At, ByRules, Id, InGroup
+from gateway.routes.recommendations import preview
 from gateway.row import Row
 from gateway.state import RequestState, StateDep
 from gateway.upstream import JSON, ROW_BODY, UpstreamError
@@ -29,33 +34,60 @@ _explanations = TypeAdapter(list[Explanation])
 
 @router.get("/{group}/post/explanations/", response_model=list[Explanation], responses=EXPLAINED)
 async def explanations(
-    request: Request, state: StateDep, group: InGroup, id: Id, time: At = None, limit: Limit = 5
+    request: Request,
+    state: StateDep,
+    group: InGroup,
+    id: Id,
+    time: At = None,
+    limit: Limit = 5,
+    rules: ByRules = DEFAULT,
 ) -> Response:
-    """The posts of one model, and the columns that moved each one's score the most. A preview: not an exposure."""
+    """The posts of one model, the columns that moved each one's score the most, and the rule that put it there.
+
+    A preview: not an exposure.
+    """
     admit(request, "recommend", (id,))
-    moment = time or state["split"].now()
+    wanted = preview(state, group, id, time, limit, rules)
     row = Row.of((await forward(request, state["upstreams"].features, "GET", f"/users/{id}/row")).content)
-    explained = await _explained(state, group, row, int(moment.timestamp()), limit)
+    explained = await _explained(state, group, row, wanted)
     headers = {MODEL: f"{explained.model}@{explained.version}"}
+    if wanted.ruling is not None:
+        headers[RULES] = wanted.ruling.rule_set.label
     if not row.known:
         headers[COLD_START] = "1"
     return Response(_explanations.dump_json(explained.posts), headers=headers, media_type=JSON)
 
 
-async def _explained(state: RequestState, group: Group, row: Row, time: int, limit: int) -> Explanations:
+async def _explained(state: RequestState, group: Group, row: Row, wanted: RecommendationRequest) -> Explanations:
     """A ranker explains one list at a time, with the processor time that ranking leaves. Raises Unavailable."""
+    params: dict[str, str | int] = {"limit": wanted.limit, "time": int(wanted.time.timestamp())}
+    rule_of: dict[int, Rule] = {}
     try:
-        return (
-            await state["upstreams"]
-            .explainers[group]
-            .ask(
-                "POST",
-                "/explain",
-                into=Explanations.model_validate_json,
-                params={"limit": limit, "time": time},
-                content=row.packed,
-                headers={REQUEST_ID: state["request_id"], **ROW_BODY},
-            )
-        )
+        if wanted.ruling is not None:
+            ranking = await rank(wanted, row, state["upstreams"].rankers[group], wanted.limit)
+            slate = slate_of(wanted, group, ranking)
+            if not slate.posts:
+                return Explanations(model=slate.model, version=slate.version, posts=[])
+            params["posts"] = ",".join(map(str, slate.posts))
+            rule_of = {move.post: move.rule for move in slate.moves if move.slot is not None}
+        explained = await _reasons(state, group, row, params)
     except UpstreamError as error:
         raise Unavailable(f"ranker-{group} gives no explanation now; recommendations go on") from error
+    posts = [post.model_copy(update={"rule": rule_of.get(post.post_id)}) for post in explained.posts]
+    return explained.model_copy(update={"posts": posts})
+
+
+async def _reasons(state: RequestState, group: Group, row: Row, params: Mapping[str, str | int]) -> Explanations:
+    """Raises UpstreamError."""
+    return (
+        await state["upstreams"]
+        .explainers[group]
+        .ask(
+            "POST",
+            "/explain",
+            into=Explanations.model_validate_json,
+            params=params,
+            content=row.packed,
+            headers={REQUEST_ID: state["request_id"], **ROW_BODY},
+        )
+    )

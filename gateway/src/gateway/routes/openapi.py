@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from chassis.errors import NotFound
 from contracts.assignment import GROUPS, Group
-from contracts.headers import COLD_START, DEGRADED, MODEL, NEXT_CURSOR, REQUEST_ID, SHORT
+from contracts.headers import COLD_START, DEGRADED, MODEL, NEXT_CURSOR, REQUEST_ID, RULES, SHORT
+from contracts.rules import RuleSetName
 from contracts.wire import Problem, Time, UserId
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
@@ -46,6 +47,10 @@ async def _group(
     raise NotFound(f"there is no group {group[:40]!r}; there are {' and '.join(GROUPS)}")
 
 
+ByRules = Annotated[
+    RuleSetName,
+    Query(description="The rule set that holds; one that nobody has saved has no rules.", examples=["default"]),
+]
 InGroup = Annotated[Group, Depends(_group)]
 Responses = dict[int | str, dict[str, Any]]
 
@@ -84,7 +89,10 @@ _SLATE = {
         "Why the answer is not the model's own full answer, reasons separated by commas; absent when it is."
     ),
     COLD_START: _header("`1` where the platform knows neither profile nor history of the user; absent otherwise."),
-    SHORT: _header("`1` where fewer posts than asked for are left that the user has not liked; absent otherwise."),
+    SHORT: _header(
+        "`1` where fewer posts than asked for are left that the user has not liked and rules allow; absent otherwise."
+    ),
+    RULES: _header("The rule set that held for the answer, as `default@3`; absent where it has no rule."),
 }
 SLATE: Responses = {200: {"headers": _SLATE}, **problems(401, 403, 422, 503)}
 SLATE_OF_GROUP: Responses = {200: {"headers": _SLATE}, **problems(401, 403, 404, 422, 503)}

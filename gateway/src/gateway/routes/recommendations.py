@@ -7,8 +7,10 @@ from datetime import datetime
 
 from chassis.deadline import Deadline
 from chassis.errors import Unavailable
+from contracts.assignment import Group
 from contracts.degradation import joined
-from contracts.headers import COLD_START, DEGRADED, MODEL, SHORT
+from contracts.headers import COLD_START, DEGRADED, MODEL, RULES, SHORT
+from contracts.rules import DEFAULT, RuleSet
 from contracts.wire import Post, Recommendations
 from fastapi import APIRouter
 from prometheus_client import Counter, Histogram
@@ -20,8 +22,9 @@ from gateway.access import admit
 from gateway.fallback import Texts
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
-from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, Id, InGroup, Limit
+from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, ByRules, Id, InGroup, Limit
 from gateway.routes.query import query_router
+from gateway.ruling import Ruling
 from gateway.split import Placement
 from gateway.state import RequestState, state_of
 from gateway.upstream import JSON
@@ -46,40 +49,65 @@ async def recommendations(request: Request, id: Id, time: At = None, limit: Limi
     now = state["split"].now()
     placement = state["split"].place(id, now)
     state["assignments"].note(id, placement.enrolments, now)
-    wanted = _wanted(state, id, placement, time, now, limit)
+    rule_set = state["split"].rule_set(placement)
+    wanted = _wanted(state, id, placement, time, now, limit, rule_set)
     try:
         answer = await state["recommend"](wanted)
     except Unavailable:
         UNANSWERED.labels(placement.group).inc()
         raise
+    if rule_set is not None and rule_set.rules.not_again:
+        state["fallback"].shown.keep(id, answer.posts, rule_set.rules.not_again)
     SECONDS.labels(answer.group).observe(clocks.perf_counter() - wanted.started)
     body = b'{"exp_group":"%s","recommendations":%s}' % (answer.group.encode(), _list(answer.posts))
     after = BackgroundTask(state["shadows"].start, wanted, answer, placement.shadows) if placement.shadows else None
-    return Response(body, headers=_headers(answer, limit), media_type=JSON, background=after)
+    return Response(body, headers=_headers(answer, wanted), media_type=JSON, background=after)
 
 
 @previews.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
-async def recommendations_of(request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5) -> Response:
+async def recommendations_of(
+    request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5, rules: ByRules = DEFAULT
+) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
     admit(request, "recommend", (id,))
     state = state_of(request)
-    wanted = _wanted(state, id, Placement(group, group), time, state["split"].now(), limit)
+    wanted = preview(state, group, id, time, limit, rules)
     answer = await state["recommend"](wanted)
-    return Response(_list(answer.posts), headers=_headers(answer, limit), media_type=JSON)
+    return Response(_list(answer.posts), headers=_headers(answer, wanted), media_type=JSON)
+
+
+def preview(
+    state: RequestState, group: Group, user_id: int, time: datetime | None, limit: int, rules: str
+) -> RecommendationRequest:
+    """Of one model's posts, by this rule set."""
+    now, rule_set = state["split"].now(), state["split"].named(rules)
+    return _wanted(state, user_id, Placement(group, group), time, now, limit, rule_set)
 
 
 def _wanted(
-    state: RequestState, user_id: int, placement: Placement, time: datetime | None, now: datetime, limit: int
+    state: RequestState,
+    user_id: int,
+    placement: Placement,
+    time: datetime | None,
+    now: datetime,
+    limit: int,
+    rule_set: RuleSet | None,
 ) -> RecommendationRequest:
+    moment = time or now
+    ruling: Ruling | None = None
+    if rule_set is not None:
+        shown = state["fallback"].shown.latest(user_id, rule_set.rules.not_again)
+        ruling = Ruling(rule_set, moment.timestamp(), shown)
     return RecommendationRequest(
         key=state["request_id"],
         user_id=user_id,
         placement=placement,
         limit=limit,
-        time=time or now,
+        time=moment,
         arrived=now,
         started=clocks.perf_counter(),
         deadline=Deadline.after(state["deadline_seconds"]),
+        ruling=ruling,
     )
 
 
@@ -88,12 +116,14 @@ def _list(posts: Texts) -> bytes:
     return b"[%s]" % b",".join(posts.values())
 
 
-def _headers(answer: Recommendation, limit: int) -> dict[str, str]:
+def _headers(answer: Recommendation, wanted: RecommendationRequest) -> dict[str, str]:
     headers = {MODEL: f"{answer.model}@{answer.version}" if answer.version else answer.model}
     if answer.degraded:
         headers[DEGRADED] = joined(answer.degraded)
     if answer.cold_start:
         headers[COLD_START] = "1"
-    if len(answer.posts) < limit:
+    if wanted.ruling is not None:
+        headers[RULES] = wanted.ruling.rule_set.label
+    if len(answer.posts) < wanted.limit:
         headers[SHORT] = "1"
     return headers

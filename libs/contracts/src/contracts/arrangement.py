@@ -8,8 +8,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from contracts.rules import Rule, Rules, age_at
-from contracts.wire import Move
+from contracts.rules import SlateRules, age_at
+from contracts.wire import Move, Rule
 
 
 class Candidate(NamedTuple):
@@ -28,7 +28,7 @@ class Arrangement(NamedTuple):
 
 
 def arrange(
-    candidates: Sequence[Candidate], rules: Rules, limit: int, now: float, shown: Collection[int] = ()
+    candidates: Sequence[Candidate], rules: SlateRules, limit: int, now: float, shown: Collection[int] = ()
 ) -> Arrangement:
     """The candidates, best first, that fill at most `limit` slots: as many as the rules leave.
 
@@ -56,7 +56,7 @@ def slots_of(share: float, limit: int) -> int:
 class _Filling:
     """Slots being filled. pinned: place by slot."""
 
-    def __init__(self, candidates: Sequence[Candidate], rules: Rules, limit: int) -> None:
+    def __init__(self, candidates: Sequence[Candidate], rules: SlateRules, limit: int) -> None:
         self._candidates, self._rules, self._limit = candidates, rules, limit
         self._of_topic: Counter[str] = Counter()
         self._taken = set[int]()
@@ -123,7 +123,7 @@ class _Filling:
         self._of_topic[self._candidates[place].topic] += 1
 
 
-def may_stand_last(slate: Sequence[Candidate], other: Candidate, rules: Rules, limit: int, now: float) -> bool:
+def may_stand_last(slate: Sequence[Candidate], other: Candidate, rules: SlateRules, limit: int, now: float) -> bool:
     """Whether the other post may take the last slot, by every rule that held for the slate."""
     last = slate[-1]
     if rules.pins.get(len(slate)) == last.post or rules.forbids(*other[:2], age_at(now, other.first_view_at), ()):
@@ -140,7 +140,7 @@ def moves(
     own: Sequence[int],
     candidates: Sequence[Candidate],
     arrangement: Arrangement,
-    rules: Rules,
+    rules: SlateRules,
     kept_out: Mapping[int, Rule] = MappingProxyType({}),
 ) -> list[Move]:
     """What rules did to the model's own list: which posts they put where, and which they kept out.
@@ -164,11 +164,11 @@ def moves(
     return put + out
 
 
-def _boosted(candidate: Candidate, rules: Rules, sign: int) -> Rule | None:
+def _boosted(candidate: Candidate, rules: SlateRules, sign: int) -> Rule | None:
     return "boosted" if sign * rules.boost_of(candidate.post, candidate.topic) > 0 else None
 
 
-def _lowered(candidate: Candidate | None, rules: Rules) -> Rule | None:
+def _lowered(candidate: Candidate | None, rules: SlateRules) -> Rule | None:
     """Why a post that no other rule keeps out left the own list; None where it only gave way to one that came."""
     if candidate is not None and (lowered := _boosted(candidate, rules, -1)):
         return lowered

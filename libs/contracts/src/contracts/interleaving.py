@@ -43,6 +43,12 @@ def team_draft(control: Sequence[int], test: Sequence[int], limit: int, key: str
     return Draft(posts, teams)
 
 
+def coin(key: str, post: int) -> str:
+    """Whose a post is that stands there by rule: by the last bit of md5(f"{key}.draft.{post}.pinned")."""
+    digest = md5(f"{key}.draft.{post}.pinned".encode(), usedforsecurity=False).digest()
+    return TEST if digest[-1] & 1 else CONTROL
+
+
 def _coins(key: str) -> Iterator[bool]:
     """The bits of md5(f"{key}.draft"), lowest first; from the 129th on those of md5(f"{key}.draft.1"), and so on."""
     name, turn = f"{key}.draft", 0

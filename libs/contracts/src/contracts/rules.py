@@ -1,6 +1,7 @@
 """Rules of the business: what a team decides about the posts of every answer, whichever model ranked them.
 
-A `RuleSet` is a name, a revision and its `Rules`. `default` holds for everybody whom no experiment gives another set.
+A `RuleSet` is a name, a revision and its `SlateRules`. `default` holds for whoever is in no experiment that names
+another one.
 """
 
 from __future__ import annotations
@@ -8,11 +9,11 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 from functools import cached_property
-from typing import Annotated, Literal, Self, TypeVar
+from typing import Annotated, Self, TypeVar
 
 from pydantic import Field, StringConstraints, ValidationInfo, field_validator, model_validator
 
-from contracts.wire import Message, Name, PostId, Time
+from contracts.wire import Message, Name, PostId, Rule, Time
 
 DEFAULT = "default"
 MOST_LISTED = 1_000
@@ -23,7 +24,6 @@ DAY = 86_400
 RuleSetName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 Slot = Annotated[int, Field(ge=1, le=MOST_SLOTS)]
 Days = Annotated[float, Field(ge=0, le=36_500)]
-Rule = Literal["blocked", "age", "shown", "pinned", "most_per_topic", "fresh", "boosted", "diversity"]
 
 
 class Boost(Message):
@@ -51,7 +51,7 @@ class Freshness(Message):
         return age is not None and age < self.days * DAY
 
 
-class Rules(Message):
+class SlateRules(Message):
     """Ages are counted from a post's first view; a post that nobody has seen is new."""
 
     blocked_posts: Annotated[list[PostId], Field(max_length=MOST_LISTED)] = []
@@ -143,7 +143,7 @@ class Rules(Message):
         return age is None or not self._lowest <= age <= self._highest
 
 
-_NONE = Rules()
+_NONE = SlateRules()
 K = TypeVar("K", int, str)
 
 
@@ -158,7 +158,7 @@ class RuleSet(Message):
     name: RuleSetName = DEFAULT
     revision: Annotated[int, Field(ge=0)] = 0
     """Grows with every change; 0 for a set that nobody has saved."""
-    rules: Rules = _NONE
+    rules: SlateRules = _NONE
 
     @property
     def label(self) -> str:
@@ -169,7 +169,7 @@ class RuleSet(Message):
 class RulesEdit(Message):
     """`PUT /rules/{name}`. The rules replace those of before, all of them."""
 
-    rules: Rules
+    rules: SlateRules
     reason: Annotated[str, Field(min_length=3, max_length=500)]
     by: Annotated[str, Field(min_length=1, max_length=100)] = "admin"
     revision: Annotated[int, Field(ge=0)] | None = None
@@ -184,7 +184,7 @@ class RulesChange(Message):
     reason: str
     what: str
     revision: int
-    rules: Rules
+    rules: SlateRules
 
 
 class RulesPage(Message):

@@ -136,13 +136,16 @@ class FeedPage(Message):
     next_cursor: str | None = None
 
 
+Rule = Literal["blocked", "age", "shown", "pinned", "most_per_topic", "fresh", "boosted", "diversity"]
+"""By which a post was moved or kept out."""
+
+
 class Move(Message):
     """What one rule did to a post. slot: where it stands now, from 1 on; None: it was kept out. own: where it stood in
     the model's own list; None: beyond the posts that were asked for."""
 
     post: PostId
-    rule: str
-    """One of `contracts.rules.Rule`."""
+    rule: Rule
     slot: int | None = None
     own: int | None = None
 
@@ -241,7 +244,7 @@ class Ruled(Message):
     first_view_at: list[int]
     own: list[PostId]
     """The model's own list, as long as was asked for, without any rule."""
-    kept_out: dict[PostId, str] = {}
+    kept_out: dict[PostId, Rule] = {}
     """The rule by which posts of the own list are not in the pool."""
 
 
@@ -276,6 +279,8 @@ class Explanation(Message):
     """The strongest first."""
     rest: float = 0.0
     """The contributions of all other columns."""
+    rule: Rule | None = None
+    """By which it stands there, whatever its score."""
 
 
 class Explanations(Message):

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from contracts.arrangement import slots_of
 from contracts.catalogue import Catalogue
 from contracts.records import BadRecordError
-from contracts.rules import DAY, Rules
+from contracts.rules import DAY, SlateRules
 
 from ranking.diversity import diversified
 from ranking.encoder import Matrix
@@ -35,7 +35,7 @@ POST_ID = "<u4"
 class Ruling(NamedTuple):
     """What holds for one request. shown: post ids of the user's last answers, uint32."""
 
-    rules: Rules
+    rules: SlateRules
     shown: npt.NDArray[np.uint32]
 
     @classmethod
@@ -43,14 +43,14 @@ class Ruling(NamedTuple):
         """Raises BadRecordError; pydantic's ValidationError for rules that are none."""
         if len(shown) % np.dtype(POST_ID).itemsize:
             raise BadRecordError("ids of shown posts that are cut off")
-        return cls(Rules.model_validate_json(rules), np.frombuffer(shown, POST_ID))
+        return cls(SlateRules.model_validate_json(rules), np.frombuffer(shown, POST_ID))
 
 
 @dataclass(frozen=True)
 class CatalogueRules:
     """Rules as arrays over one catalogue."""
 
-    rules: Rules
+    rules: SlateRules
     catalogue: Catalogue
 
     @cached_property
@@ -113,7 +113,7 @@ class Choice:
     """One request's posts under rules. limit: slots; fresh: which posts are; most: of each post's topic."""
 
     limit: int
-    rules: Rules
+    rules: SlateRules
     topic: npt.NDArray[np.int16]
     allowed: Mask
     fresh: Mask | None
@@ -168,7 +168,7 @@ class Choice:
         return np.asarray(before < self.most[order], bool)
 
 
-def unlike_first(order: Places, scores: Scores, vectors: Matrix, rules: Rules, limit: int) -> Places:
+def unlike_first(order: Places, scores: Scores, vectors: Matrix, rules: SlateRules, limit: int) -> Places:
     """The same posts, those first that are good and unlike each other. scores: of `order`, log-odds, best first.
 
     Behind a topic's limit or an age the slots may hold posts from further down: so more of them than slots are chosen.

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from catboost import CatBoost, CatBoostError, Pool
 from contracts.catalogue import Catalogue
 from contracts.records import UserRow
-from contracts.rules import Rules, age_at
-from contracts.wire import Ruled
+from contracts.rules import SlateRules, age_at
+from contracts.wire import Rule, Ruled
 
 from ranking.artefact import MANIFEST, ArtefactError, Manifest
 from ranking.baseline import Baseline
@@ -25,6 +25,9 @@ from ranking.vectors import PostVectors
 MODEL = "model.cbm"
 BOUND = 2.0
 """Standard deviations of a post's own like rate that exploring adds to its score."""
+OWN_KEPT = 100
+"""Under rules, of the posts that would be the best without them: enough for the few that stand in the model's own list,
+since most of what rules leave is among them too."""
 LoadEncoder = Callable[[Path], Encoder]
 Scores = npt.NDArray[np.float64]
 
@@ -135,7 +138,7 @@ class BoundScorer:
         )
         own_stage = replace(choice, allowed=may_be_shown, fresh=None, most=None, pins=choice.pins[:0])
         kept, coarse = max(kept, limit + explored), self._coarse(matrix, bonus)
-        chosen = np.union1d(choice.kept(coarse + boost, kept), own_stage.kept(coarse, kept))
+        chosen = np.union1d(choice.kept(coarse + boost, kept), own_stage.kept(coarse, OWN_KEPT))
         scores = np.full(len(catalogue), -np.inf)
         scores[chosen] = self.scorer.scores(np.asfortranarray(matrix[chosen]))
         own = _in_order(chosen, catalogue.post_id, scores)[:limit]
@@ -157,10 +160,10 @@ class BoundScorer:
 
     def _kept_out(
         self, own: npt.NDArray[np.intp], ranked: npt.NDArray[np.intp], choice: Choice, ruling: Ruling, now: int
-    ) -> dict[int, str]:
+    ) -> dict[int, Rule]:
         """The rule that keeps each of these posts of the model's own list out of the pool."""
         catalogue, rules, shown = self.catalogue, ruling.rules, set(ruling.shown.tolist())
-        why: dict[int, str] = {}
+        why: dict[int, Rule] = {}
         for place in own.tolist():
             post, topic = int(catalogue.post_id[place]), str(catalogue.topics[catalogue.topic[place]])
             age = age_at(now, int(catalogue.first_view_at[place]))
@@ -174,7 +177,7 @@ class BoundScorer:
                 why[post] = "diversity"
         return why
 
-    def _rules(self, rules: Rules) -> CatalogueRules:
+    def _rules(self, rules: SlateRules) -> CatalogueRules:
         """Kept for the requests to come: rules change rarely."""
         if (known := self._known_rules.get(rules.packed)) is not None:
             return known

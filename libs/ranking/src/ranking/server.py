@@ -49,8 +49,8 @@ class Query(Message):
 class RankQuery(Query):
     """explored: how many posts follow the best ones, as `BoundScorer.rank` chooses them.
 
-    rules: so many bytes of the body, behind the row, are `Rules` as JSON; what follows are the ids of posts that were
-    shown, as `ranking.rules.Ruling` reads them.
+    rules: so many bytes of the body, behind the row, are `SlateRules` as JSON; what follows are the ids of posts that
+    were shown, as `ranking.rules.Ruling` reads them.
     """
 
     limit: Annotated[int, Field(ge=1, le=100)] = 5
