@@ -1,4 +1,4 @@
-"""The gateway's calls about experiments and exposures, and its refusals in its own words."""
+"""The gateway's calls about experiments, rules and exposures, and its refusals in its own words."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import httpx
 from contracts.experiments import Edit, ExperimentPage
 from contracts.headers import API_KEY
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
+from contracts.rules import RulesEdit, RuleSet, RulesPage
 from contracts.wire import Exposure, Problem
 from pydantic import TypeAdapter, ValidationError
 
@@ -22,6 +23,7 @@ READ_SECONDS = 15.0
 """A report over ten million exposures takes up to ten."""
 Answer = TypeVar("Answer")
 _lines, _runs = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
+_rule_sets = TypeAdapter(list[RuleSet])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,18 @@ class Experiments:
 
     def report_csv(self, name: str, run: int | None) -> str:
         return self._call("GET", f"/experiments/{name}/report.csv", params=_of_run(run)).text
+
+    def rule_sets(self) -> list[RuleSet]:
+        return self._read("/rules", _rule_sets.validate_json)
+
+    def rules_page(self, name: str) -> RulesPage:
+        return self._read(f"/rules/{name}", RulesPage.model_validate_json)
+
+    def edit_rules(self, name: str, edit: RulesEdit) -> RulesPage:
+        body, headers = edit.model_dump_json(), {"Content-Type": "application/json"}
+        return _parsed(
+            RulesPage.model_validate_json, self._call("PUT", f"/rules/{name}", content=body, headers=headers)
+        )
 
     def exposure(self, key: str) -> Exposure:
         return self._read(f"/exposures/{key}", Exposure.model_validate_json)

@@ -19,6 +19,7 @@ _TEAM_NAMES = {CONTROL: "control", TEST: "test"}
 def print_explanation(explanation: ExposureExplanation, console: Console) -> None:
     _what(explanation, console)
     _assignment(explanation, console)
+    _rules(explanation, console)
     if explanation.ranking is None:
         _line(console, f"\n[yellow]Nothing to rank again: {explanation.nothing}.[/yellow]")
         return
@@ -69,6 +70,19 @@ def _assignment(explanation: ExposureExplanation, console: Console) -> None:
     by = "named in forced" if made.forced else f"bucket {made.group_bucket:,} by {made.group_salt}"
     _line(console, f"group: {by} is {made.group} in weight period {made.weight_period}")
     _line(console, f"[red]{made.words}[/red]" if made.words else "[green]as served[/green]")
+
+
+def _rules(explanation: ExposureExplanation, console: Console) -> None:
+    exposure = explanation.exposure
+    if exposure.rules is None:
+        return
+    _line(console, f"\n[bold]Rules[/bold] by {exposure.rules}")
+    for move in exposure.moves:
+        own = "from further down" if move.own is None else f"from the model's place {move.own}"
+        where = "kept out," if move.slot is None else f"to slot {move.slot},"
+        _line(console, f"{move.rule}: post {move.post} {where} {own}")
+    if not exposure.moves:
+        _line(console, "they moved nothing")
 
 
 def _ranking(explanation: ExposureExplanation, ranking: ReplayedRanking, console: Console) -> None:
