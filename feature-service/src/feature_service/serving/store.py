@@ -77,7 +77,8 @@ class Store:
         texts = await self.texts(sorted({post.id for posts in lists for post in posts}))
         there = {post.id: post for post in map(Post.model_validate_json, texts)}
         overall, *segments = ([there[post.id] for post in posts if post.id in there] for posts in lists)
-        return PopularPosts(overall=overall, segments=dict(zip(popular.segments, segments, strict=True)))
+        named = dict(zip(popular.segments, segments, strict=True))
+        return PopularPosts(overall=overall, segments=named, first_view_at=popular.first_view_at)
 
     async def gone(self) -> bytes:
         """Posts that went lately, as uint32 each: what may still be remembered somewhere."""

@@ -78,11 +78,11 @@ class CatalogueRules:
         return places[self.unblocked[places]]
 
     @cached_property
-    def most(self) -> npt.NDArray[np.int64] | None:
-        """Of each post's topic, shape (posts,); None where no topic has a limit."""
+    def limits(self) -> npt.NDArray[np.int64] | None:
+        """How many posts of a topic an answer may hold, shape (topics,); None where no topic has a limit."""
         if self.rules.most_per_topic is None and not self.rules.most_of:
             return None
-        return np.array([self.rules.limit_of(topic) for topic in self.catalogue.topics.tolist()])[self.catalogue.topic]
+        return np.array([self.rules.limit_of(topic) for topic in self.catalogue.topics.tolist()])
 
     def allowed(self, now: int, shown: npt.NDArray[np.uint32]) -> Mask:
         """Posts that no rule forbids, shape (posts,)."""
@@ -110,14 +110,14 @@ class CatalogueRules:
 
 @dataclass(frozen=True)
 class Choice:
-    """One request's posts under rules. limit: slots; fresh: which posts are; most: of each post's topic."""
+    """One request's posts under rules. limit: slots; fresh: which posts are; limits: by topic."""
 
     limit: int
     rules: SlateRules
     topic: npt.NDArray[np.int16]
     allowed: Mask
     fresh: Mask | None
-    most: npt.NDArray[np.int64] | None
+    limits: npt.NDArray[np.int64] | None
     pins: Places
 
     def kept(self, coarse: npt.NDArray[np.floating], kept: int) -> Places:
@@ -151,21 +151,25 @@ class Choice:
         if len(places) <= kept:
             return places
         best = places[np.argpartition(-coarse[places], kept - 1)[:kept]]
-        if self.most is None or self._within_limits(best).sum() >= need:
+        if self.limits is None or self._within_limits(best).sum() >= min(need, self._room(self.limits, mask)):
             return best
         order = places[np.argsort(-coarse[places], kind="stable")]  # few topics fill the best: the others' best too
         return np.append(best, order[self._within_limits(order)][:need])
 
+    def _room(self, limits: npt.NDArray[np.int64], mask: Mask) -> int:
+        """How many posts the limits of those topics allow that have any."""
+        return int(limits[np.flatnonzero(np.bincount(self.topic[mask], minlength=1))].sum())
+
     def _within_limits(self, order: Places) -> Mask:
         """Of each post, whether fewer than its topic's limit stand before it."""
-        if self.most is None:
+        if self.limits is None:
             return np.ones(len(order), bool)
         topics = self.topic[order]
         by_topic = np.argsort(topics, kind="stable")
         first = np.searchsorted(topics[by_topic], topics[by_topic])
         before = np.empty(len(order), np.int64)
         before[by_topic] = np.arange(len(order)) - first
-        return np.asarray(before < self.most[order], bool)
+        return np.asarray(before < self.limits[topics], bool)
 
 
 def unlike_first(order: Places, scores: Scores, vectors: Matrix, rules: SlateRules, limit: int) -> Places:

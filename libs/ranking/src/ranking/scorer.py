@@ -133,10 +133,10 @@ class BoundScorer:
             topic=catalogue.topic,
             allowed=may_be_shown & rules.allowed(now, ruling.shown),
             fresh=rules.fresh(now),
-            most=rules.most,
+            limits=rules.limits,
             pins=rules.pins[may_be_shown[rules.pins]],
         )
-        own_stage = replace(choice, allowed=may_be_shown, fresh=None, most=None, pins=choice.pins[:0])
+        own_stage = replace(choice, allowed=may_be_shown, fresh=None, limits=None, pins=choice.pins[:0])
         kept, coarse = max(kept, limit + explored), self._coarse(matrix, bonus)
         chosen = np.union1d(choice.kept(coarse + boost, kept), own_stage.kept(coarse, OWN_KEPT))
         scores = np.full(len(catalogue), -np.inf)

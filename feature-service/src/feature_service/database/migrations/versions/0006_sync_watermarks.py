@@ -7,7 +7,7 @@ from alembic import op
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
 revision = "0006_sync_watermarks"
-down_revision = "0005"
+down_revision = "0006_own_columns"
 branch_labels = None
 depends_on = None
 

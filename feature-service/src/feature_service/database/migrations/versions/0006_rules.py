@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 
-revision = "0005"
+revision = "0006_rules"
 down_revision = "0005_forgetting"
 branch_labels = None
 depends_on = None
