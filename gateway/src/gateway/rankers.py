@@ -62,7 +62,9 @@ async def rank(request: RecommendationRequest, row: Row, ranker: Upstream, limit
 
     Where rules hold they travel behind the row, and the answer is a pool to fill the slots from.
     """
-    params = {"limit": limit, "time": int(request.time.timestamp()), "explored": explored}
+    params: dict[str, str | int] = {"limit": limit, "time": int(request.time.timestamp()), "explored": explored}
+    if request.liked:
+        params["liked"] = request.liked
     content, ruling = row.packed, request.ruling
     if ruling is not None:
         params |= {"rules": len(ruling.rules.packed), "shown": len(ruling.shown)}

@@ -77,7 +77,10 @@ async def recommend(
     row, degraded = await _row(request, rows)
     slate: RankedSlate | None = None
     if row is not None:
-        fallback.keep_row(request.user_id, row)
+        if request.liked:
+            row = row.liking(map(int, request.liked.split(",")))
+        else:
+            fallback.keep_row(request.user_id, row)
         slate, degraded = await ranked_slate(request, row, rankers)
     if slate is not None:
         answer = await _with_texts(request, row, slate, degraded, exposures, fallback)
@@ -85,7 +88,7 @@ async def recommend(
         answer = _fallen_back(request, row, degraded, fallback)
     if (enrolment := request.placement.exposed) is not None:
         answer = await _recorded(request, enrolment, answer, exposures, later)
-    if answer.slate is not None:
+    if answer.slate is not None and not request.liked:
         fallback.keep_slate(request.user_id, request.kept_as, [*answer.posts], answer.slate.first_view_at)
     REQUESTS.labels(answer.group, answer.model).inc()
     if answer.degraded:

@@ -34,6 +34,8 @@ class RecommendationRequest:
     deadline: Deadline
     ruling: Ruling | None = None
     """None where no rule holds."""
+    liked: str = ""
+    """Of a preview: ids of posts, with commas, to rank as if the user had liked them. Nothing of it is kept."""
 
     @property
     def plan(self) -> Plan | None:

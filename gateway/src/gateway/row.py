@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -29,6 +30,10 @@ class Row:
         if len(hidden) % POST_ID_BYTES:
             raise BadRecordError("a user row whose hidden ids are cut off")
         return cls(packed, profile, hidden, gone, known=bool(profile or counts or hidden))
+
+    def liking(self, posts: Iterable[int]) -> Self:
+        """As if these were hidden too; what goes on to the ranker stays as it came."""
+        return replace(self, hidden=self.hidden + packed_ids(*posts))
 
     @property
     def segment(self) -> str | None:

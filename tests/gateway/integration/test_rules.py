@@ -236,3 +236,18 @@ def test_rules_are_read_with_a_key_and_edited_by_who_administers(stage: Stage) -
     bad = stage.http.put("/rules/default", headers={"X-API-Key": ADMIN}, json=edit | {"rules": {"pins": {"0": 1}}})
     assert bad.status_code == 422
     assert bad.json()["field"].startswith("rules.pins")
+
+
+def test_a_preview_with_likes_asks_both_rankers_as_if_they_were_made_and_keeps_nothing(stage: Stage) -> None:
+    first = shown(stage.in_group("test"))
+    assert shown(stage.in_group("test", liked="200,201")) == [202, 203, 204, 205, 206]
+    assert shown(stage.in_group("test")) == first
+    assert stage.features.exposures == []
+    stage.test.status = 500
+    assert not {200, 201} & set(shown(stage.in_group("test", liked="200,201")))
+    assert shown(stage.in_group("test"))[:2] == [200, 201]
+    for odd in ("1;2", "9999999999", ",".join(["1"] * 21)):
+        assert stage.in_group("test", liked=odd).json()["field"] == "liked"
+    explained = stage.http.get("/test/post/explanations/", params={"id": 1, "liked": "200"})
+    assert explained.status_code == 200
+    assert stage.test.explained[-1]["liked"] == "200"

@@ -306,6 +306,20 @@ def test_reasons_can_be_asked_of_posts_that_are_not_the_best(stage: Stage) -> No
     assert stage.http.post("/explain", content=row, params={"posts": "1,x"}).json()["field"] == "posts"
 
 
+def test_a_preview_is_ranked_as_if_posts_had_been_liked(stage: Stage) -> None:
+    stage.publish("1")
+    stage.until(lambda: stage.ready_reason() == "")
+    row = toy_row(1, stage.service.catalogue)
+    first = stage.rank(row).json()["posts"]
+    params = {"time": str(NOW), "liked": f"{first[0]},{first[2]}"}
+    after = stage.http.post("/rank", content=row, params=params).json()["posts"]
+    assert not {first[0], first[2]} & set(after)
+    assert stage.rank(row).json()["posts"] == first
+    explained = stage.http.post("/explain", content=row, params=params).json()["posts"]
+    assert [post["post_id"] for post in explained] == after
+    assert stage.http.post("/rank", content=row, params={"liked": "1;2"}).json()["field"] == "liked"
+
+
 def test_many_explanations_at_once_are_shed_and_rankings_go_on(stage: Stage) -> None:
     stage.publish("1")
     stage.until(lambda: stage.ready_reason() == "")

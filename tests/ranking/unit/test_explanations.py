@@ -11,6 +11,7 @@ from contracts.features import SCHEMA
 from contracts.records import UserRow, pack_row
 from ranking.explanations import explain
 from ranking.scorer import MODEL, BoundScorer, Scorer
+from ranking.vectors import PostVectors
 
 from tests.support.data.toy_model import NOW, LengthEncoder, toy_artefact, toy_catalogue, toy_row
 
@@ -89,3 +90,23 @@ def test_a_post_that_the_catalogue_does_not_hold_is_left_out(bound: BoundScorer)
     row = rows(bound)[0]
     assert [one.post_id for one in explain(bound, row, NOW, [3, 99_999, 5])] == [3, 5]
     assert explain(bound, row, NOW, [99_999]) == []
+
+
+def test_the_liked_post_that_is_named_is_nearer_than_nearly_all_posts_are(tmp_path: Path) -> None:
+    catalogue = toy_catalogue(200)
+    toy_artefact(tmp_path, catalogue)
+    vectors = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    vectors[7] = 3 * vectors[3]  # two posts of one direction, and one of its own
+    bound = Scorer.open(tmp_path, LengthEncoder.load).bind(catalogue, PostVectors.of(catalogue.post_id, vectors))
+    liked, alike = (int(catalogue.post_id[place]) for place in (3, 7))
+    row = UserRow.unpack(pack_row(b"", b"", np.array([liked], "<u4").tobytes()))
+    (one,) = explain(bound, row, NOW, [alike])
+    assert one.like == liked
+    opposite = int(np.argmin(vectors @ vectors[3]))
+    (other,) = explain(bound, row, NOW, [int(catalogue.post_id[opposite])])
+    assert other.like is None
+
+
+def test_nobody_has_liked_nothing(bound: BoundScorer) -> None:
+    (one,) = explain(bound, UserRow.unpack(STRANGER), NOW, [3])
+    assert one.like is None

@@ -260,7 +260,8 @@ class Ranker:
         end = len(body) - behind - shown
         row = UserRow.unpack(body[:end])
         self.asked.append((limit, explored))
-        hidden = set(row.hidden.tolist())
+        liked = request.query_params.get("liked", "")
+        hidden = {*row.hidden.tolist(), *map(int, filter(None, liked.split(",")))}
         ranked = range(self.first, self.first + 30) if self.ids is None else self.ids
         ids = [post for post in ranked if post not in hidden]
         if behind and not self.garbled:

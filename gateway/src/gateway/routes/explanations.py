@@ -19,7 +19,7 @@ from gateway.access import admit
 from gateway.forward import forward
 from gateway.rankers import rank, slate_of
 from gateway.request import RecommendationRequest
-from gateway.routes.openapi import EXPLAINED, At, ByRules, Id, InGroup
+from gateway.routes.openapi import EXPLAINED, At, ByRules, Id, InGroup, Liked
 from gateway.routes.recommendations import preview
 from gateway.row import Row
 from gateway.state import RequestState, StateDep
@@ -41,13 +41,14 @@ async def explanations(
     time: At = None,
     limit: Limit = 5,
     rules: ByRules = DEFAULT,
+    liked: Liked = "",
 ) -> Response:
     """The posts of one model, the columns that moved each one's score the most, and the rule that put it there.
 
     A preview: not an exposure.
     """
     admit(request, "recommend", (id,))
-    wanted = preview(state, group, id, time, limit, rules)
+    wanted = preview(state, group, id, time, limit, rules, liked)
     row = Row.of((await forward(request, state["upstreams"].features, "GET", f"/users/{id}/row")).content)
     explained = await _explained(state, group, row, wanted)
     headers = {MODEL: f"{explained.model}@{explained.version}"}
@@ -61,6 +62,8 @@ async def explanations(
 async def _explained(state: RequestState, group: Group, row: Row, wanted: RecommendationRequest) -> Explanations:
     """A ranker explains one list at a time, with the processor time that ranking leaves. Raises Unavailable."""
     params: dict[str, str | int] = {"limit": wanted.limit, "time": int(wanted.time.timestamp())}
+    if wanted.liked:
+        params["liked"] = wanted.liked
     rule_of: dict[int, Rule] = {}
     try:
         if wanted.ruling is not None:

@@ -9,7 +9,7 @@ from chassis.errors import NotFound
 from contracts.assignment import GROUPS, Group
 from contracts.headers import COLD_START, DEGRADED, MODEL, NEXT_CURSOR, REQUEST_ID, RULES, SHORT
 from contracts.rules import RuleSetName
-from contracts.wire import Problem, Time, UserId
+from contracts.wire import POST_ID_MAX, Problem, Time, UserId
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
 
@@ -50,6 +50,22 @@ async def _group(
 ByRules = Annotated[
     RuleSetName,
     Query(description="The rule set that holds; one that nobody has saved has no rules.", examples=["default"]),
+]
+
+
+def _post_ids(written: str) -> str:
+    if any(int(post) > POST_ID_MAX for post in filter(None, written.split(","))):
+        raise ValueError(f"a post's id is at most {POST_ID_MAX}")
+    return written
+
+
+Liked = Annotated[
+    Annotated[str, AfterValidator(_post_ids)],
+    Query(
+        pattern=r"^([0-9]{1,10}(,[0-9]{1,10}){0,19})?$",
+        description="Posts, at most 20 with commas, to answer as if the user had just liked them; nothing is kept.",
+        examples=[""],
+    ),
 ]
 InGroup = Annotated[Group, Depends(_group)]
 Responses = dict[int | str, dict[str, Any]]

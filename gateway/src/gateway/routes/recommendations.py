@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time as clocks
+from dataclasses import replace
 from datetime import datetime
 
 from chassis.deadline import Deadline
@@ -22,7 +23,7 @@ from gateway.access import admit
 from gateway.fallback import Texts
 from gateway.recommend import Recommendation
 from gateway.request import RecommendationRequest
-from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, ByRules, Id, InGroup, Limit
+from gateway.routes.openapi import SLATE, SLATE_OF_GROUP, At, ByRules, Id, InGroup, Liked, Limit
 from gateway.routes.query import query_router
 from gateway.ruling import Ruling
 from gateway.split import Placement
@@ -66,22 +67,29 @@ async def recommendations(request: Request, id: Id, time: At = None, limit: Limi
 
 @previews.get("/{group}/post/recommendations/", response_model=list[Post], responses=SLATE_OF_GROUP)
 async def recommendations_of(
-    request: Request, group: InGroup, id: Id, time: At = None, limit: Limit = 5, rules: ByRules = DEFAULT
+    request: Request,
+    group: InGroup,
+    id: Id,
+    time: At = None,
+    limit: Limit = 5,
+    rules: ByRules = DEFAULT,
+    liked: Liked = "",
 ) -> Response:
     """The posts of one model, whatever the user's group. A preview: not an exposure."""
     admit(request, "recommend", (id,))
     state = state_of(request)
-    wanted = preview(state, group, id, time, limit, rules)
+    wanted = preview(state, group, id, time, limit, rules, liked)
     answer = await state["recommend"](wanted)
     return Response(_list(answer.posts), headers=_headers(answer, wanted), media_type=JSON)
 
 
 def preview(
-    state: RequestState, group: Group, user_id: int, time: datetime | None, limit: int, rules: str
+    state: RequestState, group: Group, user_id: int, time: datetime | None, limit: int, rules: str, liked: str
 ) -> RecommendationRequest:
-    """Of one model's posts, by this rule set."""
+    """Of one model's posts, by this rule set, and as if the user had liked these posts."""
     now, rule_set = state["split"].now(), state["split"].named(rules)
-    return _wanted(state, user_id, Placement(group, group), time, now, limit, rule_set)
+    wanted = _wanted(state, user_id, Placement(group, group), time, now, limit, rule_set)
+    return replace(wanted, liked=liked)
 
 
 def _wanted(

@@ -281,6 +281,8 @@ class Explanation(Message):
     """The contributions of all other columns."""
     rule: Rule | None = None
     """By which it stands there, whatever its score."""
+    like: PostId | None = None
+    """The post liked by the user that the model sees as most alike; None where none is much alike."""
 
 
 class Explanations(Message):

@@ -27,6 +27,9 @@ from ranking.scorer import BoundScorer
 
 REASONS = 8
 """The strongest; the others are summed up in `rest`."""
+LIKES, SAMPLED, NEAR = 100, 2_000, 0.05
+"""The last likes that a post is compared with; posts that say what is usual; the share of them that is "much alike"."""
+TINY = 1e-9
 WAITING = 4
 NICE = 10
 
@@ -45,10 +48,11 @@ def explain(bound: BoundScorer, row: UserRow, now: int, posts: Sequence[int], mo
         parts[:, place] += weight * (chosen[:, place].astype(np.float64) - mean)
         bias += float(weight) * mean
     scores, ids = scorer.scores(np.asfortranarray(chosen)), bound.catalogue.post_id[places]
+    like = like_liked(bound, row, places)
     return [
         _explanation(
             scorer.manifest.columns, int(ids[i]), float(scores[i]), bias + parts[i, -1], chosen[i], parts[i], most
-        )
+        ).model_copy(update={"like": like[i]})
         for i in range(len(places))
     ]
 
@@ -67,6 +71,28 @@ def _explanation(
     return Explanation(
         post_id=post, score=score, bias=float(bias), reasons=reasons, rest=float(parts[order[most:]].sum())
     )
+
+
+def like_liked(bound: BoundScorer, row: UserRow, places: npt.NDArray[np.intp]) -> list[int | None]:
+    """Of each post the liked one that is most like it, by the cosine of the model's vectors.
+
+    None where more than `NEAR` of the other posts are as much like that liked one: then it says nothing.
+    """
+    catalogue, vectors = bound.catalogue, bound.candidates.vectors
+    liked = catalogue.index_of(row.hidden[-LIKES:].astype(np.int64))
+    liked = np.unique(liked[liked >= 0])
+    if not len(liked):
+        return [None] * len(places)
+    others = np.arange(0, len(catalogue), 1 + len(catalogue) // SAMPLED)
+    towards = _unit(vectors[liked]).T
+    likeness, usual = _unit(vectors[places]) @ towards, np.quantile(_unit(vectors[others]) @ towards, 1 - NEAR, axis=0)
+    ids = catalogue.post_id[liked].tolist()
+    best = np.argmax(np.where(likeness > usual, likeness, -np.inf), axis=1)
+    return [ids[j] if likeness[i, j] > usual[j] else None for i, j in enumerate(best.tolist())]
+
+
+def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY), np.float32)
 
 
 def _finite(value: np.float32) -> float | None:

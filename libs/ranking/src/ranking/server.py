@@ -31,6 +31,7 @@ from ranking.rules import Ruling
 from ranking.scorer import BoundScorer, LoadEncoder
 from ranking.settings import RankerSettings
 from ranking.state import State, StateDep, state_of
+from ranking.trying import after_likes
 
 DEFAULT_DEADLINE_SECONDS = 1.0
 TIME_MAX = 2**32 - 1
@@ -40,9 +41,14 @@ EXPLAINED_AT_ONCE = 20
 router = APIRouter()
 
 
-class Query(Message):
-    """time: for which to rank, seconds since the epoch; now if missing."""
+Ids = Annotated[str, Field(pattern=r"^[0-9]{1,10}(,[0-9]{1,10})*$", max_length=11 * EXPLAINED_AT_ONCE)]
 
+
+class Query(Message):
+    """time: for which to rank, seconds since the epoch; now if missing. liked: posts to rank as if the user had just
+    liked them."""
+
+    liked: Ids | None = None
     time: Annotated[int, Field(ge=0, le=TIME_MAX)] | None = None
 
 
@@ -63,9 +69,7 @@ class RankQuery(Query):
 class ExplainQuery(Query):
     """posts: which; those that `rank` answers without rules if missing."""
 
-    posts: Annotated[str, Field(pattern=r"^[0-9]{1,10}(,[0-9]{1,10})*$", max_length=11 * EXPLAINED_AT_ONCE)] | None = (
-        None
-    )
+    posts: Ids | None = None
     limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
 
 
@@ -123,17 +127,19 @@ async def rank(request: Request) -> Response:
         ruling = _ruling(rules, shown)
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
     queue, bound = state_of(request)["queue"], _bound(state_of(request))
-    ranking = await queue.rank(bound, _row(row), _moment(query), query.limit, deadline, query.explored, ruling)
+    user = _user(row, bound, query)
+    ranking = await queue.rank(bound, user, _moment(query), query.limit, deadline, query.explored, ruling)
     return Response(ranking.model_dump_json(exclude_none=True), media_type="application/json")
 
 
 async def explain(request: Request) -> Response:
     """Query: `ExplainQuery`; body: a packed user row. Answers why posts stand where they do."""
-    query, row = _query(request, ExplainQuery), _row(await request.body())
-    posts = None if query.posts is None else [int(post) for post in query.posts.split(",")]
+    query, body = _query(request, ExplainQuery), await request.body()
+    bound = _bound(state_of(request))
+    posts = None if query.posts is None else _ids(query.posts)
     deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
     explanations = await state_of(request)["explainer"].explain(
-        _bound(state_of(request)), row, _moment(query), query.limit, deadline, posts
+        bound, _user(body, bound, query), _moment(query), query.limit, deadline, posts
     )
     return Response(explanations.model_dump_json(), media_type="application/json")
 
@@ -145,11 +151,16 @@ def _query(request: Request, kind: type[AnyQuery]) -> AnyQuery:
         raise invalid_parameter_from(error, "query") from error
 
 
-def _row(packed: bytes) -> UserRow:
+def _user(packed: bytes, bound: BoundScorer, query: Query) -> UserRow:
     try:
-        return UserRow.unpack(packed)
+        row = UserRow.unpack(packed)
     except BadRecordError as error:
         raise InvalidParameter(f"body: {error}", field="body") from error
+    return row if query.liked is None else after_likes(row, bound.catalogue, _ids(query.liked), _moment(query))
+
+
+def _ids(written: str) -> list[int]:
+    return [int(post) for post in written.split(",")]
 
 
 def _parts(body: bytes, rules: int, shown: int) -> tuple[bytes, bytes, bytes]:
