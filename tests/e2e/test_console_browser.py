@@ -240,3 +240,20 @@ def test_colours_may_be_forced(browser: Browser, address: str) -> None:
 
 def _without_durations(text: str) -> str:
     return re.sub(r"\d+ ms", "… ms", text)
+
+
+def test_a_click_likes_a_post_and_both_lists_change_and_nothing_is_kept(opened: Opener) -> None:
+    page = opened(STATES["feeds"]).page
+    first = page.locator("#control-1")
+    shown = first.locator(".id").inner_text()
+    first.get_by_role("link", name="Like").click()
+    assert page.locator("#here").inner_text() == "Liked here"
+    ids = page.locator(".card .id").all_inner_texts()
+    assert shown not in ids
+    assert len(ids) == 10
+    assert "because the user liked" in page.locator("#test-1 .because").inner_text()
+    results = Axe().run(page)
+    assert results.violations_count == 0, results.generate_report()
+    page.get_by_role("link", name="Take back").click()
+    assert page.locator("#here").count() == 0
+    assert shown in page.locator(".card .id").all_inner_texts()

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
@@ -105,12 +105,15 @@ class Gateway:
         response = await self._get(f"/user/{user_id}/feed", {"limit": HISTORY_ROWS}, self._read_timeout)
         return _read(response, _ROWS)
 
-    async def preview(self, group: Group, user_id: int, k: int) -> Preview:
-        """What the group's model would show; recorded nowhere. At most two are asked at once, over all pages."""
+    async def preview(self, group: Group, user_id: int, k: int, liked: Sequence[int] = ()) -> Preview:
+        """What the group's model would show; recorded nowhere. At most two are asked at once, over all pages.
+
+        liked: as if the user had just liked these posts too.
+        """
         async with self._slot():
             started = time.perf_counter()
             path = f"/{group}/post/recommendations/"
-            response = await self._get(path, {"id": user_id, "limit": k}, self._preview_timeout)
+            response = await self._get(path, _asked_for(user_id, k, liked), self._preview_timeout)
             seconds = time.perf_counter() - started
         posts = _read(response, _POSTS)
         name, _, version = response.headers.get(MODEL, "").partition("@")
@@ -123,11 +126,11 @@ class Gateway:
             seconds=seconds,
         )
 
-    async def explanations(self, group: Group, user_id: int, k: int) -> list[Explanation]:
+    async def explanations(self, group: Group, user_id: int, k: int, liked: Sequence[int] = ()) -> list[Explanation]:
         """The group's model's reasons, by post. A preview too: recorded nowhere, and one of the two at once."""
         async with self._slot():
             path = f"/{group}/post/explanations/"
-            response = await self._get(path, {"id": user_id, "limit": k}, self._preview_timeout)
+            response = await self._get(path, _asked_for(user_id, k, liked), self._preview_timeout)
         return [] if response.status_code == 404 else _read(response, _EXPLANATIONS)
 
     async def running(self) -> RunningExperiments:
@@ -143,7 +146,7 @@ class Gateway:
 
     async def report(self, name: str, run: int | None = None) -> Report | None:
         """Of the newest run, or of the one named. None where there is no such experiment or run."""
-        params = {} if run is None else {"run": run}
+        params: dict[str, str | int] = {} if run is None else {"run": run}
         response = await self._get(f"/experiments/{name}/report", params, self._read_timeout)
         return None if response.status_code == 404 else _read(response, _REPORT)
 
@@ -190,11 +193,11 @@ class Gateway:
         finally:
             self._previews.release()
 
-    async def _get(self, path: str, params: Mapping[str, int], seconds: float) -> httpx.Response:
+    async def _get(self, path: str, params: Mapping[str, str | int], seconds: float) -> httpx.Response:
         return await self._asked("GET", path, params, seconds, {API_KEY: self._api_key} if self._api_key else {})
 
     async def _asked(
-        self, method: str, path: str, params: Mapping[str, int], seconds: float, headers: Mapping[str, str],
+        self, method: str, path: str, params: Mapping[str, str | int], seconds: float, headers: Mapping[str, str],
         body: str | None = None,
     ) -> httpx.Response:  # fmt: skip
         try:
@@ -213,6 +216,11 @@ class Gateway:
         if response.status_code >= 500:
             raise GatewayUnavailable(f"answered {response.status_code}")
         return response
+
+
+def _asked_for(user_id: int, k: int, liked: Sequence[int]) -> dict[str, str | int]:
+    asked: dict[str, str | int] = {"id": user_id, "limit": k}
+    return asked | {"liked": ",".join(map(str, liked))} if liked else asked
 
 
 def _refusal(response: httpx.Response) -> ChangeRefused:

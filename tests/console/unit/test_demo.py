@@ -12,7 +12,7 @@ from console.demo.view import Demo, Query, demo_of
 from console.gateway import GatewayError, GatewayUnavailable, Preview
 from contracts.clock import Clock
 from contracts.experiments import Experiment, Plan, RampStep, RunningExperiments
-from contracts.wire import FeedRow, Post, User
+from contracts.wire import Explanation, FeedRow, Post, Reason, User
 
 NOW = datetime(2026, 3, 14, 9, 41, tzinfo=UTC)
 DOWN = GatewayUnavailable("could not be reached")
@@ -158,3 +158,47 @@ def test_the_live_split_goes_by_the_platforms_clock() -> None:
 def test_whoever_is_in_no_experiment_gets_what_was_decided_last() -> None:
     said = shown(replace(result(preview(1), preview(2)), running=RunningExperiments(otherwise="test"))).live
     assert said == "Live split: this user is in no running experiment, and gets test."
+
+
+def test_likes_on_the_page_stand_in_its_address_and_each_can_be_taken_back() -> None:
+    query = Query.of({"user": "1", "k": "3", "liked": "7, 9,7"})
+    answers = replace(result(preview(1, 2), preview(2, 3)), posts={7: Post(id=7, text="A goal.", topic="sport")})
+    demo = demo_of(query, 1, answers, NOW)
+    assert [(one.post_id, one.lede, one.without) for one in demo.liked_here] == [
+        (7, "A goal.", "?user=1&k=3&liked=9"),
+        (9, "post 9", "?user=1&k=3&liked=7"),
+    ]
+    assert demo.columns[0].cards[0].like == "?user=1&k=3&liked=7,9,1"
+    full = Query.of({"user": "1", "liked": ",".join(map(str, range(20)))})
+    assert demo_of(full, 1, answers, NOW).columns[0].cards[0].like is None
+
+
+@pytest.mark.parametrize("odd", ["x", "-1", "1;2", "2147483648", ",".join(map(str, range(21)))])
+def test_odd_likes_are_named(odd: str) -> None:
+    with pytest.raises(InvalidParameter) as error:
+        Query.of({"liked": odd})
+    assert error.value.field == "liked"
+
+
+def test_a_reason_names_the_liked_post() -> None:
+    reason = Reason(feature="text_taste", value=0.4, contribution=0.3)
+    why = Explanation(post_id=1, score=0.1, bias=0.0, reasons=[reason], like=7, rule="pinned")
+    answers = replace(
+        result(preview(1), preview(2)),
+        posts={7: Post(id=7, text="A goal.", topic="sport")},
+        reasons={"control": [why]},
+    )
+    (card,) = shown(answers).columns[0].cards
+    assert [one.text for one in card.reasons] == [
+        "a rule: it is pinned to this slot",
+        "because the user liked “A goal.”",
+        "its text is like what the user liked",
+    ]
+
+
+def test_of_nobody_no_reason_speaks() -> None:
+    reasons = [Reason(feature=name, value=1.0, contribution=0.3) for name in ("age", "mood", "post_rate")]
+    why = Explanation(post_id=1, score=0.1, bias=0.0, reasons=reasons)
+    answers = replace(result(preview(1, cold=True), preview(2)), reasons={"control": [why]})
+    (card,) = shown(answers).columns[0].cards
+    assert [one.text for one in card.reasons] == ["how often the post is liked"]

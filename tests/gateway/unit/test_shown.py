@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gateway.recent import ENTRY_BYTES
 from gateway.row import unpacked_ids
-from gateway.shown import ENTRY_BYTES, ShownPosts
+from gateway.shown import ShownPosts
 
 
 def latest(shown: ShownPosts, user_id: int, answers: int) -> list[int]:

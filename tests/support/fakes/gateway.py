@@ -9,7 +9,7 @@ import asyncio
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -179,7 +179,7 @@ class FakeGateway:
             return JSONResponse({"error": "unavailable", "message": "down"}, 503)
         if user_id == GARBLED and group == "test":
             return JSONResponse({"posts": "none"})
-        ids = _slate(group, int(request.query_params["limit"]))
+        ids = _slate(group, int(request.query_params["limit"]), _liked(request))
         headers = {"X-Model": f"{group}@2026-03-14.1", "X-Request-ID": "r1"}
         if user_id == SHORT and group == "control":
             ids = ids[:3]
@@ -194,8 +194,9 @@ class FakeGateway:
         self._heard(request)
         if int(request.query_params["id"]) in (COLD, BROKEN):
             return _problem(404, "not_found", "no such page")
-        ids = _slate(request.path_params["group"], int(request.query_params["limit"]))
-        return JSONResponse([_explanation(post_id) for place, post_id in enumerate(ids) if place != 2])
+        liked = _liked(request)
+        ids = _slate(request.path_params["group"], int(request.query_params["limit"]), liked)
+        return JSONResponse([_explanation(post_id, *liked[:1]) for place, post_id in enumerate(ids) if place != 2])
 
     async def running(self, request: Request) -> Response:
         if refused := self._refused(request):
@@ -276,14 +277,18 @@ class FakeGateway:
         return int(request.path_params.get("id", 0))
 
 
-def _explanation(post_id: int) -> dict[str, object]:
+def _liked(request: Request) -> list[int]:
+    return [int(post) for post in request.query_params.get("liked", "").split(",") if post]
+
+
+def _explanation(post_id: int, like: int | None = None) -> dict[str, object]:
     reasons = [
         {"feature": "user_topic_by_post", "value": -1.9, "contribution": 0.81},
         {"feature": "post_age_days", "value": 2.2, "contribution": -0.32},
         {"feature": "text_taste", "value": 0.4, "contribution": 0.11},
         {"feature": "age", "value": 34.0, "contribution": 0.02},
     ]
-    return {"post_id": post_id, "score": -1.2, "bias": -2.1, "reasons": reasons}
+    return {"post_id": post_id, "score": -1.2, "bias": -2.1, "reasons": reasons, "like": like}
 
 
 def _line(name: str, report: Report) -> ExperimentLine:
@@ -311,11 +316,11 @@ def _problem(status: int, error: str, message: str, field: str | None = None) ->
     return JSONResponse({"error": error, "message": message, "field": field}, status)
 
 
-def _slate(group: str, k: int) -> list[int]:
-    """Three of the first five in both, in another order."""
+def _slate(group: str, k: int, liked: Sequence[int] = ()) -> list[int]:
+    """Three of the first five in both, in another order; without what was liked on the page."""
     control = [812, 47, 366, 505, 918, 61, 72, 83, 94, 106]
     test = [505, 133, 812, 47, 240, 311, 322, 83, 344, 355]
-    return (control if group == "control" else test)[:k]
+    return [post for post in (control if group == "control" else test) if post not in liked][:k]
 
 
 def _row(user_id: int, place: int) -> dict[str, object]:

@@ -6,7 +6,7 @@ Independent calls go out together; the texts of liked posts follow the history.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.assignment import GROUPS, Group
@@ -25,7 +25,7 @@ class Answers:
     user: User | GatewayError | None
     history: list[FeedRow] | GatewayError
     posts: Mapping[int, Post | GatewayError | None]
-    """By id: those of `liked_lately`."""
+    """By id: those of `liked_lately`, those liked here, and those that reasons name."""
     previews: Mapping[Group, Preview | GatewayError]
     reasons: Mapping[Group, Sequence[Explanation]] = field(default_factory=dict)
     """Empty where a model gave none."""
@@ -38,17 +38,23 @@ class Answers:
         return all(isinstance(answer, GatewayError) for answer in answers)
 
 
-async def ask(gateway: Gateway, user_id: int, k: int) -> Answers:
+async def ask(gateway: Gateway, user_id: int, k: int, liked_here: Sequence[int] = ()) -> Answers:
+    """liked_here: posts that are tried out as if the user liked them. Nothing is written."""
     async with asyncio.TaskGroup() as group:
         user = group.create_task(or_error(gateway.user(user_id)))
         history = group.create_task(or_error(gateway.history(user_id)))
-        previews = {name: group.create_task(or_error(gateway.preview(name, user_id, k))) for name in GROUPS}
-        explanations = {name: group.create_task(or_error(gateway.explanations(name, user_id, k))) for name in GROUPS}
+        previews = {name: group.create_task(or_error(gateway.preview(name, user_id, k, liked_here))) for name in GROUPS}
+        explanations = {
+            name: group.create_task(or_error(gateway.explanations(name, user_id, k, liked_here))) for name in GROUPS
+        }
         split = group.create_task(or_error(gateway.running()))
         rows = await history
         liked = [] if isinstance(rows, GatewayError) else liked_lately(rows)
-        posts = {row.post_id: group.create_task(or_error(gateway.post(row.post_id))) for row in liked}
-    reasons = {name: task.result() for name, task in explanations.items()}
+        wanted = dict.fromkeys([*liked_here, *(row.post_id for row in liked)])
+        posts = {post_id: group.create_task(or_error(gateway.post(post_id))) for post_id in wanted}
+        reasons = {name: await task for name, task in explanations.items()}
+        for post_id in _named(reasons.values()) - posts.keys():
+            posts[post_id] = group.create_task(or_error(gateway.post(post_id)))
     running = split.result()
     return Answers(
         user=user.result(),
@@ -58,6 +64,12 @@ async def ask(gateway: Gateway, user_id: int, k: int) -> Answers:
         reasons={name: [] if isinstance(given, GatewayError) else given for name, given in reasons.items()},
         running=None if isinstance(running, GatewayError) else running,
     )
+
+
+def _named(reasons: Iterable[list[Explanation] | GatewayError]) -> set[int]:
+    """Liked posts by which models explain others."""
+    known = [one for given in reasons if not isinstance(given, GatewayError) for one in given]
+    return {one.like for one in known if one.like is not None}
 
 
 def liked_lately(history: Sequence[FeedRow]) -> list[FeedRow]:

@@ -5,12 +5,24 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from contracts.wire import Explanation, Message
+from contracts.wire import Explanation, Message, Rule
 
 from console.words import count
 
 MOST_REASONS = 3
 NO_REASON = "No reason given"
+OF_POSTS = {"topic", "topic_rate", "post_views", "post_rate", "post_age_days", "post_log_age", "post_exposure"}
+"""What can be said of a post to anybody."""
+RULES: dict[Rule, str] = {
+    "pinned": "it is pinned to this slot",
+    "fresh": "a share of the posts has to be fresh",
+    "boosted": "it is boosted",
+    "blocked": "it is blocked",
+    "age": "its age",
+    "shown": "it was shown lately",
+    "most_per_topic": "its topic has a limit",
+    "diversity": "it is like others",
+}
 
 
 class Because(Message):
@@ -20,15 +32,25 @@ class Because(Message):
     raises: bool
 
 
-def because(explanation: Explanation | None) -> list[Because]:
-    """The strongest first; empty where the ranker gave none."""
+def because(explanation: Explanation | None, like: str | None = None, *, is_known: bool = True) -> list[Because]:
+    """A rule first, then the liked post that it is like, then the strongest; empty where the ranker gave none.
+
+    like: how the post that `explanation` names begins. is_known: of a user who is nobody to the platform no reason
+    speaks.
+    """
     if explanation is None:
         return []
-    known = [reason for reason in explanation.reasons if reason.contribution]
-    strongest = sorted(known, key=lambda reason: abs(reason.contribution), reverse=True)[:MOST_REASONS]
-    return [
+    known = [
+        reason for reason in explanation.reasons if reason.contribution and (is_known or reason.feature in OF_POSTS)
+    ]
+    strongest = sorted(known, key=lambda reason: abs(reason.contribution), reverse=True)
+    said = [
         Because(text=reason_words(reason.feature, reason.value), raises=reason.contribution > 0) for reason in strongest
     ]
+    first = [] if explanation.rule is None else [Because(text=f"a rule: {RULES[explanation.rule]}", raises=True)]
+    if like is not None:
+        first.append(Because(text=f"because the user liked “{like}”", raises=True))
+    return [*first, *said][: MOST_REASONS + len(first)]
 
 
 def reason_words(feature: str, value: float | None) -> str:

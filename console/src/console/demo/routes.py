@@ -41,7 +41,7 @@ async def _demo(gateway: Gateway, query: Query, now: datetime) -> Demo:
     """Never fails: in place of what could not be read stands the reason."""
     if query.user is None:
         return Demo(query=query, as_of=now)
-    return demo_of(query, query.user, await ask(gateway, query.user, query.k), now)
+    return demo_of(query, query.user, await ask(gateway, query.user, query.k, query.liked), now)
 
 
 def _status(demo: Demo) -> int:

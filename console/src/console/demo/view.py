@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from chassis.errors import InvalidParameter
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import RunningExperiments
-from contracts.wire import USER_ID_MAX, Explanation, FeedRow, Message, Post
+from contracts.wire import POST_ID_MAX, USER_ID_MAX, Explanation, FeedRow, Message, Post
 from pydantic import Field
 
 from console import words
@@ -19,19 +19,27 @@ from console.gateway import GatewayError, Preview
 from console.words import Fact
 
 K_DEFAULT, K_MAX = 5, 10
+LIKED_MAX = 20
 LEDE, LIKED_LEDE = 190, 88
 
 
 class Query(Message):
     user: Annotated[int, Field(ge=0, le=USER_ID_MAX)] | None = None
     k: Annotated[int, Field(ge=1, le=K_MAX)] = K_DEFAULT
+    liked: Annotated[tuple[Annotated[int, Field(ge=0, le=POST_ID_MAX)], ...], Field(max_length=LIKED_MAX)] = ()
+    """Posts liked on this page, which nobody keeps."""
 
     @classmethod
     def of(cls, params: Mapping[str, str]) -> Query:
         """Raises InvalidParameter that names the field. An empty field counts as left out."""
         user = _whole(params, "user", 0, USER_ID_MAX)
         k = _whole(params, "k", 1, K_MAX)
-        return cls(user=user, k=K_DEFAULT if k is None else k)
+        return cls(user=user, k=K_DEFAULT if k is None else k, liked=_ids(params.get("liked", "")))
+
+    def address(self, liked: Sequence[int]) -> str:
+        """Of this page with these likes."""
+        likes = f"&liked={','.join(map(str, liked))}" if liked else ""
+        return f"?user={self.user}&k={self.k}{likes}"
 
 
 class Person(Message):
@@ -58,6 +66,14 @@ class Likes(Message):
     """Why there are none, or what is missing."""
 
 
+class LikedHere(Message):
+    """A like on this page. without: the page's address without it."""
+
+    post_id: int
+    lede: str
+    without: str
+
+
 class Card(Message):
     rank: int
     post: Post
@@ -67,6 +83,8 @@ class Card(Message):
     other_rank: int | None
     standing: str | None
     """None where the other model's list is not known."""
+    like: str | None = None
+    """The page's address with a like of this post; None where there are enough."""
     reasons: list[Because] = []
     no_reason: str | None = None
 
@@ -98,6 +116,7 @@ class Demo(Message):
     """Says that nothing could be read at all."""
     person: Person | None = None
     likes: Likes | None = None
+    liked_here: list[LikedHere] = []
     columns: list[ModelColumn] = []
     agreement: Agreement | None = None
     live: str | None = None
@@ -112,7 +131,8 @@ def demo_of(query: Query, user_id: int, answers: Answers, now: datetime) -> Demo
         as_of=now,
         person=_person(user_id, answers, now),
         likes=_likes(answers, now),
-        columns=[_column(group, answers.previews, answers.reasons.get(group, ()), query.k) for group in GROUPS],
+        liked_here=_liked_here(query, answers.posts),
+        columns=[_column(group, query, answers) for group in GROUPS],
         agreement=_agreement(answers.previews),
         live=_live(user_id, answers.running, now),
     )
@@ -185,14 +205,29 @@ def _live(user_id: int, running: RunningExperiments | None, now: datetime) -> st
     return words.live_split(running.otherwise, None)
 
 
-def _column(
-    group: Group, previews: Mapping[Group, Preview | GatewayError], explained: Sequence[Explanation], k: int
-) -> ModelColumn:
+def _liked_here(query: Query, posts: Mapping[int, Post | GatewayError | None]) -> list[LikedHere]:
+    return [
+        LikedHere(
+            post_id=post_id,
+            lede=_lede(posts.get(post_id)) or f"post {post_id}",
+            without=query.address([other for other in query.liked if other != post_id]),
+        )
+        for post_id in query.liked
+    ]
+
+
+def _lede(post: Post | GatewayError | None) -> str | None:
+    return words.excerpt(post.text, LIKED_LEDE)[0] if isinstance(post, Post) else None
+
+
+def _column(group: Group, query: Query, answers: Answers) -> ModelColumn:
+    previews, k = answers.previews, query.k
     mine, other = previews[group], next(name for name in GROUPS if name != group)
     if isinstance(mine, GatewayError):
         notice = Notice(kind="warn", text=words.no_answer(group, str(mine)))
         return ModelColumn(group=group, model=None, version=None, took=words.UNKNOWN, notices=[notice], cards=[])
-    why = {} if mine.degraded else {one.post_id: one for one in explained}
+    why = {} if mine.degraded else {one.post_id: one for one in answers.reasons.get(group, ())}
+    is_known = not mine.cold_start
     return ModelColumn(
         group=group,
         model=mine.model or None,
@@ -200,7 +235,8 @@ def _column(
         took=words.duration(mine.seconds),
         notices=_notices(group, mine, k),
         cards=[
-            _card(rank, post, other, previews[other], k, why.get(post.id)) for rank, post in enumerate(mine.posts, 1)
+            _card(rank, post, other, previews[other], query, because_of(why.get(post.id), answers.posts, is_known))
+            for rank, post in enumerate(mine.posts, 1)
         ],
     )
 
@@ -218,13 +254,21 @@ def _notices(group: Group, preview: Preview, k: int) -> list[Notice]:
     return notices
 
 
-def _card(rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k: int, why: Explanation | None) -> Card:
-    reasons = because(why)
+def because_of(
+    why: Explanation | None, posts: Mapping[int, Post | GatewayError | None], is_known: bool
+) -> list[Because]:
+    like = None if why is None or why.like is None else _lede(posts.get(why.like))
+    return because(why, like, is_known=is_known)
+
+
+def _card(
+    rank: int, post: Post, other: Group, theirs: Preview | GatewayError, query: Query, reasons: list[Because]
+) -> Card:
     lede, rest = words.excerpt(post.text, LEDE)
     their_rank, standing = None, None
     if isinstance(theirs, Preview):
         their_rank = next((place for place, one in enumerate(theirs.posts, 1) if one.id == post.id), None)
-        standing = words.standing(other, their_rank, k)
+        standing = words.standing(other, their_rank, query.k)
     return Card(
         rank=rank,
         post=post,
@@ -233,6 +277,7 @@ def _card(rank: int, post: Post, other: Group, theirs: Preview | GatewayError, k
         rest_words=len(rest.split()),
         other_rank=their_rank,
         standing=standing,
+        like=query.address([*query.liked, post.id]) if len(query.liked) < LIKED_MAX else None,
         reasons=reasons,
         no_reason=None if reasons else NO_REASON,
     )
@@ -250,6 +295,15 @@ def _agreement(previews: Mapping[Group, Preview | GatewayError]) -> Agreement | 
 
 def _number(value: int | None) -> str:
     return words.UNKNOWN if value is None else str(value)
+
+
+def _ids(given: str) -> tuple[int, ...]:
+    """Each once, in order."""
+    parts = [part.strip() for part in given.split(",") if part.strip()]
+    right = all(part.isascii() and part.isdigit() and len(part) <= 10 and int(part) <= POST_ID_MAX for part in parts)
+    if not right or len(parts) > LIKED_MAX:
+        raise InvalidParameter(f"liked must be at most {LIKED_MAX} ids of posts, with commas", field="liked")
+    return tuple(dict.fromkeys(map(int, parts)))
 
 
 def _whole(params: Mapping[str, str], field: str, least: int, most: int) -> int | None:
