@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from contracts.assignment import BUCKETS, Group, bucket, reweight
 from contracts.clock import REAL, Clock
-from contracts.experiments import Experiment, Guardrail, Plan, RampStep, RunningExperiments, periods
+from contracts.experiments import Experiment, Guardrail, Pause, Plan, RampStep, RunningExperiments, periods
+from feature_service.experiments.lifecycle import put_on_pause, resumed
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -119,12 +120,57 @@ def test_a_change_of_weights_keeps_the_periods_that_have_begun_and_drops_those_t
     assert changed[:2] == begun[:2]
 
 
+THREE = {"control": "control", "test": "test", "challenger": "challenger"}
+
+
+@given(
+    st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any),
+    st.lists(st.integers(0, 100), min_size=3, max_size=3).filter(any),
+)
+def test_three_groups_have_their_shares_and_no_user_moves_without_need(before: list[int], after: list[int]) -> None:
+    first, then = (
+        {group: share / sum(shares) for group, share in zip(THREE, shares, strict=True)} for shares in (before, after)
+    )
+    step = RampStep(at=NOW + timedelta(days=1), weights=then)
+    plan = Plan(mode="ramp", rankers=THREE, weights=first, ramp=[step])
+    one, two = Experiment.started("three", plan, NOW).periods
+    assert plan.groups == ("control", "challenger", "test"), "control first, then by name"
+    for period, weights in ((one, first), (two, then)):
+        have = [period.table.count(str(place)) for place in range(3)]
+        assert all(abs(have[n] - BUCKETS * weights[group]) < 1 for n, group in enumerate(plan.groups)), have
+    grown = (max(0, two.table.count(str(place)) - one.table.count(str(place))) for place in range(3))
+    assert sum(a != b for a, b in zip(one.table, two.table, strict=True)) == sum(grown)
+
+
+def test_a_pause_takes_the_traffic_of_its_groups_alone_and_their_testers() -> None:
+    plan = Plan(
+        rankers=THREE, weights={"control": 0.4, "test": 0.3, "challenger": 0.3}, forced={7: "test", 8: "challenger"}
+    )
+    experiment, later = Experiment.started("three", plan, NOW), NOW + timedelta(hours=1)
+    pause = Pause(why="unreachable", until=later + timedelta(minutes=1), groups=["test"])
+    paused = put_on_pause(experiment, later, pause, "a test")
+    before = {user: experiment.assign(user, NOW).group for user in range(2_000)}
+    now = {user: paused.assign(user, later).group for user in range(2_000)}
+    assert all(now[user] == ("control" if before[user] == "test" else before[user]) for user in before)
+    assert (now[7], now[8]) == ("control", "challenger")
+    assert paused.periods[-1].weights == pytest.approx({"control": 0.7, "challenger": 0.3, "test": 0.0})
+    back = resumed(paused, later + timedelta(minutes=1), "over")
+    assert {user: back.assign(user, later + timedelta(minutes=2)).group for user in before} == before
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        ({"rankers": THREE, "mode": "interleave"}, "rankers names 3 groups; the mode interleave compares two"),
+        ({"rankers": {f"g{n}": "test" for n in range(11)} | THREE}, "10 are the most"),
+        ({"rankers": {"control": "control", "test": "shipped"}, "mode": "shadow"}, "the mode shadow cannot ask"),
+        ({"rankers": {"control": "control", "Test me": "test"}}, "pattern"),
         ({"weights": {"control": 0.5, "test": 0.6}}, "weights add up to 1.1"),
         ({"rankers": {"control": "control"}}, "weights names the group test, which has no ranker"),
-        ({"rankers": {"control": "control"}, "weights": {"control": 1}, "forced": {7: "test"}}, "forced names"),
+        (
+            {"rankers": {"control": "control"}, "weights": {"control": 1}, "forced": {7: "test"}},
+            "forced.7 names the group test",
+        ),
         ({"starts_at": "2026-02-02", "ends_at": "2026-02-01"}, "ends_at lies before starts_at"),
         ({"enrolment_from": 0.6, "enrolment": 0.5}, "beyond the layer's end"),
         ({"mode": "ramp"}, "a ramp has steps"),

@@ -54,7 +54,7 @@ def create(settings: Settings | None = None) -> FastAPI:
             rules.router,
         ],
         checks=readiness.CHECKS,
-        warnings=readiness.WARNINGS,
+        warnings=readiness.warnings(settings.rankers),
         public=True,
         admits=shows_something_valid,
         metrics_address=settings.metrics_address,

@@ -1,4 +1,4 @@
-"""The two rankers: what one answers, and the slate that an experiment's mode makes of their answers."""
+"""The rankers: what one answers, and the slate that an experiment's mode makes of their answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from contracts.degradation import reason
 from contracts.experiments import EXPLORED, Plan
 from contracts.exploration import explore
 from contracts.headers import REQUEST_ID
-from contracts.interleaving import CONTROL, coin, team_draft
+from contracts.interleaving import TEST, coin, team_draft
 from contracts.wire import Move, Ranking, Ruled
 
 from gateway.request import RecommendationRequest
@@ -111,7 +111,8 @@ async def _interleaved(
     request: RecommendationRequest, row: Row, plan: Plan, rankers: Mapping[Group, Upstream]
 ) -> tuple[RankedSlate | None, tuple[str, ...]]:
     """A draft of both lists. Where one ranker failed, the other's list alone, without teams: no vote."""
-    of_control, of_test = (plan.rankers.get("control", "control"), plan.rankers.get("test", "test"))
+    groups = plan.groups
+    of_control, of_test = (plan.rankers.get(group, group) for group in groups)
     control, test = await asyncio.gather(
         _answer(request, row, rankers[of_control]),
         _answer(request, row, rankers[of_test]),
@@ -119,10 +120,10 @@ async def _interleaved(
     if isinstance(control, UpstreamError):
         if isinstance(test, UpstreamError):
             return None, tuple(dict.fromkeys(reason("ranker", error.word) for error in (control, test)))
-        return slate_of(request, of_test, test, "test"), (reason("ranker", control.word),)
+        return slate_of(request, of_test, test, groups[1]), (reason("ranker", control.word),)
     if isinstance(test, UpstreamError):
-        return slate_of(request, of_control, control, "control"), (reason("ranker", test.word),)
-    return _drafted(request, {"control": of_control, "test": of_test}, control, test), ()
+        return slate_of(request, of_control, control, groups[0]), (reason("ranker", test.word),)
+    return _drafted(request, dict(zip(groups, (of_control, of_test), strict=True)), control, test), ()
 
 
 def slate_of(request: RecommendationRequest, ranker: Group, ranking: Ranking, team: Group | None = None) -> RankedSlate:
@@ -193,7 +194,7 @@ def _drafted(
 ) -> RankedSlate:
     posts, teams, moved, first_view_at = _draft(request, control, test)
     scores = {team: dict(zip(one.posts, one.scores, strict=True)) for team, one in (("c", control), ("t", test))}
-    first: Group = "control" if teams[:1] in (CONTROL, "") else "test"
+    first = list(rankers)[teams[:1] == TEST]
     return RankedSlate(
         posts=posts,
         scores=[scores[team][post] for post, team in zip(posts, teams, strict=True)],

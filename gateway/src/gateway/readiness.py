@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from chassis.health import Check
 from contracts.assignment import Group
 from starlette.requests import Request
 
@@ -24,18 +27,16 @@ async def features_trouble(request: Request) -> str | None:
     return f"{trouble}: last slates and popular posts are given" if trouble else None
 
 
-async def control_trouble(request: Request) -> str | None:
-    return _ranker_trouble(request, "control")
+def ranker_trouble(name: Group) -> Check:
+    async def trouble(request: Request) -> str | None:
+        trouble = state_of(request)["upstreams"].rankers[name].trouble
+        return f"{trouble}: its group gets last slates and popular posts" if trouble else None
+
+    return trouble
 
 
-async def test_trouble(request: Request) -> str | None:
-    return _ranker_trouble(request, "test")
+def warnings(rankers: Iterable[Group]) -> dict[str, Check]:
+    return {"features": features_trouble, **{name: ranker_trouble(name) for name in rankers}}
 
 
-def _ranker_trouble(request: Request, group: Group) -> str | None:
-    trouble = state_of(request)["upstreams"].rankers[group].trouble
-    return f"{trouble}: its group gets last slates and popular posts" if trouble else None
-
-
-CHECKS = {"fallback": can_fall_back, "experiments": knows_experiments}
-WARNINGS = {"features": features_trouble, "control": control_trouble, "test": test_trouble}
+CHECKS: dict[str, Check] = {"fallback": can_fall_back, "experiments": knows_experiments}

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chassis.deadline import Deadline
-from contracts.assignment import GROUPS
 from contracts.experiments import Plan
 
 from gateway.ruling import Ruling
@@ -14,7 +13,6 @@ from gateway.split import Placement
 
 INTERLEAVED = "interleaved"
 """The name under which interleaved slates are kept, beside those of each ranker."""
-KEPT_AS = (*GROUPS, INTERLEAVED)
 
 
 @dataclass(frozen=True, slots=True)

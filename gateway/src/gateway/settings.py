@@ -9,12 +9,16 @@ from typing import Annotated, Self
 
 from chassis.keys import KNOWN, Keys, listed
 from chassis.settings import InternalSettings, PublicSettings, is_loopback, prefixed
+from contracts.assignment import GROUPS, Group
+from contracts.experiments import SHIPPED
 from pydantic import Field, FilePath, field_validator, model_validator
 
 from gateway.scopes import CALLER, EVERYTHING
 from gateway.tokens import Tokens
 
 Positive = Annotated[int, Field(ge=1)]
+RANKER = re.compile(r"[a-z][a-z0-9_]{0,31}")
+TAKEN = {*GROUPS, SHIPPED}
 ORIGIN = re.compile(r"\*|https?://[^/?#\s]+")
 
 
@@ -24,6 +28,9 @@ class Settings(InternalSettings, PublicSettings):
     features_url: str
     control_url: str
     test_url: str
+    more_rankers: str = ""
+    """Comma-separated, such as challenger=http://ranker-challenger:8002: rankers beside control and test, by the name
+    that a plan calls them."""
     api_keys: Annotated[str, Field(repr=False)] = ""
     """Comma-separated: any of them opens the calls that need a key, or, as `events+read=KEY`, some of them. As
     `sha256:` and a hash, the key itself stands nowhere."""
@@ -56,8 +63,26 @@ class Settings(InternalSettings, PublicSettings):
     remembering whose assignment was reported."""
 
     @property
+    def rankers(self) -> dict[Group, str]:
+        """Where each listens, by name."""
+        more = (pair.split("=", 1) for pair in listed(self.more_rankers))
+        return {"control": self.control_url, "test": self.test_url} | {name.strip(): url.strip() for name, url in more}
+
+    @property
     def origins(self) -> list[str]:
         return listed(self.cors_origins)
+
+    @field_validator("more_rankers")
+    @classmethod
+    def _refuse_what_is_no_ranker(cls, value: str) -> str:
+        for pair in listed(value):
+            name, _, url = (part.strip() for part in pair.partition("="))
+            if not RANKER.fullmatch(name) or name in TAKEN or not url.startswith(("http://", "https://")):
+                raise ValueError(
+                    f"{pair!r} is no ranker beside {', '.join(GROUPS)}: write challenger=http://ranker-challenger:8002; "
+                    "several by commas"
+                )
+        return value
 
     @field_validator("cors_origins")
     @classmethod

@@ -90,6 +90,7 @@ class Shadows:
 
 
 def _other(enrolment: Enrolment, served: Group) -> Group:
-    """The plan's test ranker, unless the user has just seen that one."""
-    control, test = (enrolment.experiment.plan.rankers.get(group, group) for group in ("control", "test"))
+    """The ranker that is compared, unless the user has just seen that one."""
+    plan = enrolment.experiment.plan
+    control, test = (plan.rankers.get(group, group) for group in plan.groups)
     return test if test != served else control

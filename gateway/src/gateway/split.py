@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from contracts.assignment import Group
+from contracts.assignment import CONTROL, Group
 from contracts.clock import REAL
-from contracts.experiments import Assignment, Experiment, RunningExperiments
+from contracts.experiments import SHIPPED, Assignment, Experiment, RunningExperiments
 from contracts.rules import DEFAULT, RuleSet
 
 
@@ -77,7 +77,7 @@ class Split:
         """Of the visible experiments, one that names the user comes before one whose slice holds the user."""
         running = self._running
         if running is None:
-            return Placement("control", "control")
+            return Placement(CONTROL, CONTROL)
         visible: Enrolment | None = None
         shadows: list[Enrolment] = []
         for experiment in running.experiments:
@@ -93,4 +93,5 @@ class Split:
         if visible is None:
             return Placement(running.otherwise, running.otherwise, None, tuple(shadows))
         group = visible.assignment.group
-        return Placement(group, visible.experiment.plan.rankers.get(group, group), visible, tuple(shadows))
+        ranker = visible.experiment.plan.rankers.get(group, group)
+        return Placement(group, running.otherwise if ranker == SHIPPED else ranker, visible, tuple(shadows))

@@ -189,3 +189,22 @@ class Upstream:
 
     def _log_bug(self, error: Exception) -> None:
         log.error("own_service_misunderstood", upstream=self.name, error=str(error))
+
+
+class Absent(Upstream):
+    """A service that nobody set up."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.seconds = name, CALL_SECONDS
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        deadline: Deadline | None = None,
+        content: bytes | None = None,
+        params: Mapping[str, str | int] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        raise Down(self.name, "refused")

@@ -12,7 +12,7 @@ from contracts.assignment import Group
 from prometheus_client import Gauge
 
 from gateway.settings import Settings
-from gateway.upstream import Upstream
+from gateway.upstream import Absent, Upstream
 
 BUDGET = Gauge("gateway_budget_seconds", "The most that a call to another service may take.", ["of"])
 
@@ -32,28 +32,27 @@ class Upstreams:
     explainers: Mapping[Group, Upstream]
 
 
+class Rankers(dict[Group, Upstream]):
+    """By name. One that a plan names and this gateway was not told of is there too: nobody listens."""
+
+    def __missing__(self, name: Group) -> Upstream:
+        return Absent(f"ranker-{name}")
+
+
 @asynccontextmanager
 async def open_upstreams(settings: Settings) -> AsyncIterator[Upstreams]:
     ranker_seconds = settings.ranker_ms / 1000
     BUDGET.labels("ranker").set(ranker_seconds)
     headers = internal_headers(settings.internal_key)
     async with AsyncExitStack() as stack:
-        features, control, test = [
-            await stack.enter_async_context(Hop(url, headers))
-            for url in (settings.features_url, settings.control_url, settings.test_url)
-        ]
+        features = await stack.enter_async_context(Hop(settings.features_url, headers))
+        rankers = {name: await stack.enter_async_context(Hop(url, headers)) for name, url in settings.rankers.items()}
         yield Upstreams(
             features=Upstream("feature-service", features),
             histories=Upstream("histories", features),
             writes=Upstream("writes", features),
             administration=Upstream("administration", features),
             records=Upstream("records", features),
-            rankers={
-                "control": Upstream("ranker-control", control, ranker_seconds),
-                "test": Upstream("ranker-test", test, ranker_seconds),
-            },
-            explainers={
-                "control": Upstream("explain-control", control),
-                "test": Upstream("explain-test", test),
-            },
+            rankers=Rankers((name, Upstream(f"ranker-{name}", hop, ranker_seconds)) for name, hop in rankers.items()),
+            explainers={name: Upstream(f"explain-{name}", hop) for name, hop in rankers.items()},
         )

@@ -9,7 +9,6 @@ from contracts.records import BadRecordError, Counts, Profile, pack_row
 from contracts.wire import PopularPosts, Post
 from gateway.fallback import Fallback, Instead
 from gateway.recent import Recent
-from gateway.request import KEPT_AS
 from gateway.row import Row, packed_ids, unpacked_ids
 
 MEGABYTE = 2**20
@@ -140,5 +139,5 @@ def test_a_row_names_the_posts_that_went_and_is_what_it_was_without_any() -> Non
 def test_of_a_user_who_is_forgotten_neither_slates_nor_hidden_ids_are_left(fallback: Fallback) -> None:
     keep_slate(fallback, 7, "test", 21, 22, 23)
     fallback.keep_row(7, row(1))
-    fallback.forget_user(7, KEPT_AS)
+    fallback.forget_user(7, ("control", "test"))
     assert ids(fallback.instead(7, "test", None, 2)) == ("popular", [1, 2])

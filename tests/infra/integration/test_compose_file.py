@@ -140,3 +140,16 @@ def _answers(client: redis.Redis) -> bool:
         return bool(client.ping())
     except redis.exceptions.ConnectionError:
         return False
+
+
+def test_a_third_ranker_is_as_bounded_and_hardened_as_the_second() -> None:
+    more = yaml.safe_load((ROOT / "infra/compose/challenger.yml").read_text())["services"]
+    third, second = more.pop("ranker-challenger"), SERVICES["ranker-test"]
+    different = {"build", "environment", "depends_on"}
+    assert {name: third[name] for name in third if name not in different} == {
+        name: second[name] for name in second if name not in different
+    }
+    assert third["environment"] == second["environment"] | {"RANKER_MODEL_URI": "/var/lib/lenta/models/challenger"}
+    assert more["gateway"]["environment"] == {"GATEWAY_MORE_RANKERS": "challenger=http://ranker-challenger:8003"}
+    watched = SERVICES["console"]["environment"]["CONSOLE_SERVICES"]
+    assert more["console"]["environment"]["CONSOLE_SERVICES"].startswith(watched)

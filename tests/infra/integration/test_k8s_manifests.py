@@ -17,7 +17,7 @@ from tests.support.checkout import ROOT
 
 KUBECTL = Path(sys.executable).with_name("kubectl")
 VERSION = "1.34"
-FOLDERS = ("base", "overlays/local")
+FOLDERS = ("base", "overlays/local", "overlays/challenger")
 WEB = {
     "gateway": 8000,
     "feature-service": 8001,
@@ -198,6 +198,22 @@ def test_every_volume_claim_and_account_that_a_pod_names_exists(folder: str) -> 
         for volume in pod["spec"].get("volumes", []):
             assert volume.get("persistentVolumeClaim", {}).get("claimName") in {None, *claims}, name
         assert pod["spec"].get("serviceAccountName") in {None, *accounts}, name
+
+
+def test_a_third_ranker_is_allowed_what_the_other_two_are() -> None:
+    folder, policies = "overlays/challenger", of_kind("overlays/challenger", "NetworkPolicy")
+    third = of_kind(folder, "Deployment")["ranker-challenger"]["spec"]["template"]["spec"]["containers"][0]
+    second = of_kind(folder, "Deployment")["ranker-test"]["spec"]["template"]["spec"]["containers"][0]
+    for same in ("image", "ports", "resources", "securityContext", "volumeMounts"):
+        assert third[same] == second[same], same
+    (gateway,) = of_kind(folder, "Deployment")["gateway"]["spec"]["template"]["spec"]["containers"]
+    told = {variable["name"]: variable.get("value") for variable in gateway["env"]}
+    assert told["GATEWAY_MORE_RANKERS"] == "challenger=http://ranker-challenger:8003"
+    assert told["GATEWAY_TEST_URL"] == "http://ranker-test:8003"
+    to = {"app.kubernetes.io/name": "ranker-challenger"}
+    for name, way, port in (("gateway-to-challenger", "egress", 8003), ("console-to-challenger", "egress", METRICS)):
+        (rule,) = policies[name]["spec"][way]
+        assert (rule["to"], rule["ports"]) == ([{"podSelector": {"matchLabels": to}}], [{"port": port}])
 
 
 def test_redis_keeps_what_an_acknowledged_event_rests_on() -> None:

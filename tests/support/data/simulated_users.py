@@ -17,7 +17,7 @@ from contracts.experiments import Experiment, Plan, RampStep, Rules
 from contracts.reports import Report
 from experiments.planning import users_needed
 from experiments.ratios import RatioSums
-from feature_service.reports.aggregates import Aggregates, UserSums
+from feature_service.reports.aggregates import Aggregates, Sides, UserSums
 from feature_service.reports.analysis import read
 from numpy.typing import NDArray
 
@@ -193,9 +193,9 @@ class Look:
         stays = self.in_test == in_test_now[self.came]
         places = [(stratum, group) for stratum in {0, int(self.stratum.any())} for group in GROUPS]
         mine = {place: (self.stratum == place[0]) & (self.in_test == (place[1] == "test")) for place in places}
+        totals = {place: self._sums(mask & stays) for place, mask in mine.items()}
         return Aggregates(
-            totals={place: self._sums(mask & stays) for place, mask in mine.items()},
-            undegraded={}, days={}, assigned={place: int(mask.sum()) for place, mask in mine.items()},
+            compared={"test": Sides(totals=totals, undegraded={}, days={})}, assigned={place: int(mask.sum()) for place, mask in mine.items()},
             groups=[], models=[], unattributed={}, votes=None, shadow=None,
         )  # fmt: skip
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +28,8 @@ from pipeline.world.truth import PLACES
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-Ranked = Literal["control", "test", "oracle", "popular"]
+Ranked = str
+"""`control`, `test`, `oracle` or `popular`."""
 
 USERS, POSTS = 1_500, 1_000
 SLOTS = 5

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from contracts import numbers
-from contracts.assignment import GROUPS, Group
+from contracts.assignment import CONTROL, Group
 from contracts.names import guardrail, metric
 from contracts.numbers import UNKNOWN
-from contracts.reports import Report
+from contracts.reports import PeriodSplit, Report
 from contracts.wire import Message
 
 from console.experiment.course import crossing, day_number
@@ -31,6 +32,8 @@ class Side(Message):
     users: str
     share: str
     percent: float
+    begin: float
+    """How many percent stand before it."""
 
 
 class TrafficSplit(Message):
@@ -39,7 +42,7 @@ class TrafficSplit(Message):
     """Control's share by plan, in percent; None where it changed on the way."""
     check: Check
     periods: list[list[str]]
-    """Starts, planned, assigned to control, assigned to test: of each weight period where there are several."""
+    """Starts, planned, assigned to each group: of each weight period where there are several."""
 
 
 def plainly(check: Check) -> Check:
@@ -112,15 +115,15 @@ def _guard_check(report: Report, held: bool) -> Check:
 
 
 def _planned(report: Report) -> float | None:
-    expected = {period.expected.get("control") for period in report.split.periods}
-    return expected.pop() if len(expected) == 1 else None
+    expected = {tuple(sorted(period.expected.items())) for period in report.split.periods}
+    return dict(expected.pop()).get(CONTROL) if len(expected) == 1 else None
 
 
 def traffic_of(report: Report) -> TrafficSplit:
     total = sum(group.assigned for group in report.groups)
     by_group = {group.group: group for group in report.groups}
-    sides = []
-    for name in GROUPS:
+    sides = list[Side]()
+    for name in report.experiment.plan.groups:
         reading = by_group.get(name)
         users = reading.assigned if reading else 0
         sides.append(
@@ -130,6 +133,7 @@ def traffic_of(report: Report) -> TrafficSplit:
                 users=f"{users:,} user{'' if users == 1 else 's'}",
                 share=numbers.share(users / total) if total else UNKNOWN,
                 percent=round(100 * users / total, 2) if total else 0.0,
+                begin=round(sum(side.percent for side in sides), 2),
             )
         )
     planned = _planned(report)
@@ -153,21 +157,27 @@ def _split_words(report: Report, planned: float | None) -> Check:
     split = report.split
     plan = "Weights changed on the way."
     if planned is not None:
-        plan = f"Planned {round(planned * 100, 2):g} / {round((1 - planned) * 100, 2):g}."
+        plan = f"Planned {_shares(report.split.periods[0], report.experiment.plan.groups)}."
     if split.p_value is None:
         return Check(mark="wait", title="", text=f"Split not checked yet. {plan}")
     word, mark = ("failed", "bad") if split.failed else ("passed", "good")
     return Check(mark=mark, title="", text=f"Split check {word}, {numbers.probability(split.p_value)}. {plan}")
 
 
+def _shares(period: PeriodSplit, groups: Sequence[Group]) -> str:
+    """`50 / 30 / 20`, in the groups' order."""
+    return " / ".join(f"{round(period.expected.get(group, 0.0) * 100, 2):g}" for group in groups)
+
+
 def _periods(report: Report) -> list[list[str]]:
+    groups = report.experiment.plan.groups
     if len(report.split.periods) < 2:
         return []
     return [
         [
             numbers.date_and_clock(period.starts_at),
-            " / ".join(f"{round(period.expected.get(group, 0.0) * 100, 2):g}" for group in GROUPS),
-            *(f"{period.assigned.get(group, 0):,}" for group in GROUPS),
+            _shares(period, groups),
+            *(f"{period.assigned.get(group, 0):,}" for group in groups),
         ]
         for period in report.split.periods
     ]

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts import numbers, verdicts
-from contracts.reports import MetricReading, Report
+from contracts.reports import Comparison, MetricReading, Report
 from contracts.verdicts import lacks_likers, lacks_users, only_compares
 
 Tone = Literal["good", "bad", "wait", "none"]
@@ -37,8 +37,19 @@ def withheld(report: Report) -> Report:
             "metrics": [_bare(one) for one in report.metrics],
             "per_protocol": [_bare(one) for one in report.per_protocol],
             "guardrails": [one.model_copy(update={"state": "cannot_tell"}) for one in report.guardrails],
+            "others": [_withheld(one) for one in report.others],
             "interleaving": report.interleaving
             and report.interleaving.model_copy(update={"share": None, "p_value": None}),
+        }
+    )
+
+
+def _withheld(one: Comparison) -> Comparison:
+    return one.model_copy(
+        update={
+            "metrics": [_bare(metric) for metric in one.metrics],
+            "per_protocol": [_bare(metric) for metric in one.per_protocol],
+            "guardrails": [guard.model_copy(update={"state": "cannot_tell"}) for guard in one.guardrails],
         }
     )
 

@@ -12,6 +12,7 @@ from contracts.names import MODES, metric, verdict
 from contracts.reports import MetricReading, Report, RunLine
 from contracts.wire import Message
 
+from console.experiment.arms import Arms, arms_of
 from console.experiment.charts import Moment
 from console.experiment.checks import Check, TrafficSplit, checks_of, traffic_of
 from console.experiment.course import Course, course_of
@@ -58,6 +59,9 @@ class ExperimentView(Message):
     revealed: bool
     checks: list[Check]
     traffic: TrafficSplit
+    compared: str
+    """The group that the verdict, the metrics and the guardrails hold against control."""
+    arms: Arms
     forest: Forest
     selected: str
     metric: Metric | None
@@ -112,6 +116,8 @@ def view_of(
         revealed=revealed,
         checks=checks_of(report, held),
         traffic=traffic_of(report),
+        compared=report.compared,
+        arms=arms_of(report, held),
         forest=forest_of(report, selected, held, failed),
         selected=metric(selected.metric) if selected else "",
         metric=selected.metric if selected else None,
@@ -171,7 +177,11 @@ def _state(report: Report) -> str:
 
 def _paused(experiment: Experiment) -> str:
     pause = experiment.paused
-    return f"; test’s traffic pauses until {pause.until:%H:%M} UTC: {names.pause(pause)}" if pause else ""
+    return (
+        f"; {names.paused(pause).replace(chr(39), chr(8217))} until {pause.until:%H:%M} UTC: {names.pause(pause)}"
+        if pause
+        else ""
+    )
 
 
 def _course(report: Report, selected: MetricReading | None) -> Course | None:

@@ -1,4 +1,4 @@
-"""The switch: within seconds it takes traffic from a test that answers badly, and gives it back by itself.
+"""The switch: within seconds it takes traffic from a group that answers badly, and gives it back by itself.
 
 It is no verdict: the report draws that from whole users over the whole experiment (`reports.readings.guardrail`). The
 switch looks every two seconds at the last minute of real time, however fast the platform's clock runs: exposures carry
@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 from math import sqrt
 
 import structlog
+from contracts.assignment import CONTROL, Group
 from contracts.clock import Clock
 from contracts.degradation import FALLBACK_VERSION, RANKER_FAILED_LIKE, UNREACHABLE_LIKE
 from contracts.experiments import Experiment, Guardrail, GuardrailMetric, Pause
@@ -62,8 +63,9 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """more: what test has more than control; of an interleaved experiment, what it has."""
+    """Of the group `of`. more: what it has more than control; of an interleaved experiment, what it has."""
 
+    of: Group
     rule: Guardrail
     test: RowMapping
     control: RowMapping | None
@@ -144,16 +146,19 @@ def _is_over(experiment: Experiment, now: datetime) -> bool:
 
 def _next(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Change | None:
     now = clock.at(real)
-    if pause := paused(experiment, now):
-        return _resumed(experiment, now) if now >= pause.until else None
-    if not experiment.periods[experiment.period(now)].weights.get("test"):
+    if (pause := paused(experiment, now)) and now >= pause.until:
+        return _resumed(experiment, now)
+    weights = experiment.periods[experiment.period(now)].weights
+    if not any(weights.get(group) for group in experiment.plan.compared):
         return None
     trouble = _trouble(connection, experiment, real, clock)
     return _paused(experiment, trouble, now, clock) if trouble else None
 
 
 def _resumed(experiment: Experiment, now: datetime) -> Change:
-    reason = "the pause is over: test is tried anew"
+    pause = paused(experiment, now)
+    whom = " and ".join(pause.groups if pause and pause.groups else experiment.plan.compared)
+    reason = f"the pause is over: {whom} {'are' if ' and ' in whom else 'is'} tried anew"
     new = resumed(experiment, now, reason)
     return new.model_copy(update={"revision": experiment.revision + 1}), reason, "resumed"
 
@@ -161,11 +166,15 @@ def _resumed(experiment: Experiment, now: datetime) -> Change:
 def _paused(experiment: Experiment, trouble: Trouble, now: datetime, clock: Clock) -> Change:
     lasts = _lasts(experiment, now, clock)
     why = "unreachable" if trouble.is_unreachable else trouble.rule.metric
-    pause = Pause.model_validate({"why": why, "until": now + lasts * clock.speed})
+    already = pause.groups or list(experiment.plan.compared) if (pause := paused(experiment, now)) else []
+    until = max(now + lasts * clock.speed, pause.until if pause else now)
+    pause = Pause.model_validate({"why": why, "until": until, "groups": [*already, trouble.of]})
     PAUSES.labels(experiment.name, why).inc()
     minutes = lasts.total_seconds() / 60
-    what = f"paused for {minutes:g} minutes: weights control 100 %, test 0 %"
-    return put_on_pause(experiment, now, pause, trouble.reason), trouble.reason, what
+    new = put_on_pause(experiment, now, pause, trouble.reason)
+    shares = new.periods[-1].weights
+    weights = ", ".join(f"{group} {100 * shares[group]:g} %" for group in experiment.plan.groups)
+    return new, trouble.reason, f"paused for {minutes:g} minutes: weights {weights}"
 
 
 def _lasts(experiment: Experiment, now: datetime, clock: Clock) -> timedelta:
@@ -176,7 +185,7 @@ def _lasts(experiment: Experiment, now: datetime, clock: Clock) -> timedelta:
 
 
 def _trouble(connection: Connection, experiment: Experiment, real: datetime, clock: Clock) -> Trouble | None:
-    """The first guardrail that test is certainly past."""
+    """The first guardrail that a group is certainly past."""
     rules, now = experiment.plan.guardrails, clock.at(real)
     begin = experiment.periods[experiment.period(now)].starts_at
     values = {
@@ -185,15 +194,24 @@ def _trouble(connection: Connection, experiment: Experiment, real: datetime, clo
         "until": naive(now + SKEW * clock.speed),
         "speed": clock.speed,
         "over_ms": next((rule.over_ms for rule in rules if rule.over_ms is not None), None),
-        "interleaved": experiment.plan.mode == "interleave",
+        "drafted": experiment.plan.compared[0] if experiment.plan.mode == "interleave" else None,
     }
     groups = {row["exp_group"]: row for row in connection.execute(_COUNTS, values | _WORDS).mappings()}
-    test, control = groups.get("test"), groups.get("control")
-    if test is None or test["users"] < FEWEST_USERS or test["seconds"] < FEWEST_SECONDS:
-        return None
-    alone = not experiment.periods[experiment.period(now)].weights.get("control") or values["interleaved"]
-    troubles = (Trouble(rule, test, control, _more(rule, test, control, bool(alone))) for rule in rules)
+    weights, control = experiment.periods[experiment.period(now)].weights, groups.get(CONTROL)
+    alone = bool(not weights.get(CONTROL) or values["drafted"])
+    enough = [
+        (group, row)
+        for group in experiment.plan.compared
+        if weights.get(group) and (row := groups.get(group)) is not None and _says_enough(row)
+    ]
+    troubles = (
+        Trouble(group, rule, row, control, _more(rule, row, control, alone)) for group, row in enough for rule in rules
+    )
     return next((each for each in troubles if each.more.low > each.rule.limit), None)
+
+
+def _says_enough(group: RowMapping) -> bool:
+    return bool(group["users"] >= FEWEST_USERS and group["seconds"] >= FEWEST_SECONDS)
 
 
 def _more(rule: Guardrail, test: RowMapping, control: RowMapping | None, alone: bool) -> Interval:

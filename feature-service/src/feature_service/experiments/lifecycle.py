@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from chassis.errors import Conflict, InvalidParameter
-from contracts.assignment import BUCKETS
+from contracts.assignment import CONTROL, Group
 from contracts.experiments import (
     Decision,
     Edit,
@@ -80,7 +80,7 @@ def changed(
         words.append(f"resumed: {_weights(new.plan)}")
     if edit.decision is not None:
         new = _decided(new, edit, now, run)
-        words.append(f"decided: {edit.decision.replace('_', ' ')}")
+        words.append(_decision_in_words(new))
     target = edit.state or new.state
     if target != new.state:
         if target not in _NEXT[new.state]:
@@ -93,13 +93,16 @@ def changed(
 
 
 def put_on_pause(experiment: Experiment, now: datetime, pause: Pause, reason: str) -> Experiment:
-    """Everybody, testers too, to control until it is resumed; the plan stays what the team decided."""
-    begun = [period for period in experiment.periods if period.starts_at < now]
+    """The traffic of the groups that it takes to control until it is resumed, testers' too; the plan stays as it is."""
+    begun, current = [p for p in experiment.periods if p.starts_at < now], experiment.periods[experiment.period(now)]
+    taken = [group for group in experiment.plan.compared if pause.takes(group)]
+    letters = {ord(str(experiment.plan.groups.index(group))): "0" for group in taken}
+    weights = {group: 0.0 if group in taken else current.weights.get(group, 0.0) for group in experiment.plan.groups}
     made = WeightPeriod(
         number=next_number(experiment.periods),
         starts_at=now,
-        weights={"control": 1.0, "test": 0.0},
-        table="0" * BUCKETS,
+        weights=weights | {CONTROL: 1 - sum(share for group, share in weights.items() if group != CONTROL)},
+        table=current.table.translate(letters),
         reason=reason,
         pause=pause,
     )
@@ -161,6 +164,13 @@ def describe(plan: Plan) -> str:
     return f"{plan.mode}, {_weights(plan)}, enrolment {_percent(plan.enrolment)}"
 
 
+def _decision_in_words(experiment: Experiment) -> str:
+    decision = experiment.decision
+    assert decision is not None
+    said = f"decided: {decision.outcome.replace('_', ' ')}"
+    return said if len(experiment.plan.compared) == 1 else f"{said} {decision.group}"
+
+
 def _planned(
     current: Experiment, plan: Plan, others: list[Experiment], now: datetime, reason: str
 ) -> tuple[Experiment, str]:
@@ -214,13 +224,24 @@ def _decided(experiment: Experiment, edit: Edit, now: datetime, run: int | None)
         raise Conflict(f"{experiment.name} is {experiment.state}: there is nothing to decide", field="decision")
     if experiment.decision is not None:
         raise Conflict(f"{experiment.name} was decided: {experiment.decision.outcome}", field="decision")
+    group = _decided_group(experiment.plan, edit)
     if outcome == "ship" and not experiment.plan.is_seen:
         raise Conflict("nobody saw what a shadow ranker answered: nothing to ship on", field="decision")
-    decision = Decision(outcome=outcome, at=now, by=edit.by, reason=edit.reason, run=run)
+    decision = Decision(outcome=outcome, group=group, at=now, by=edit.by, reason=edit.reason, run=run)
     update: dict[str, object] = {"decision": decision}
     if experiment.state == "running":
         update |= {"state": "stopped", "stopped_at": now}
     return experiment.model_copy(update=update)
+
+
+def _decided_group(plan: Plan, edit: Edit) -> Group:
+    """Raises InvalidParameter where several are compared and none is named, or one that is not compared."""
+    if edit.group is None and len(plan.compared) == 1:
+        return plan.compared[0]
+    if edit.group in plan.compared:
+        return edit.group
+    wanted = "name the group that it is about" if edit.group is None else f"{edit.group} is not compared with control"
+    raise InvalidParameter(f"group: {wanted}: {' or '.join(plan.compared)}", field="group")
 
 
 def _moved(experiment: Experiment, target: State, others: list[Experiment], now: datetime, reason: str) -> Experiment:

@@ -38,11 +38,12 @@ def publish(engine: Engine, client: Client) -> None:
 
 
 def otherwise(connection: Connection) -> str:
-    """The ranker for users in no experiment: test's if the last decision was to ship it, else control's."""
+    """The ranker for users in no experiment: that of the group that the last decision shipped, else control's."""
     definition = connection.execute(_LAST_DECIDED).scalar_one_or_none()
     if definition is None:
         return "control"
-    group = "test" if definition["decision"]["outcome"] == "ship" else "control"
+    decision = definition["decision"]
+    group = decision.get("group", "test") if decision["outcome"] == "ship" else "control"
     return str(definition["plan"]["rankers"].get(group, group))
 
 

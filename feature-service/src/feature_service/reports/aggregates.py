@@ -1,9 +1,10 @@
 """What a report is made of: sums, in SQL, over everything that an experiment recorded. No user's row leaves Postgres.
 
 **Who is compared.** Users as they were assigned, exposed or not (intent to treat), without those whom a plan forces
-into a group. Periods in which one group has no weight compare nothing, and their exposures are left out. A user belongs
-to the period of their first assignment among the other periods, and to its group. Users whom a later change of weights
-moves into the other group are left out of both: their bucket alone decides that, never what they did.
+into a group. Each group is compared with control apart from the others: periods in which one of the two has no weight
+compare nothing, and their exposures are left out. A user belongs to the period of their first assignment among the
+other periods, and to its group. Users whom a later change of weights moves into another group are left out: their
+bucket alone decides that, never what they did.
 
 **Winsorised.** Of each 1,000 users the heaviest one (and one at least) counts no more than the next: as many exposures,
 with the own rates of hits, likes and trouble; as many likes of a user; as many views and likes before. Both groups have
@@ -15,13 +16,13 @@ is C^2 less that of the user's last day. A like counts on the day of its exposur
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from contracts.assignment import BUCKETS
+from contracts.assignment import BUCKETS, CONTROL, Group
 from contracts.experiments import Experiment, GuardrailMetric, Metric
 from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
@@ -87,15 +88,23 @@ class UserSums:
 
 
 Place = tuple[int, str]
-"""A period and a group."""
+"""A period and a group; in the sums of a comparison `control`, and `test` for whichever is compared with it."""
 
 
 @dataclass(frozen=True)
-class Aggregates:
+class Sides:
+    """One group and control."""
+
     totals: dict[Place, UserSums]
     undegraded: dict[Place, UserSums]
     days: dict[date, dict[Place, UserSums]]
     """What each day added; users on the day of their assignment."""
+
+
+@dataclass(frozen=True)
+class Aggregates:
+    compared: dict[Group, Sides]
+    """Each of the plan's `compared` groups."""
     assigned: dict[Place, int]
     """Users by the period of their very first assignment."""
     groups: list[Row]
@@ -110,17 +119,10 @@ class Aggregates:
 def aggregate(engine: Engine, connection: Connection, experiment: Experiment) -> Aggregates:
     """As of one moment. connection: at isolation level REPEATABLE READ; the engine must have PARTS more connections."""
     forced = _forced(connection, experiment.name)
-    values: dict[str, object] = {
-        "name": experiment.name,
-        "forced": forced,
-        "periods": _compared(experiment),
-        "parts": PARTS,
-    }
-    people, stays = _people(experiment, bool(forced))
-    values["stays"] = stays
+    values: dict[str, object] = {"name": experiment.name, "forced": forced, "parts": PARTS}
     snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
 
-    def ask(name: str, more: Mapping[str, object] | None = None) -> list[Row]:
+    def ask(name: str, more: Mapping[str, object] | None = None, people: str = "") -> list[Row]:
         statement = read_sql(__package__, name).replace("/*people*/", people)
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as opened:
             opened.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
@@ -128,23 +130,15 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
             opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # the parts run in parallel already
             return _rows(opened, statement, {**values, **(more or {})})
 
-    values |= {f"bound_{name}": None for name in "nlab"}
-    if (winsorised := experiment.plan.rules.winsorised) < 1:
-        values |= {f"bound_{row['name']}": row["bound"] for row in ask("bounds", {"winsorised": winsorised})}
     with ThreadPoolExecutor(PARTS) as pool:
-        course = [pool.submit(ask, "course", {"part": part}) for part in range(PARTS)]
-        totals = pool.submit(ask, "totals")
+        compared = {group: _sides(experiment, group, bool(forced), ask, pool) for group in experiment.plan.compared}
         groups, models = pool.submit(ask, "groups"), pool.submit(ask, "models")
-        arrivals = pool.submit(ask, "arrivals")
         assigned = pool.submit(ask, "assigned")
         unattributed = pool.submit(ask, "unattributed")
         votes = pool.submit(ask, "votes") if experiment.plan.mode == "interleave" else None
         shadow = pool.submit(ask, "shadow") if experiment.plan.mode == "shadow" else None
-        summed = totals.result()
         return Aggregates(
-            totals=_placed(summed, ""),
-            undegraded=_placed(summed, "kept_"),
-            days=_by_day([*arrivals.result(), *(row for part in course for row in part.result())]),
+            compared=compared,
             assigned={(row["weight_period"], row["exp_group"]): row["users"] for row in assigned.result()},
             groups=groups.result(),
             models=models.result(),
@@ -154,19 +148,40 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment) ->
         )
 
 
-def compared(experiment: Experiment) -> list[int]:
-    """The numbers of the periods in which both groups have weight, in order."""
-    return [period.number for period in experiment.periods if min(_shares(period.weights)) > 0]
+Ask = Callable[[str, Mapping[str, object] | None, str], list[Row]]
+"""A query by name, its values, and who is compared: in the snapshot, on a connection of its own."""
 
 
-def _compared(experiment: Experiment) -> list[int]:
+def _sides(experiment: Experiment, group: Group, forced: bool, ask: Ask, pool: Executor) -> Sides:
+    people, stays = _people(experiment, group, forced)
+    values: dict[str, object] = {"compared": group, "stays": stays, "periods": _read_periods(experiment, group)}
+    values |= {f"bound_{name}": None for name in "nlab"}
+    if (winsorised := experiment.plan.rules.winsorised) < 1:
+        bounds = ask("bounds", values | {"winsorised": winsorised}, people)
+        values |= {f"bound_{row['name']}": row["bound"] for row in bounds}
+    course = [pool.submit(ask, "course", values | {"part": part}, people) for part in range(PARTS)]
+    totals, arrivals = (pool.submit(ask, name, values, people) for name in ("totals", "arrivals"))
+    summed = totals.result()
+    return Sides(
+        totals=_placed(summed, ""),
+        undegraded=_placed(summed, "kept_"),
+        days=_by_day([*arrivals.result(), *(row for part in course for row in part.result())]),
+    )
+
+
+def compared_periods(experiment: Experiment, group: Group) -> list[int]:
+    """The numbers of the periods in which both control and the group have weight, in order."""
+    return [
+        period.number
+        for period in experiment.periods
+        if min(period.weights.get(CONTROL, 0.0), period.weights.get(group, 0.0)) > 0
+    ]
+
+
+def _read_periods(experiment: Experiment, group: Group) -> list[int]:
     """All periods of an interleaved experiment: its users see both rankers in each."""
     drafted = [period.number for period in experiment.periods if not period.pause]
-    return drafted if experiment.plan.mode == "interleave" else compared(experiment)
-
-
-def _shares(weights: Mapping[Any, float]) -> tuple[float, float]:
-    return weights.get("control", 0.0), weights.get("test", 0.0)
+    return drafted if experiment.plan.mode == "interleave" else compared_periods(experiment, group)
 
 
 def _forced(connection: Connection, name: str) -> list[int]:
@@ -174,10 +189,10 @@ def _forced(connection: Connection, name: str) -> list[int]:
     return [int(user) for user in connection.execute(_FORCED, {"name": name}).scalars()]
 
 
-def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
+def _people(experiment: Experiment, group: Group, forced: bool) -> tuple[str, list[str]]:
     """Selects who is compared; and for each period, by bucket, whether later weights leave the group unchanged."""
     tables = {period.number: period.table for period in experiment.periods}
-    numbers = compared(experiment)
+    numbers = compared_periods(experiment, group)
     stays = ["1" * BUCKETS] * (max(tables, default=0) + 1)
     for place, number in enumerate(numbers):
         table, later = tables[number], [tables[other] for other in numbers[place + 1 :]]
@@ -187,7 +202,7 @@ def _people(experiment: Experiment, forced: bool) -> tuple[str, list[str]]:
     if moves:
         salt = experiment.group_salt
         assert "'" not in salt, "the contract allows letters, digits, dots and dashes"
-        sql = sql.replace("/*stays*/", f"WHERE substr((:stays)[stratum + 1], {_bucket(salt)} + 1, 1) = '1'")
+        sql = sql.replace("/*stays*/", f"AND substr((:stays)[stratum + 1], {_bucket(salt)} + 1, 1) = '1'")
     return sql, stays
 
 

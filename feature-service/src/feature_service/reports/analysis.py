@@ -6,10 +6,19 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from contracts import numbers
-from contracts.assignment import GROUPS
+from contracts.assignment import CONTROL, Group
 from contracts.experiments import Experiment
-from contracts.names import METRICS, READINGS, guardrail
-from contracts.reports import GroupReading, GuardrailReading, MetricReading, Range, Report, Verdict
+from contracts.names import METRICS, READINGS, VERDICTS, about, guardrail
+from contracts.reports import (
+    Comparison,
+    GroupReading,
+    GuardrailReading,
+    InterleavingReading,
+    MetricReading,
+    Range,
+    Report,
+    Verdict,
+)
 from experiments import decision
 from experiments.effects import Interval
 from experiments.srm import SplitCheck
@@ -42,37 +51,46 @@ def read(experiment: Experiment, sums: Aggregates, at: datetime) -> Report:
 
 
 class _Analysis:
+    """Each group against control, and what they say together."""
+
     def __init__(self, experiment: Experiment, sums: Aggregates, at: datetime) -> None:
         self._experiment, self._sums, self._at = experiment, sums, at
         self._plan = experiment.plan
-        self._scale = readings.Scale(self._plan.rules)
 
     def report(self) -> Report:
         split, checked = readings.split(self._experiment, self._sums.assigned)
-        metrics, per_protocol = self._metrics()
-        rules = self._guardrails()
-        votes, ever = None, _range_as_interval(metrics[0], self._scale.confidence)
-        if self._sums.votes is not None:
-            votes, ever = readings.interleaved(self._sums.votes, self._scale, seed=self._experiment.revision)
-        shadow = readings.shadow(self._sums.shadow, self._scale) if self._sums.shadow is not None else None
         groups = self._groups()
+        users = {group.group: group.assigned for group in groups}
+        sides = {
+            group: _Comparison(self._experiment, self._sums, group, self._days, self._at)
+            for group in self._plan.compared
+        }
+        said = {group: side.read(checked, min(users[CONTROL], users[group])) for group, side in sides.items()}
+        first = said[self._decisive(said)]
         return Report(
             run=0,
             at=self._at,
             experiment=self._experiment,
             days=self._days,
             groups=groups,
-            likers=self._likers(),
+            compared=first.group,
+            others=[each for each in said.values() if each is not first],
+            likers=first.likers,
             split=split,
-            metrics=metrics,
-            per_protocol=per_protocol,
-            guardrails=rules,
-            interleaving=votes,
-            shadow=shadow,
-            verdict=self._verdict(groups, checked, ever, rules),
+            metrics=first.metrics,
+            per_protocol=first.per_protocol,
+            guardrails=first.guardrails,
+            interleaving=sides[first.group].votes,
+            shadow=sides[first.group].shadow,
+            verdict=_together(first, [each for each in said.values() if each is not first]),
             unattributed=self._sums.unattributed,
             history=[],
         )
+
+    def _decisive(self, said: Mapping[Group, Comparison]) -> Group:
+        kinds = {group: each.verdict.kind for group, each in said.items()}
+        lifts = {group: each.metrics[0].always_valid if each.metrics else None for group, each in said.items()}
+        return decision.decisive(kinds, {group: lift.estimate if lift else 0.0 for group, lift in lifts.items()})
 
     @property
     def _days(self) -> float:
@@ -81,16 +99,6 @@ class _Analysis:
             return 0.0
         begin = max(started, self._plan.starts_at or started)
         return max(0.0, (self._at - begin).total_seconds() / 86_400)
-
-    def _metrics(self) -> tuple[list[MetricReading], list[MetricReading]]:
-        wanted = [self._plan.rules.primary, *self._plan.watched]
-        if why := MODE_WITHOUT_GROUPS.get(self._plan.mode):
-            return [readings.unread(metric, why) for metric in wanted], []
-        sums = self._sums
-        return (
-            readings.metrics(wanted, sums.totals, sums.days, self._at, self._scale),
-            readings.metrics(wanted, sums.undegraded, {}, self._at, self._scale),
-        )
 
     def _groups(self) -> list[GroupReading]:
         assigned = self._sums.assigned
@@ -109,28 +117,77 @@ class _Analysis:
                 likes=self._sum(group, "likes"),
                 unlogged=self._sum(group, "unlogged"),
             )
-            for group in GROUPS
+            for group in self._plan.groups
         ]
+
+    def _sum(self, group: str, column: str) -> int:
+        return sum(int(row[column]) for row in self._sums.groups if row["exp_group"] == group)
+
+
+def _together(first: Comparison, others: list[Comparison]) -> Verdict:
+    """That of the group which decides, and what is said of the others."""
+    if not others:
+        return first.verdict
+    said = [
+        f"{each.group}: {about(VERDICTS[each.verdict.kind], each.group).lower()}, {each.verdict.reasons[0]}"
+        for each in others
+    ]
+    mine = [f"{first.group}: {reason}" for reason in first.verdict.reasons]
+    return Verdict(kind=first.verdict.kind, reasons=[*mine, *said])
+
+
+class _Comparison:
+    """One group against control."""
+
+    def __init__(self, experiment: Experiment, sums: Aggregates, group: Group, days: float, at: datetime) -> None:
+        self._experiment, self._sums, self._group, self._days, self._at = experiment, sums, group, days, at
+        self._sides, self._plan = sums.compared[group], experiment.plan
+        self._scale = readings.Scale(self._plan.rules, group, len(self._plan.compared))
+        self.votes: InterleavingReading | None = None
+        self.shadow = readings.shadow(sums.shadow, self._scale) if sums.shadow is not None else None
+
+    def read(self, checked: SplitCheck | None, users: int) -> Comparison:
+        """users: of the smaller of the two groups."""
+        metrics, per_protocol = self._metrics()
+        rules = self._guardrails()
+        ever = _range_as_interval(metrics[0], self._scale.confidence)
+        if self._sums.votes is not None:
+            self.votes, ever = readings.interleaved(self._sums.votes, self._scale, seed=self._experiment.revision)
+        return Comparison(
+            group=self._group,
+            metrics=metrics,
+            per_protocol=per_protocol,
+            guardrails=rules,
+            likers=self._likers(),
+            verdict=self._verdict(users, checked, ever, rules),
+        )
+
+    def _metrics(self) -> tuple[list[MetricReading], list[MetricReading]]:
+        wanted = [self._plan.rules.primary, *self._plan.watched]
+        if why := MODE_WITHOUT_GROUPS.get(self._plan.mode):
+            return [readings.unread(metric, why) for metric in wanted], []
+        sides = self._sides
+        return (
+            readings.metrics(wanted, sides.totals, sides.days, self._at, self._scale),
+            readings.metrics(wanted, sides.undegraded, {}, self._at, self._scale),
+        )
 
     def _guardrails(self) -> list[GuardrailReading]:
         if (shadow := self._sums.shadow) is not None:
             asked, failed = int(shadow["asked"]), int(shadow["failed"])
             return [readings.guardrail_of_shadow(rule, asked, failed) for rule in self._plan.guardrails]
         of = readings.guardrail_alone if self._plan.mode == "interleave" else readings.guardrail
-        return [of(rule, self._sums.totals, self._scale) for rule in self._plan.guardrails]
+        return [of(rule, self._sides.totals, self._scale) for rule in self._plan.guardrails]
 
     def _likers(self) -> float:
         """On how many users of the smaller group the primary stands; of votes, how many prefer one ranker."""
         if (votes := self._sums.votes) is not None:
             return float(votes["test"] + votes["control"])
-        return readings.likers(self._plan.rules.primary, self._sums.totals)
-
-    def _sum(self, group: str, column: str) -> int:
-        return sum(int(row[column]) for row in self._sums.groups if row["exp_group"] == group)
+        return readings.likers(self._plan.rules.primary, self._sides.totals)
 
     def _verdict(
         self,
-        groups: list[GroupReading],
+        users: int,
         checked: SplitCheck | None,
         primary: Interval | None,
         rules: list[GuardrailReading],
@@ -138,7 +195,7 @@ class _Analysis:
         plan = self._plan
         if plan.mode == "shadow":
             broken = [rule for rule in rules if rule.state == "breached"]
-            words = [_guardrail_in_words(rule) for rule in broken]
+            words = [self._guardrail_in_words(rule) for rule in broken]
             why = "nobody saw what the shadow ranker answered: its latency, errors and overlap are all that there is"
             return Verdict(kind="roll_back" if broken else "hold", reasons=[*words, why])
         ended = self._days >= plan.rules.days or self._experiment.state in ("stopped", "archived")
@@ -149,7 +206,7 @@ class _Analysis:
                 rule.metric: "unclear" if rule.state == "cannot_tell" else rule.state
                 for rule in sorted(rules, key=lambda rule: rule.state == "breached")
             },
-            users=min(group.assigned for group in groups),
+            users=users,
             days=self._days,
             likers=self._likers(),
             least_users=plan.rules.min_users,
@@ -164,7 +221,7 @@ class _Analysis:
     def _in_words(self, reason: decision.Reason, evidence: decision.Evidence, rules: list[GuardrailReading]) -> str:
         plan, primary = self._plan.rules, evidence.primary
         name = (
-            "test's share of the votes less a half"
+            f"{self._group}'s share of the votes less a half"
             if self._plan.mode == "interleave"
             else f"{METRICS[plan.primary].within}: lift"
         )
@@ -178,8 +235,8 @@ class _Analysis:
                 else ""
             ),
             "split_unknown": lambda: "nobody is assigned yet",
-            "guardrail_breached": lambda: _guardrail_in_words(of_rule) if of_rule else "",
-            "guardrail_unclear": lambda: _guardrail_in_words(of_rule) if of_rule else "",
+            "guardrail_breached": lambda: self._guardrail_in_words(of_rule) if of_rule else "",
+            "guardrail_unclear": lambda: self._guardrail_in_words(of_rule) if of_rule else "",
             "primary_worse": lambda: f"{READINGS['worse'].lower()}: {measured}",
             "primary_unclear": lambda: f"{READINGS['unclear'].lower()}: {measured}",
             "primary_better": lambda: f"{READINGS['better'].lower()}: {measured}",
@@ -194,21 +251,21 @@ class _Analysis:
         }
         return words[reason.code]()
 
+    def _guardrail_in_words(self, rule: GuardrailReading) -> str:
+        past = {
+            "breached": "past the limit",
+            "unclear": "not clearly within the limit",
+            "cannot_tell": "too few answers to hold against the limit",
+            "holds": "within the limit",
+        }
+        shares = _shares(rule, self._group)
+        return f"{guardrail(rule.metric, rule.over_ms)}: {shares}, {past[rule.state]} of {_limit(rule)}"
 
-def _guardrail_in_words(rule: GuardrailReading) -> str:
-    past = {
-        "breached": "past the limit",
-        "unclear": "not clearly within the limit",
-        "cannot_tell": "too few answers to hold against the limit",
-        "holds": "within the limit",
-    }
-    return f"{guardrail(rule.metric, rule.over_ms)}: {_shares(rule)}, {past[rule.state]} of {_limit(rule)}"
 
-
-def _shares(rule: GuardrailReading) -> str:
+def _shares(rule: GuardrailReading, group: Group) -> str:
     if rule.test is None:
         return "no answers"
-    test = f"{numbers.share(rule.test.estimate)} of test’s answers"
+    test = f"{numbers.share(rule.test.estimate)} of {group}’s answers"
     if rule.control is None or rule.more is None:
         return f"{test} ({numbers.shares(rule.test)})"
     return f"{test}, {numbers.share(rule.control.estimate)} of control’s: {numbers.points(rule.more)} more"

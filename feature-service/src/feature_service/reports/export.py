@@ -6,7 +6,8 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 
-from contracts.reports import MetricReading, Range, Report
+from contracts.assignment import Group
+from contracts.reports import Comparison, MetricReading, Range, Report
 
 COLUMNS = ("part", "name", "group", "value", "low", "high", "p_value", "note")
 Line = tuple[object, ...]
@@ -25,7 +26,8 @@ def _lines(report: Report) -> Iterator[Line]:
     experiment = report.experiment
     yield ("report", experiment.name, None, report.run, None, None, None, f"as of {report.at.isoformat()}")
     yield ("report", "days", None, report.days, None, None, None, f"{experiment.state}, {experiment.plan.mode}")
-    yield ("verdict", report.verdict.kind, None, None, None, None, None, "; ".join(report.verdict.reasons))
+    for one in report.comparisons:
+        yield ("verdict", one.verdict.kind, one.group, None, None, None, None, "; ".join(one.verdict.reasons))
     for group in report.groups:
         for name in ("assigned", "exposures", "degraded", "unlogged", "likes"):
             yield ("group", name, group.group, getattr(group, name), None, None, None, " ".join(group.models))
@@ -35,12 +37,8 @@ def _lines(report: Report) -> Iterator[Line]:
         for name, users in period.assigned.items():
             expected = f"period {period.weight_period}, expected share {period.expected.get(name, 0.0):g}"
             yield ("split", "assigned", name, users, None, None, None, expected)
-    for part, metrics in (("intent to treat", report.metrics), ("per protocol", report.per_protocol)):
-        for metric in metrics:
-            yield from _of_metric(part, metric)
-    for rule in report.guardrails:
-        for name, share in (("control", rule.control), ("test", rule.test), ("test - control", rule.more)):
-            yield ("guardrail", rule.metric, name, *_range(share), None, f"{rule.state}, limit {rule.limit:g}")
+    for one in report.comparisons:
+        yield from _of_comparison(one)
     if votes := report.interleaving:
         counts = f"test {votes.for_test}, control {votes.for_control}, ties {votes.ties}, excluded {votes.excluded}"
         yield ("interleaving", "share of test", None, *_range(votes.share), votes.p_value, votes.why or counts)
@@ -56,22 +54,31 @@ def _lines(report: Report) -> Iterator[Line]:
         yield ("history", change.what, None, change.revision, None, None, None, f"{change.at.isoformat()} {change.by}")
 
 
-def _of_metric(part: str, metric: MetricReading) -> Iterator[Line]:
+def _of_comparison(one: Comparison) -> Iterator[Line]:
+    for part, metrics in (("intent to treat", one.metrics), ("per protocol", one.per_protocol)):
+        for metric in metrics:
+            yield from _of_metric(part, metric, one.group)
+    for rule in one.guardrails:
+        for name, share in (("control", rule.control), (one.group, rule.test), (f"{one.group} - control", rule.more)):
+            yield ("guardrail", rule.metric, name, *_range(share), None, f"{rule.state}, limit {rule.limit:g}")
+
+
+def _of_metric(part: str, metric: MetricReading, group: Group) -> Iterator[Line]:
     name = metric.metric
     yield (part, name, "control", metric.control, None, None, None, metric.why)
-    yield (part, name, "test", metric.test, None, None, None, metric.reading)
+    yield (part, name, group, metric.test, None, None, None, metric.reading)
     for what, interval, p_value in (
         ("difference", metric.difference, metric.p_value),
         ("lift", metric.lift, metric.p_value),
         ("lift, always valid", metric.always_valid, metric.always_valid_p_value),
         ("difference, CUPED", metric.cuped, None),
     ):
-        yield (part, f"{name}: {what}", None, *_range(interval), p_value, None)
+        yield (part, f"{name}: {what}", group, *_range(interval), p_value, None)
     for day in metric.course:
         yield (
             part,
             f"{name}: course",
-            None,
+            group,
             *_range(day.lift),
             day.p_value,
             f"{day.day.isoformat()}, {day.users} users",

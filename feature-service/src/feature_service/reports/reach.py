@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from itertools import accumulate
 
+from contracts.assignment import CONTROL
 from contracts.experiments import Plan
 from contracts.reports import LiftPlan, Reach
 from experiments import planning
+from experiments.corrections import bonferroni_confidence
 from experiments.effects import NotEnough
 from experiments.ratios import RatioSums
 from sqlalchemy import Connection
@@ -33,26 +35,33 @@ def reach(connection: Connection, plan: Plan, now: datetime) -> Reach:
 
 def reached(plan: Plan, past: RatioSums, users: Sequence[int]) -> Reach:
     """past: of users like those to come. users: so far, at the end of each day."""
-    share = (plan.ramp[-1].weights if plan.ramp else plan.weights).get("test", 0.0)
     known = Reach(metric=plan.rules.primary, rate=None, days=len(users), users=list(users))
+    weights = plan.ramp[-1].weights if plan.ramp else plan.weights
+    control, test = weights.get(CONTROL, 0.0), min(weights.get(group, 0.0) for group in plan.compared)
+    confidence = bonferroni_confidence(1 - plan.rules.alpha, len(plan.compared))
     try:
         rate = past.ratio
-        lifts = [_lift(past, lift, share, plan, users) for lift in LIFTS]
-        groups = planning.Users(round(users[-1] * (1 - share)), round(users[-1] * share))
-        smallest = planning.minimal_effect(past, groups, confidence=1 - plan.rules.alpha, looks="daily") / rate
+        lifts = [_lift(past, lift, control, test, confidence, users) for lift in LIFTS]
+        groups = planning.Users(round(users[-1] * control), round(users[-1] * test))
+        smallest = planning.minimal_effect(past, groups, confidence=confidence, looks="daily") / rate
     except (NotEnough, ValueError, IndexError, ZeroDivisionError):
         return known.model_copy(update={"why": "the platform's past says too little: nobody came, or nobody liked"})
     return known.model_copy(update={"rate": rate, "smallest_lift": smallest, "lifts": lifts})
 
 
-def _lift(past: RatioSums, lift: float, share: float, plan: Plan, users: Sequence[int]) -> LiftPlan:
-    confidence = 1 - plan.rules.alpha
-    needed = planning.users_needed(past, lift * past.ratio, confidence=confidence, test_share=share, looks="daily")
+def _lift(
+    past: RatioSums, lift: float, control: float, test: float, confidence: float, users: Sequence[int]
+) -> LiftPlan:
+    """control, test: their shares; of several groups the smallest stands for all."""
+    both = control + test
+    needed = planning.users_needed(
+        past, lift * past.ratio, confidence=confidence, test_share=test / both, looks="daily"
+    )
     try:
-        days = planning.days_needed(needed, users)
+        days = planning.days_needed(needed, [round(so_far * both) for so_far in users])
     except NotEnough:
         days = None
-    return LiftPlan(lift=lift, users=needed.total, days=days)
+    return LiftPlan(lift=lift, users=round(needed.total / both), days=days)
 
 
 def _so_far(came: dict[date, int], until: date, enrolment: float) -> list[int]:

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TypeVar
 
 import numpy as np
-from contracts.assignment import GROUPS
+from contracts.assignment import CONTROL, GROUPS, Group
 from contracts.experiments import Experiment, Guardrail, Metric, Rules
 from contracts.reports import (
     Day,
@@ -36,13 +36,23 @@ T = TypeVar("T")
 
 
 class Scale:
-    """How the metrics of one experiment are read: fixed before its start."""
+    """How one group is compared with control: fixed before the experiment's start.
 
-    def __init__(self, rules: Rules) -> None:
-        self.confidence = 1 - rules.alpha
+    Of several groups each gets its part of alpha, so that all their intervals hold at once (Dunn 1961).
+    """
+
+    def __init__(self, rules: Rules, group: Group = "test", of: int = 1) -> None:
+        """of: how many groups are compared with control."""
+        self.group, self.comparisons = group, of
+        self.confidence = corrections.bonferroni_confidence(1 - rules.alpha, of)
+        self.guardrail_confidence = corrections.bonferroni_confidence(GUARDRAIL_CONFIDENCE, of)
         self.least_users, self.least_likers = rules.min_users, rules.min_likers
-        self.planned_users = rules.users_by_the_end
-        """In both groups: where the sequential intervals are tightest. They are valid for any number."""
+        planned = rules.planned_users
+        self.planned_users = max(2, planned * 2 // (of + 1)) if planned else rules.users_by_the_end
+        """In the two groups: where the sequential intervals are tightest. They are valid for any number."""
+
+    def adjusted(self, p_value: float | None) -> float | None:
+        return None if p_value is None else min(1.0, self.comparisons * p_value)
 
 
 def metrics(
@@ -54,13 +64,14 @@ def metrics(
 ) -> list[MetricReading]:
     """The primary first. days: empty for no course.
 
-    The primary stands alone; the p-values of the others, those that are read each day, are adjusted by Holm.
+    The primary stands alone; the p-values of the others, those that are read each day, are adjusted by Holm. Where
+    several groups are compared, all of them for their number too.
     """
     read = [_metric(metric, totals, days, at, scale, primary=place == 0) for place, metric in enumerate(wanted)]
     watched = [reading.always_valid_p_value for reading in read[1:] if reading.always_valid_p_value is not None]
     adjusted = iter([*(reading.always_valid_p_value for reading in read[:1]), *corrections.holm(watched)])
     return [
-        reading.model_copy(update={"adjusted_p_value": next(adjusted)})
+        reading.model_copy(update={"adjusted_p_value": scale.adjusted(next(adjusted))})
         if place == 0 or reading.always_valid_p_value is not None
         else reading
         for place, reading in enumerate(read)
@@ -81,7 +92,9 @@ def _metric(
         compared = _Compared(metric, totals)
         fixed, ever = compared.plain.interval(scale.confidence), _sequential(compared.decides, scale)
     except NotEnough as error:
-        return MetricReading(metric=metric, control=None, test=None, why=_why(totals, str(error)), course=course)
+        return MetricReading(
+            metric=metric, control=None, test=None, why=_why(totals, scale.group, str(error)), course=course
+        )
     adjusted, lift = compared.adjusted, _range(ever, compared.control)
     return MetricReading(
         metric=metric,
@@ -180,10 +193,10 @@ def _p_value(effect: Effect, scale: Scale) -> float:
     return sequential.p_value(effect, scale.planned_users, confidence=scale.confidence)
 
 
-def _why(totals: Mapping[Place, UserSums], otherwise: str) -> str:
+def _why(totals: Mapping[Place, UserSums], compared: Group, otherwise: str) -> str:
     """For the reader: what is missing, in the first group that lacks something."""
-    for group in GROUPS:
-        mine = sum((sums for (_, name), sums in totals.items() if name == group), UserSums())
+    for side, group in zip(GROUPS, (CONTROL, compared), strict=True):
+        mine = sum((sums for (_, name), sums in totals.items() if name == side), UserSums())
         if not mine.users:
             return f"nobody is assigned to {group} yet"
         if not mine.values.get("n"):
@@ -200,19 +213,19 @@ def _side(interval: Interval) -> Reading:
 
 
 def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[SplitReading, srm.SplitCheck | None]:
-    periods, read = list[srm.Period](), list[PeriodSplit]()
+    periods, read, groups = list[srm.Period](), list[PeriodSplit](), experiment.plan.groups
     numbers = {period.number for period in experiment.periods}
     strays = sum(users for (number, _), users in assigned.items() if number not in numbers)
     for period in experiment.periods:
-        counts = tuple(assigned.get((period.number, group), 0) for group in GROUPS)
-        weights = tuple(period.weights.get(group, 0.0) for group in GROUPS)
+        counts = tuple(assigned.get((period.number, group), 0) for group in groups)
+        weights = tuple(period.weights.get(group, 0.0) for group in groups)
         periods.append(srm.Period(counts, weights))
         read.append(
             PeriodSplit(
                 weight_period=period.number,
                 starts_at=period.starts_at,
-                expected=dict(zip(GROUPS, weights, strict=True)),
-                assigned=dict(zip(GROUPS, counts, strict=True)),
+                expected=dict(zip(groups, weights, strict=True)),
+                assigned=dict(zip(groups, counts, strict=True)),
             )
         )
     checked = _if_enough(lambda: srm.check(periods, strays=strays))
@@ -256,7 +269,7 @@ def guardrail_of_shadow(rule: Guardrail, asked: int, failed: int) -> GuardrailRe
 def _guarded(
     rule: Guardrail, scale: Scale, more: Effect | None, control: Rate | None, test: Rate | None
 ) -> GuardrailReading:
-    interval = sequential.interval(more, scale.planned_users, GUARDRAIL_CONFIDENCE) if more else None
+    interval = sequential.interval(more, scale.planned_users, scale.guardrail_confidence) if more else None
     state = guardrails.state(interval, guardrails.Limit(rule.limit, worse="up")) if interval else "cannot_tell"
     return GuardrailReading(
         metric=rule.metric,
@@ -280,7 +293,7 @@ def _trouble(sums: RatioSums) -> Rate:
 
 def _share(rate: Rate, scale: Scale) -> Range:
     effect = Effect(rate.value, rate.variance, rate.users)
-    interval = sequential.interval(effect, scale.planned_users, GUARDRAIL_CONFIDENCE)
+    interval = sequential.interval(effect, scale.planned_users, scale.guardrail_confidence)
     return Range(estimate=interval.estimate, low=max(0.0, interval.low), high=min(1.0, interval.high))
 
 

@@ -137,6 +137,7 @@ def _line(experiment: Experiment, newest: Row[Any] | None, now: datetime) -> Exp
         stopped_at=experiment.stopped_at,
         verdict=newest.verdict if newest else None,
         decision=decision.outcome if decision else None,
+        group=decision.group if decision else newest.compared if newest else plan.compared[0],
         primary=plan.rules.primary,
         days=max(0.0, (until - began).total_seconds() / 86_400) if began else None,
         planned_days=plan.rules.days,

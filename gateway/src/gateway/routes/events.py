@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from gateway.access import admit, needs
 from gateway.forward import forward
-from gateway.request import KEPT_AS
+from gateway.request import INTERLEAVED
 from gateway.routes.openapi import WRITING
 from gateway.state import FallbackDep, UpstreamsDep
 from gateway.upstream import JSON, Upstream
@@ -41,7 +41,7 @@ async def put_user(request: Request, upstreams: UpstreamsDep, id: UserId, profil
 async def delete_user(request: Request, upstreams: UpstreamsDep, fallback: FallbackDep, id: UserId) -> Response:
     """Forgets a user: the very next answer is a stranger's, the rows are erased within seconds."""
     answer = await _write(request, upstreams.writes, "DELETE", f"/users/{id}")
-    fallback.forget_user(id, KEPT_AS)
+    fallback.forget_user(id, (*upstreams.rankers, INTERLEAVED))
     return answer
 
 

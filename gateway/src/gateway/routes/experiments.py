@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from contracts.experiments import Edit, ExperimentPage, Name, RunningExperiments
+from chassis.errors import InvalidParameter
+from contracts.experiments import SHIPPED, Edit, ExperimentPage, Name, Plan, RunningExperiments
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from contracts.wire import Exposure
 from fastapi import APIRouter, Depends, Path, Query
@@ -87,9 +88,21 @@ async def exposure(request: Request, upstreams: UpstreamsDep, key: ExposureKey) 
 )
 async def edit(request: Request, upstreams: UpstreamsDep, name: Named, edit: Edit) -> Response:
     """Plans, starts, changes, stops, decides or archives. Every gateway follows within two seconds."""
+    if edit.plan is not None:
+        _refuse_unknown_rankers(edit.plan, upstreams)
     body = edit.model_dump_json(exclude_unset=True).encode()
     edits = upstreams.administration.within(EDIT_SECONDS)
     return respond(await forward(request, edits, "PUT", f"/experiments/{name}", body))
+
+
+def _refuse_unknown_rankers(plan: Plan, upstreams: Upstreams) -> None:
+    known = {*upstreams.rankers, SHIPPED}
+    if unknown := [f"{group}: {ranker}" for group, ranker in plan.rankers.items() if ranker not in known]:
+        raise InvalidParameter(
+            f"plan.rankers: {unknown[0]}, a ranker that this gateway does not know; there are "
+            f"{', '.join(upstreams.rankers)}; GATEWAY_MORE_RANKERS names others",
+            field="plan.rankers",
+        )
 
 
 async def _read(request: Request, upstreams: Upstreams, path: str, run: int | None = None) -> Response:

@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from chassis.errors import NotFound
-from contracts.assignment import GROUPS, Group
+from contracts.assignment import Group
 from contracts.headers import COLD_START, DEGRADED, MODEL, NEXT_CURSOR, REQUEST_ID, RULES, SHORT
 from contracts.rules import RuleSetName
 from contracts.wire import POST_ID_MAX, Problem, Time, UserId
 from fastapi import Depends, Path, Query
 from pydantic import AfterValidator
+
+from gateway.state import UpstreamsDep
 
 FIRST, LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(2106, 1, 1, tzinfo=UTC)
 """Times travel in 32 bits of seconds."""
@@ -36,15 +38,13 @@ At = Annotated[
 
 
 async def _group(
-    group: Annotated[
-        str, Path(description="Whose posts.", examples=["test"], json_schema_extra={"enum": list(GROUPS)})
-    ],
+    upstreams: UpstreamsDep,
+    group: Annotated[str, Path(description="Whose posts: control's, test's, or another ranker's.", examples=["test"])],
 ) -> Group:
-    """Raises NotFound: a path that names no group is no path of ours."""
-    for known in GROUPS:
-        if group == known:
-            return known
-    raise NotFound(f"there is no group {group[:40]!r}; there are {' and '.join(GROUPS)}")
+    """Raises NotFound: a path that names no ranker is no path of ours."""
+    if group in upstreams.rankers:
+        return group
+    raise NotFound(f"there is no group {group[:40]!r}; there are {' and '.join(upstreams.rankers)}")
 
 
 ByRules = Annotated[

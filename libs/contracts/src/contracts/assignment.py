@@ -8,7 +8,7 @@ arithmetic allows (`reweight`).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import md5
 from typing import Annotated, Literal
 
@@ -16,8 +16,14 @@ from pydantic import Field
 
 BUCKETS = 10_000
 
-Group = Literal["control", "test"]
-GROUPS: tuple[Group, ...] = ("control", "test")
+CONTROL = "control"
+"""The group that all others are compared with."""
+Group = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=32)]
+"""A group of an experiment, and a ranker: `control` gets the ranker `control`, unless the plan says otherwise."""
+GROUPS: tuple[Group, ...] = (CONTROL, "test")
+"""Those of a plan that names no others; and the rankers that the platform brings."""
+MOST_GROUPS = 10
+"""A bucket table has one digit a bucket."""
 Mode = Literal["ab", "ramp", "interleave", "shadow"]
 """How an experiment compares two rankers; `contracts.experiments.Plan` says what each does."""
 Salt = Annotated[str, Field(pattern=r"^[A-Za-z][\w.-]*$", max_length=64)]
@@ -31,15 +37,20 @@ def bucket(user_id: int, salt: str) -> int:
     return int(md5(f"{user_id}{salt}".encode(), usedforsecurity=False).hexdigest(), 16) % BUCKETS
 
 
-def reweight(table: str, weights: Mapping[Group, float]) -> str:
-    """The bucket table for `weights` that moves the fewest buckets of `table` ("" for none).
+def in_order(groups: Iterable[Group]) -> tuple[Group, ...]:
+    """Control first, then by name: a bucket table names a group by its place here."""
+    return (CONTROL, *sorted(set(groups) - {CONTROL}))
+
+
+def reweight(table: str, weights: Mapping[Group, float], groups: Sequence[Group] = GROUPS) -> str:
+    """The bucket table for `weights` that moves the fewest buckets of `table` ("" for none). groups: `in_order`.
 
     Groups that shrink give up their last buckets, groups that grow take them, in order.
     """
-    quotas = _quotas([weights.get(group, 0.0) for group in GROUPS])
+    quotas = _quotas([weights.get(group, 0.0) for group in groups])
     if not table:
         return "".join(str(index) * quota for index, quota in enumerate(quotas))
-    excess = {str(i): have - quotas[i] for i in range(len(GROUPS)) if (have := Counter(table)[str(i)])}
+    excess = {str(i): have - quotas[i] for i in range(len(groups)) if (have := Counter(table)[str(i)])}
     missing = [str(i) for i, quota in enumerate(quotas) for _ in range(quota - Counter(table)[str(i)])]
     letters = list(table)
     for position in range(BUCKETS - 1, -1, -1):

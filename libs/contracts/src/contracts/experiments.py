@@ -13,7 +13,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from contracts.assignment import BUCKETS, GROUPS, Group, Mode, Salt, bucket, reweight
+from contracts.assignment import BUCKETS, CONTROL, GROUPS, MOST_GROUPS, Group, Mode, Salt, bucket, in_order, reweight
 from contracts.clock import REAL, Clock
 from contracts.rules import DEFAULT, RuleSet, RuleSetName
 from contracts.wire import Message, Time, UserId
@@ -73,7 +73,7 @@ class Rules(Message):
     min_likers: Annotated[int, Field(ge=0)] = 50
     """Per group, before the primary is read: as many users as its likes stand on, however unequally they are spread."""
     planned_users: Annotated[int, Field(ge=2)] | None = None
-    """Of both groups by the planned end: where the interval that is read every day is tightest, valid for any number.
+    """Of all groups by the planned end: where the interval that is read every day is tightest, valid for any number.
     By default what `min_users` by `min_days` make by then."""
     winsorised: Annotated[float, Field(ge=0.9, le=1)] = 0.999
     """The heaviest users count no more than the next one: of each 1,000 one, and one at least. 1: they all count."""
@@ -99,12 +99,13 @@ class Plan(Message):
 
     mode: `ab`: each group sees its ranker. `ramp`: the same, with weights that change by schedule. `interleave`: every
     enrolled user sees a draft of both rankers' lists. `shadow`: everybody sees control's ranker; the other one is asked
-    beside, and nobody sees what it answers.
+    beside, and nobody sees what it answers. `ab` and `ramp` take any number of groups, each compared with control.
     """
 
     mode: Mode = "ab"
     rankers: dict[Group, Group] = {"control": "control", "test": "test"}
-    """Which ranker serves a group; the same one twice makes an A/A."""
+    """Which ranker serves a group; the same one twice makes an A/A. Its groups are those named here, and control.
+    `shipped`: whichever ranker the decisions made everybody's; against `control` that is a long-term holdout."""
     weights: Weights = {"control": 0.5, "test": 0.5}
     ramp: list[RampStep] = []
     layer: Name = "models"
@@ -136,8 +137,17 @@ class Plan(Message):
                 raise ValueError(f"{where} add up to {sum(weights.values()):g}, not 1")
             if missing := [group for group in weights if group not in self.rankers]:
                 raise ValueError(f"{where} names the group {missing[0]}, which has no ranker")
-        if missing := [group for group in self.forced.values() if group not in self.rankers]:
-            raise ValueError(f"forced names the group {missing[0]}, which has no ranker")
+        if len(self.groups) > MOST_GROUPS:
+            raise ValueError(f"rankers names {len(self.groups)} groups; {MOST_GROUPS} are the most")
+        if len(self.groups) > 2 and self.mode not in ("ab", "ramp"):
+            raise ValueError(f"rankers names {len(self.groups)} groups; the mode {self.mode} compares two")
+        if SHIPPED in self.rankers.values() and self.mode not in ("ab", "ramp"):
+            raise ValueError(f"rankers names {SHIPPED}, which the mode {self.mode} cannot ask")
+        if strangers := [user for user, group in self.forced.items() if group not in self.rankers]:
+            user, there = strangers[0], " and ".join(self.rankers)
+            raise ValueError(
+                f"forced.{user} names the group {self.forced[user]}, which has no ranker; there are {there}"
+            )
         if self.starts_at is not None and self.ends_at is not None and self.ends_at <= self.starts_at:
             raise ValueError("ends_at lies before starts_at")
         if self.enrolment_from + self.enrolment > 1 + 1e-9:
@@ -159,6 +169,16 @@ class Plan(Message):
         return self
 
     @property
+    def groups(self) -> tuple[Group, ...]:
+        """Control first; a bucket table names a group by its place here. Where control is alone, test has nobody."""
+        return in_order(self.rankers if set(self.rankers) - {CONTROL} else GROUPS)
+
+    @property
+    def compared(self) -> tuple[Group, ...]:
+        """The groups that are compared with control."""
+        return self.groups[1:]
+
+    @property
     def slice(self) -> range:
         """The layer's buckets whose users take part."""
         first = round(self.enrolment_from * BUCKETS)
@@ -174,16 +194,23 @@ class Plan(Message):
         return self.mode != "shadow"
 
 
+SHIPPED = "shipped"
+"""A group of this ranker gets what everybody outside of experiments gets."""
 EXPLORED = 20
 """How many posts of the highest upper confidence bounds share the slot that explores."""
 
 
 class Pause(Message):
-    """Why test's traffic was taken away for a while: past which guardrail it answered, or that nobody reached it."""
+    """Why a group's traffic was taken away for a while: past which guardrail it answered, or that nobody reached it."""
 
     why: GuardrailMetric | Literal["unreachable"]
     until: Time
     """From then on it is tried again."""
+    groups: list[Group] = []
+    """Whose traffic control has meanwhile; none named: of all the others."""
+
+    def takes(self, group: Group) -> bool:
+        return group in self.groups or not self.groups
 
 
 class WeightPeriod(Message):
@@ -193,14 +220,16 @@ class WeightPeriod(Message):
     """Its identity, which exposures and assignments name. Never used again, though the period be dropped unbegun."""
     starts_at: Time
     weights: Weights
-    table: Annotated[str, Field(min_length=BUCKETS, max_length=BUCKETS, pattern=r"^[01]*$", repr=False)]
-    """One letter per bucket: the index of its group in `GROUPS`."""
+    table: Annotated[str, Field(min_length=BUCKETS, max_length=BUCKETS, pattern=r"^[0-9]*$", repr=False)]
+    """One digit a bucket: the place of its group in the plan's `groups`."""
     reason: str = ""
     pause: Pause | None = None
 
 
 class Decision(Message):
     outcome: Outcome
+    group: Group = "test"
+    """Which was shipped, or was not."""
     at: Time
     by: str
     reason: Reason
@@ -270,18 +299,20 @@ class Experiment(Message):
         return self.periods[-1].pause if self.state == "running" and self.periods else None
 
     def pause(self, now: datetime) -> Pause | None:
-        """That of this time: everybody, testers too, sees control's ranker."""
+        """That of this time: everybody of the groups that it takes, testers too, sees control's ranker."""
         return self.periods[self.period(now)].pause if self.periods else None
 
     def assign(self, user_id: int, now: datetime) -> Assignment:
         """A pure function of the user's id, the experiment and the weight period."""
         period = self.periods[self.period(now)]
         if user_id in self.plan.forced:
-            group = "control" if period.pause else self.plan.forced[user_id]
+            group = self.plan.forced[user_id]
+            if period.pause and period.pause.takes(group):
+                group = CONTROL
             return Assignment(group, True, period.number)
         if bucket(user_id, self.enrolment_salt) not in self.plan.slice:
-            return Assignment("control", False)
-        return Assignment(GROUPS[int(period.table[bucket(user_id, self.group_salt)])], True, period.number)
+            return Assignment(CONTROL, False)
+        return Assignment(self.plan.groups[int(period.table[bucket(user_id, self.group_salt)])], True, period.number)
 
     def served(self, now: datetime) -> Experiment:
         """As it is served at this time: while it pauses, an interleaved experiment shows control's list alone."""
@@ -305,7 +336,7 @@ def periods(
     ahead = [step for step in plan.ramp if step.at > now]
     steps = [RampStep(at=now, weights=_weights_at(plan, now)), *ahead]
     for number, step in enumerate(steps, next_number(before)):
-        table = reweight(table, step.weights)
+        table = reweight(table, step.weights, plan.groups)
         why = reason if step is steps[0] else "ramp"
         made.append(WeightPeriod(number=number, starts_at=step.at, weights=step.weights, table=table, reason=why))
     return made
@@ -338,6 +369,8 @@ class Edit(Message):
     state: State | None = None
     decision: Outcome | None = None
     """Stops the experiment and records how it ended."""
+    group: Group | None = None
+    """Which group the decision is about; may be left out where only one is compared with control."""
     reason: Reason
     by: Annotated[str, Field(max_length=100)] = "admin"
     resume: bool = False

@@ -6,10 +6,11 @@ are chosen where they are shown.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from contracts import numbers
-from contracts.assignment import Mode
+from contracts.assignment import Group, Mode
 from contracts.experiments import GuardrailMetric, Metric, Outcome, Pause
 from contracts.reports import ExperimentLine, GuardrailState, Reading, VerdictKind
 
@@ -90,23 +91,33 @@ def pause(why: Pause) -> str:
     return "nobody reached its ranker" if why.why == "unreachable" else f"guardrail “{GUARDRAILS[why.why]}”"
 
 
+def paused(pause: Pause) -> str:
+    """`test's traffic pauses`, as within a sentence."""
+    return f"{' and '.join(pause.groups) or 'test'}'s traffic pauses"
+
+
 def only_compares(kind: VerdictKind, mode: str) -> bool:
     """Whether the verdict says how test answers, and not what users think of it."""
     return mode == "shadow" and kind in _ON_WHAT_USERS_SAW
 
 
-def verdict(kind: VerdictKind, mode: str) -> str:
-    """Of an experiment in this mode."""
-    return COMPARED if only_compares(kind, mode) else VERDICTS[kind]
+def verdict(kind: VerdictKind, mode: str, group: Group = "test") -> str:
+    """Of an experiment in this mode; group: whom it compares with control."""
+    return COMPARED if only_compares(kind, mode) else about(VERDICTS[kind], group)
+
+
+def about(words: str, group: Group) -> str:
+    """A verdict's, an outcome's or a decision's words, about this group instead of test."""
+    return re.sub(r"\b[Tt]est\b", group, words) if group != "test" else words
 
 
 def standing(line: ExperimentLine) -> str:
     """Where an experiment stands, in a list: what was decided, else the newest verdict."""
     if line.decision is not None:
-        return DECIDED[line.decision]
+        return about(DECIDED[line.decision], line.group)
     if line.started_at is None:
         return "Not started" if line.state == "draft" else "Never started"
-    return "Not read yet" if line.verdict is None else verdict(line.verdict, line.mode)
+    return "Not read yet" if line.verdict is None else verdict(line.verdict, line.mode, line.group)
 
 
 def progress(line: ExperimentLine) -> str:

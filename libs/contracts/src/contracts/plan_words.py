@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from contracts import numbers
-from contracts.assignment import GROUPS, Group
+from contracts.assignment import Group, in_order
 from contracts.experiments import Experiment, Guardrail, Plan, Rules
 from contracts.names import METRICS, MODES, guardrail, metric
 
@@ -16,7 +16,7 @@ def plan_in_words(experiment: Experiment) -> dict[str, str]:
     plan, rules = experiment.plan, experiment.plan.rules
     return {
         "Mode": MODES[plan.mode],
-        "Rankers": ", ".join(f"{group} gets {plan.rankers[group]}" for group in GROUPS if group in plan.rankers),
+        "Rankers": ", ".join(f"{group} gets {plan.rankers[group]}" for group in plan.groups if group in plan.rankers),
         "Weights": weights_in_words(plan.weights),
         "Ramp": "; ".join(f"{_moment(step.at)}: {weights_in_words(step.weights)}" for step in plan.ramp),
         "Enrolled": _enrolled(plan),
@@ -37,7 +37,7 @@ def plan_in_words(experiment: Experiment) -> dict[str, str]:
 
 def weights_in_words(weights: Mapping[Group, float]) -> str:
     """`control 50%, test 50%`."""
-    return ", ".join(f"{group} {numbers.limit(weights[group])}" for group in GROUPS if group in weights)
+    return ", ".join(f"{group} {numbers.limit(weights[group])}" for group in in_order(weights) if group in weights)
 
 
 def _enrolled(plan: Plan) -> str:

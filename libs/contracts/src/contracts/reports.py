@@ -138,6 +138,20 @@ class Verdict(Message):
     """In words, the decisive one first."""
 
 
+class Comparison(Message):
+    """One group against control. In its readings, `test` is this group."""
+
+    group: Group
+    metrics: list[MetricReading]
+    """The primary first: intent to treat, over all assigned users."""
+    per_protocol: list[MetricReading]
+    """The same without degraded exposures."""
+    guardrails: list[GuardrailReading]
+    likers: float | None = None
+    """On how many users of the smaller group the primary stands, held against the plan's `min_likers`."""
+    verdict: Verdict
+
+
 class Report(Message):
     run: int
     """0 for one that is not stored."""
@@ -149,6 +163,10 @@ class Report(Message):
     days: float
     """Since the start."""
     groups: list[GroupReading]
+    compared: Group = "test"
+    """Whom verdict, metrics, guardrails and likers hold against control: of several groups, the one that decides."""
+    others: list[Comparison] = []
+    """The other groups against control, each at its part of alpha."""
     likers: float | None = None
     """On how many users of the smaller group the primary stands, held against the plan's `min_likers`."""
     split: SplitReading
@@ -165,6 +183,19 @@ class Report(Message):
     lag_seconds: float | None = None
     """How far the data lag behind the platform's clock."""
     history: list[Change]
+
+    @property
+    def comparisons(self) -> list[Comparison]:
+        """Each group against control; first the one that decides."""
+        first = Comparison(
+            group=self.compared,
+            metrics=self.metrics,
+            per_protocol=self.per_protocol,
+            guardrails=self.guardrails,
+            likers=self.likers,
+            verdict=self.verdict,
+        )
+        return [first, *self.others]
 
 
 class Notice(Message):
@@ -188,7 +219,7 @@ class LiftPlan(Message):
 
     lift: float
     users: int
-    """Of both groups."""
+    """Of all groups."""
     days: int | None
     """None: more than the platform's past tells."""
 
@@ -225,6 +256,8 @@ class ExperimentLine(Message):
     verdict: VerdictKind | None
     """Of the newest run, as are `users` and `lift`."""
     decision: Outcome | None = None
+    group: Group = "test"
+    """Which the decision, else the verdict and the lift, are about."""
     primary: Metric = "hit_rate"
     days: float | None = None
     """Since its users are split, up to now or its stop."""

@@ -30,7 +30,7 @@ def words_of(report: Report, now: datetime | None = None) -> Words:
     decision = report.experiment.decision
     return Words(
         kind=report.verdict.kind,
-        headline=DECIDED[decision.outcome] if decision else _headline(report),
+        headline=names.about(DECIDED[decision.outcome], decision.group) if decision else _headline(report),
         sentence=_sentence(report, now or report.at),
         decided=_decided(report),
         reasons=report.verdict.reasons,
@@ -60,13 +60,13 @@ def _decided(report: Report) -> str | None:
     if (decision := report.experiment.decision) is None:
         return None
     made = f" Decided on run {decision.run}." if decision.run else ""
-    ended = f"{DECIDED[decision.outcome]} on {numbers.date_and_clock(decision.at)}, by {decision.by}"
+    ended = f"{names.about(DECIDED[decision.outcome], decision.group)} on {numbers.date_and_clock(decision.at)}, by {decision.by}"
     said = decision.reason if decision.reason.endswith((".", "!", "?", "…")) else f"{decision.reason}."
     return f"{ended}: {said}{made}"
 
 
 def _headline(report: Report) -> str:
-    said = names.verdict(report.verdict.kind, report.experiment.plan.mode)
+    said = names.verdict(report.verdict.kind, report.experiment.plan.mode, report.compared)
     if report.verdict.kind == "too_early":
         return f"{said} to {'read' if lacks_users(report) or lacks_likers(report) else 'decide'}"
     return said
@@ -138,10 +138,10 @@ def _expected(report: Report, group: str) -> float:
 def _roll_back(report: Report) -> str:
     breached = next((one for one in report.guardrails if one.state == "breached"), None)
     if breached is not None and breached.test is not None:
-        return _breach(breached)
+        return names.about(_breach(breached), report.compared)
     if report.metrics and report.metrics[0].reading == "worse" and report.metrics[0].always_valid:
         return f"{_effect(report)}."
-    return _first(report.verdict.reasons) or "test does harm."
+    return _first(report.verdict.reasons) or f"{report.compared} does harm."
 
 
 def _breach(breached: GuardrailReading) -> str:
@@ -197,10 +197,10 @@ def _effect(report: Report) -> str:
     if interleaving and interleaving.share:
         return f"Test’s share of the votes is {numbers.shares(interleaving.share)}, ties half to each"
     if primary is None or primary.always_valid is None:
-        return _first(report.verdict.reasons).rstrip(".") or "test does better"
+        return _first(report.verdict.reasons).rstrip(".") or f"{report.compared} does better"
     name, lift = METRICS[primary.metric], primary.always_valid
     way = "higher" if lift.estimate > 0 else "lower"
-    return f"{name.text} {name.is_are} {way} with test, by {numbers.size(lift.low, lift.high)}"
+    return f"{name.text} {name.is_are} {way} with {report.compared}, by {numbers.size(lift.low, lift.high)}"
 
 
 def _primary(report: Report) -> MetricReading | None:

@@ -92,6 +92,18 @@ def decide(evidence: Evidence) -> Verdict:
     return Verdict("ship", (Reason("primary_better"), Reason("guardrails_hold")))
 
 
+def decisive(kinds: Mapping[str, Kind], lifts: Mapping[str, float]) -> str:
+    """Of several groups, each judged against control, the one whose verdict is that of the experiment.
+
+    A failed split is everybody's. Whatever may be shipped comes first, the higher lift before the lower; then what is
+    still open; harm alone is the verdict only where all do harm. lifts: as far as they are known, else 0.
+    """
+    return min(kinds, key=lambda group: (_BY_WEIGHT.index(kinds[group]), -lifts[group]))
+
+
+_BY_WEIGHT: tuple[Kind, ...] = ("split_failed", "ship", "too_early", "hold", "keep_control", "roll_back")
+
+
 def _harms(evidence: Evidence) -> tuple[Reason, ...]:
     worse = _side(evidence) == "worse" and not _few(evidence)
     return ((Reason("primary_worse"),) if worse else ()) + _guardrails(evidence, "breached", "guardrail_breached")

@@ -117,8 +117,11 @@ def weights(
     """
     from pipeline.experiment.plans import changed, weights_of
 
-    wanted = weights_of(shares)
-    _change(name, reason, by, plan=lambda page: changed(page.experiment.plan, " ".join(shares), weights=wanted))
+    def wanted(page: ExperimentPage) -> Plan:
+        plan = page.experiment.plan
+        return changed(plan, " ".join(shares), weights=weights_of(shares, plan.groups))
+
+    _change(name, reason, by, plan=wanted)
 
 
 @app.command()
@@ -153,13 +156,14 @@ def decide(
     name: Name,
     outcome: Annotated[Outcome, typer.Argument(help="ship, keep_control or roll_back")],
     reason: Reason,
+    group: Annotated[str | None, typer.Option(help="Which group is meant, where several are compared.")] = None,
     by: By = "admin",
 ) -> None:
-    """Stop it and record how it ended. After `ship` everybody gets test's ranker.
+    """Stop it and record how it ended. After `ship` everybody gets test's ranker, or that of the group.
 
     Example: lenta experiment decide models ship --reason "hit rate +6 %, guardrails hold"
     """
-    _change(name, reason, by, decision=outcome)
+    _change(name, reason, by, decision=outcome, group=group)
 
 
 @app.command()
@@ -224,6 +228,7 @@ def _change(
     plan: Callable[[ExperimentPage], Plan] | None = None,
     state: State | None = None,
     decision: Outcome | None = None,
+    group: str | None = None,
     resume: bool = False,
 ) -> None:
     """On top of the current revision: a change made at the same time is refused, not overwritten."""
@@ -238,6 +243,7 @@ def _change(
             plan=plan(before) if plan else None,
             state=state,
             decision=decision,
+            group=group,
             resume=resume,
             reason=reason,
             by=by,

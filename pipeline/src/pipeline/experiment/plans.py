@@ -55,17 +55,17 @@ def changed(plan: Plan, what: str, **values: object) -> Plan:
     return plan_of({**plan.model_dump(mode="json"), **values}, what)
 
 
-def weights_of(words: Sequence[str]) -> dict[Group, float]:
-    """`control=0.3 test=0.7`. Raises LentaError for anything else."""
+def weights_of(words: Sequence[str], groups: Sequence[Group] = GROUPS) -> dict[Group, float]:
+    """`control=0.3 test=0.7`. groups: the plan's. Raises LentaError for anything else."""
     weights: dict[Group, float] = {}
     for word in words:
         name, _, value = word.partition("=")
-        group = next((known for known in GROUPS if known == name), None)
+        group = next((known for known in groups if known == name), None)
         try:
             share = float(value)
         except ValueError as error:
             raise LentaError(f"{word}: a group and its share are needed, like control=0.3 test=0.7") from error
         if group is None:
-            raise LentaError(f"{word}: there is no group {name}; there are {' and '.join(GROUPS)}")
+            raise LentaError(f"{word}: there is no group {name}; there are {' and '.join(groups)}")
         weights[group] = share
     return weights

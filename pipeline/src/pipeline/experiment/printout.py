@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from contracts import names, numbers
-from contracts.assignment import GROUPS
+from contracts.assignment import Group
 from contracts.experiments import Experiment, ExperimentPage
 from contracts.plan_words import plan_in_words, weights_in_words
 from contracts.reports import ExperimentLine, InterleavingReading, MetricReading, Reach, Report, RunLine, ShadowReading
@@ -66,13 +66,15 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
         f"[dim]{experiment.name} ({mode}), {_state(experiment)}; up to {_time(report.at)} UTC, "
         f"{report.days:.1f} days; {stored}{lag}[/dim]",
     )
-    _section_of_metrics(report.metrics, console)
+    if report.others:
+        _section(console, "Groups against control", _comparisons(report))
+    _section_of_metrics(report.metrics, report.compared, console)
     if any(reading.difference for reading in report.metrics):
         _section(
             console, "The same at a fixed horizon: to be read once, at the planned end", _at_the_end(report.metrics)
         )
     if report.per_protocol:
-        _section(console, "Per protocol: without degraded answers", _metrics(report.per_protocol))
+        _section(console, "Per protocol: without degraded answers", _metrics(report.per_protocol, report.compared))
     if report.interleaving:
         _section(console, "Interleaving: one vote a user", _interleaving(report.interleaving))
     if report.shadow:
@@ -89,7 +91,7 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
         for run in sorted(runs, key=lambda line: -line.run)[:SHOWN_RUNS]:
             table.add_row(str(run.run), _time(run.at), names.verdict(run.verdict, mode))
         _section(console, "Earlier: lenta experiment report --run N", table)
-    _line(console, f"\nNext: {escape(words.after(verdict.kind, experiment))}")
+    _line(console, f"\nNext: {escape(words.after(verdict.kind, experiment, report.compared))}")
 
 
 def print_reach(reach: Reach, console: Console) -> None:
@@ -110,13 +112,13 @@ def print_reach(reach: Reach, console: Console) -> None:
     console.print(table)
 
 
-def _section_of_metrics(readings: Sequence[MetricReading], console: Console) -> None:
+def _section_of_metrics(readings: Sequence[MetricReading], group: Group, console: Console) -> None:
     """Where the same reason keeps all of them from being read, that reason alone."""
     reasons = {reading.why for reading in readings}
     if len(reasons) == 1 and (why := readings[0].why):
         _line(console, f"\n[bold]Metrics[/bold]: {escape(why)}")
         return
-    _section(console, "Metrics: intent to treat, all assigned users", _metrics(readings))
+    _section(console, "Metrics: intent to treat, all assigned users", _metrics(readings, group))
     for reading in readings:
         if reading.why:
             _line(console, f"[dim]{names.metric(reading.metric)}: {escape(reading.why)}[/dim]")
@@ -125,7 +127,8 @@ def _section_of_metrics(readings: Sequence[MetricReading], console: Console) -> 
 def _state(experiment: Experiment) -> str:
     if experiment.decision:
         made = experiment.decision
-        return f"{experiment.state}: {names.DECIDED[made.outcome].lower()} on {_time(made.at)} ({escape(made.reason)})"
+        ended = names.about(names.DECIDED[made.outcome], made.group).lower()
+        return f"{experiment.state}: {ended} on {_time(made.at)} ({escape(made.reason)})"
     if experiment.state == "running" and experiment.started_at:
         return f"running since {_time(experiment.started_at)}{_pause(experiment)}"
     return experiment.state
@@ -133,7 +136,7 @@ def _state(experiment: Experiment) -> str:
 
 def _pause(experiment: Experiment) -> str:
     pause = experiment.paused
-    return f"; test's traffic pauses until {_time(pause.until)}: {names.pause(pause)}" if pause else ""
+    return f"; {names.paused(pause)} until {_time(pause.until)}: {names.pause(pause)}" if pause else ""
 
 
 def _plan_table(experiment: Experiment) -> Table:
@@ -152,9 +155,9 @@ def _history(page: ExperimentPage) -> Table:
     return table
 
 
-def _metrics(readings: Sequence[MetricReading]) -> Table:
+def _metrics(readings: Sequence[MetricReading], group: Group) -> Table:
     """What the decision goes by: the intervals that may be read every day."""
-    table = _table("metric", "control", "test", "lift, read any day", "p", "test is")
+    table = _table("metric", "control", group, "lift, read any day", "p", f"{group} is")
     for reading in readings:
         table.add_row(
             names.metric(reading.metric),
@@ -163,6 +166,23 @@ def _metrics(readings: Sequence[MetricReading]) -> Table:
             numbers.lift(reading.always_valid),
             numbers.p(reading.always_valid_p_value),
             words.coloured(names.READINGS[reading.reading], words.READING_COLOURS.get(reading.reading)),
+        )
+    return table
+
+
+def _comparisons(report: Report) -> Table:
+    """Each group's own verdict, the decisive one first."""
+    table = _table("group", "lift of the primary, read any day", "p", "verdict")
+    for one in report.comparisons:
+        primary = one.metrics[0]
+        table.add_row(
+            one.group,
+            numbers.lift(primary.always_valid),
+            numbers.p(primary.adjusted_p_value),
+            words.coloured(
+                names.verdict(one.verdict.kind, report.experiment.plan.mode, one.group),
+                words.VERDICT_COLOURS[one.verdict.kind],
+            ),
         )
     return table
 
@@ -203,13 +223,13 @@ def _split(report: Report) -> Table:
     )
     table = _table("weight period", "from", "expected", "assigned", verdict)
     for period in split.periods:
-        assigned = ", ".join(f"{group} {period.assigned[group]:,}" for group in GROUPS if group in period.assigned)
+        assigned = ", ".join(f"{group} {users:,}" for group, users in period.assigned.items())
         table.add_row(str(period.weight_period), _time(period.starts_at), weights_in_words(period.expected), assigned)
     return table
 
 
 def _guardrails(report: Report) -> Table:
-    table = _table("guardrail", "limit", "control", "test", "test less control", "")
+    table = _table("guardrail", "limit", "control", report.compared, f"{report.compared} less control", "")
     for guard in report.guardrails:
         table.add_row(
             names.guardrail(guard.metric, guard.over_ms),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contracts.assignment import Group
 from contracts.experiments import Experiment, State
 from contracts.reports import GuardrailState, Reading, VerdictKind
 
@@ -39,6 +40,8 @@ def next_step(experiment: Experiment) -> str:
     return NEXT[experiment.state].format(name=experiment.name)
 
 
-def after(kind: VerdictKind, experiment: Experiment) -> str:
-    """What to do after a verdict; once it is decided, what is left to do."""
-    return (AFTER[kind] if experiment.state == "running" else NEXT[experiment.state]).format(name=experiment.name)
+def after(kind: VerdictKind, experiment: Experiment, group: Group = "test") -> str:
+    """What to do after a verdict on the group; once it is decided, what is left to do."""
+    step = (AFTER[kind] if experiment.state == "running" else NEXT[experiment.state]).format(name=experiment.name)
+    several = len(experiment.plan.compared) > 1 and " decide " in step
+    return f"{step} --group {group}" if several else step

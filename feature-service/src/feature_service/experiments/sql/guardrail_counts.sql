@@ -1,7 +1,7 @@
--- The answers of a window, by group, and how many of them each guardrail is about; seconds: of real time, in which test
--- had trouble. Of an interleaved experiment every answer is test's, since each is made by both rankers.
+-- The answers of a window, by group, and how many of them each guardrail is about; seconds: of real time, in which it
+-- had trouble. drafted: of an interleaved experiment, whose every answer both rankers make, the group that is compared.
 WITH answers AS (
-  SELECT CASE WHEN :interleaved THEN 'test' ELSE exp_group END AS exp_group, user_id, served_at,
+  SELECT coalesce(CAST(:drafted AS text), exp_group) AS exp_group, user_id, served_at,
     degraded LIKE ANY (:unreachable) AS unreachable, degraded LIKE :ranker_failed AS failed,
     model_version = :fallback AS fallback, took_ms > CAST(:over_ms AS float8) AS slow
   FROM exposures
