@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from contracts.assignment import GROUPS, Group
-from contracts.experiments import Experiment, Metric, Plan
+from contracts.experiments import Experiment, Plan
 from pydantic import ValidationError
 
 from console.editor.form import FREE_WHILE_RUNNING, form_of, guard_rows
@@ -32,6 +32,8 @@ def plan_of(form: Mapping[str, str], before: Experiment | None) -> Plan:
     """What is locked stays as it was. Raises DraftError with everything that is wrong."""
     typed = _Typed(_unlocked(form, before))
     given = typed.plan()
+    if before is not None:
+        given |= {"metrics": before.plan.metrics, "watched": [*_names(given), *_own(before.plan)]}
     try:
         plan = Plan.model_validate(given)
     except ValidationError as error:
@@ -45,6 +47,17 @@ def _unlocked(form: Mapping[str, str], before: Experiment | None) -> Mapping[str
     if before is None or before.state != "running":
         return form
     return form_of(before.plan) | {name: form[name] for name in FREE_WHILE_RUNNING if name in form}
+
+
+def _own(plan: Plan) -> list[str]:
+    """The watched metrics for which the form has no box."""
+    return [name for name in plan.watched if name not in BUILT_IN]
+
+
+def _names(given: Mapping[str, object]) -> list[str]:
+    watched = given["watched"]
+    assert isinstance(watched, list)
+    return watched
 
 
 def _once(faults: Sequence[Fault]) -> list[Fault]:
@@ -102,7 +115,7 @@ class _Typed:
             "exploration": self._share("exploration"),
             "watched": [
                 name
-                for name in get_args(Metric)
+                for name in BUILT_IN
                 if f"watched_{name}" in self._form and name != self._text("primary", "hit_rate")
             ],
             "guardrails": self._guardrails(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from contracts import numbers
-from contracts.names import GUARDRAIL_STATES, METRICS, guardrail, metric
+from contracts.names import GUARDRAIL_STATES, guardrail, metric, metric_name
 from contracts.numbers import UNKNOWN
 from contracts.reports import GroupReading, GuardrailReading, MetricReading, Report
 from contracts.wire import Message
@@ -191,7 +191,7 @@ def log_of(report: Report, held: bool) -> list[LogLine]:
     primary = next(iter(report.metrics), None)
     crossed = crossing(primary.course, report.experiment.plan.rules.alpha) if primary and not held else None
     if crossed is not None and primary is not None:
-        text = f"Evidence for {METRICS[primary.metric].within} crossed the bound"
+        text = f"Evidence for {metric_name(primary.metric).within} crossed the bound"
         lines.append(LogLine(at=crossed.day, when=_when(crossed.day, report), text=text, by=None))
     return sorted(lines, key=lambda line: line.at, reverse=True)
 

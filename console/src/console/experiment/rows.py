@@ -72,7 +72,9 @@ def _row(one: MetricReading, role: str, far: float, selected: bool, held: bool, 
     return MetricRow(
         key=one.metric,
         name=name,
-        role=role if role.startswith("Watched") else f"{role}, higher is better",
+        role=role
+        if role.startswith("Watched")
+        else f"{role}, {'lower' if one.lower_is_better else 'higher'} is better",
         control=numbers.metric(one.metric, one.control),
         test=numbers.metric(one.metric, one.test),
         kind=kind_of(one),

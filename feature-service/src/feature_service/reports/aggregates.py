@@ -19,18 +19,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from contracts.assignment import BUCKETS, CONTROL, Group
-from contracts.experiments import Experiment, GuardrailMetric, Metric
+from contracts.experiments import Experiment, GuardrailMetric, Metric, Plan
+from contracts.metrics import MetricDefinition
 from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
 from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.types import Integer, String
 
+from feature_service.database.engine import naive
 from feature_service.database.queries import query, read_sql
+from feature_service.reports.metric_sums import NAMES, SUMMED_TOGETHER, statement
+from feature_service.reports.metric_sums import values as metric_values
 
 Row = Mapping[str, Any]
 PARTS = 2
@@ -39,7 +43,7 @@ PARTS = 2
 _PEOPLE = read_sql(__package__, "people")
 _FORCED = query(__package__, "forced")
 
-_NUMERATORS: dict[Metric, str] = {
+_NUMERATORS: Mapping[Metric, str] = {
     "hit_rate": "h",
     "likes_per_exposure": "l",
     "likes_per_user": "r",
@@ -52,7 +56,8 @@ _TROUBLE: dict[GuardrailMetric, str] = {"slow_share": "s", "error_share": "f", "
 @dataclass(frozen=True, slots=True)
 class UserSums:
     """Over users: n exposures, h of them with a like, l likes; r likes with a bound of their own; f, k, s exposures
-    that failed, fell back, were slow; a, b views and likes before; their squares and products by both letters."""
+    that failed, fell back, were slow; a, b views and likes before; their squares and products by both letters.
+    `<metric>.y`, `<metric>.users` and so on: of a metric that is summed by its own definition (`metric_sums`)."""
 
     users: int = 0
     values: Mapping[str, float] = field(default_factory=dict)
@@ -62,6 +67,9 @@ class UserSums:
         return UserSums(self.users + other.users, {name: self._at(name) + other._at(name) for name in names})
 
     def ratios(self, metric: Metric) -> RatioSums:
+        if metric not in _NUMERATORS:
+            sums = self.cuped(metric)
+            return RatioSums(sums.users, sums.y, sums.x, sums.yy, sums.xx, sums.xy)
         y, at = _NUMERATORS[metric], self._at
         if metric in _PER_USER:
             return RatioSums(self.users, at(y), self.users, at(y + y), self.users, at(y))
@@ -72,6 +80,9 @@ class UserSums:
         return self._per_exposure(_TROUBLE[metric])
 
     def cuped(self, metric: Metric) -> CupedSums:
+        if metric not in _NUMERATORS:
+            users, *sums = (self._at(f"{metric}.{name}") for name in NAMES)
+            return CupedSums(round(users), *sums)
         y, at, plain = _NUMERATORS[metric], self._at, self.ratios(metric)
         xa, xb = (at("a"), at("b")) if metric in _PER_USER else (at("na"), at("nb"))
         return CupedSums(
@@ -116,14 +127,19 @@ class Aggregates:
     shadow: Row | None
 
 
-def aggregate(engine: Engine, connection: Connection, experiment: Experiment) -> Aggregates:
-    """As of one moment. connection: at isolation level REPEATABLE READ; the engine must have PARTS more connections."""
+def aggregate(engine: Engine, connection: Connection, experiment: Experiment, at: datetime) -> Aggregates:
+    """As of one moment. connection: at isolation level REPEATABLE READ; the engine must have PARTS more connections.
+
+    at: by the platform's clock; feedback that is dated later is left out.
+    """
     forced = _forced(connection, experiment.name)
-    values: dict[str, object] = {"name": experiment.name, "forced": forced, "parts": PARTS}
+    values: dict[str, object] = {"name": experiment.name, "forced": forced, "parts": PARTS, "until": naive(at)}
     snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
 
     def ask(name: str, more: Mapping[str, object] | None = None, people: str = "") -> list[Row]:
-        statement = read_sql(__package__, name).replace("/*people*/", people)
+        """name: of a file, or a whole statement."""
+        statement = name if " " in name else read_sql(__package__, name)
+        statement = statement.replace("/*people*/", people)
         with engine.connect().execution_options(isolation_level="REPEATABLE READ") as opened:
             opened.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
             opened.execute(text("SET LOCAL work_mem = '128MB'"))
@@ -159,14 +175,38 @@ def _sides(experiment: Experiment, group: Group, forced: bool, ask: Ask, pool: E
     if (winsorised := experiment.plan.rules.winsorised) < 1:
         bounds = ask("bounds", values | {"winsorised": winsorised}, people)
         values |= {f"bound_{row['name']}": row["bound"] for row in bounds}
+    own = {
+        metric: pool.submit(ask, statement(definition), values | metric_values(definition, experiment.plan), people)
+        for metric, definition in _own(experiment.plan).items()
+    }
     course = [pool.submit(ask, "course", values | {"part": part}, people) for part in range(PARTS)]
     totals, arrivals = (pool.submit(ask, name, values, people) for name in ("totals", "arrivals"))
     summed = totals.result()
+    days = _by_day([*arrivals.result(), *(row for part in course for row in part.result())])
+    added = [{**row, "metric": metric} for metric, sums in own.items() for row in sums.result()]
     return Sides(
-        totals=_placed(summed, ""),
+        totals=_with_own(_placed(summed, ""), added),
         undegraded=_placed(summed, "kept_"),
-        days=_by_day([*arrivals.result(), *(row for part in course for row in part.result())]),
+        days={
+            day: _with_own(days.get(day, {}), [row for row in added if row["day"] == day])
+            for day in sorted({*days, *(row["day"] for row in added)})
+        },
     )
+
+
+def _own(plan: Plan) -> dict[Metric, MetricDefinition]:
+    """Those that are read and not summed together."""
+    wanted = [plan.rules.primary, *plan.watched] if plan.mode in ("ab", "ramp") else []
+    return {name: plan.metric(name) for name in wanted if name not in SUMMED_TOGETHER}
+
+
+def _with_own(places: Mapping[Place, UserSums], rows: Iterable[Row]) -> dict[Place, UserSums]:
+    summed = dict(places)
+    for row in rows:
+        place = row["stratum"], row["exp_group"]
+        mine = UserSums(0, {f"{row['metric']}.{name}": float(row[name] or 0) for name in NAMES})
+        summed[place] = summed.get(place, UserSums()) + mine
+    return summed
 
 
 def compared_periods(experiment: Experiment, group: Group) -> list[int]:

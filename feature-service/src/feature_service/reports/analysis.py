@@ -8,7 +8,7 @@ from datetime import datetime
 from contracts import numbers
 from contracts.assignment import CONTROL, Group
 from contracts.experiments import Experiment
-from contracts.names import METRICS, READINGS, VERDICTS, about, guardrail
+from contracts.names import READINGS, VERDICTS, about, guardrail, metric_name
 from contracts.reports import (
     Comparison,
     GroupReading,
@@ -28,6 +28,7 @@ from feature_service.experiments.definitions import experiment as read_experimen
 from feature_service.experiments.definitions import history
 from feature_service.reports import readings
 from feature_service.reports.aggregates import Aggregates, aggregate
+from feature_service.reports.metric_sums import SUMMED_TOGETHER
 
 MODE_WITHOUT_GROUPS = {
     "interleave": "interleaved: every user sees both rankers' posts; the votes say who is liked more",
@@ -40,8 +41,8 @@ def analyse(engine: Engine, name: str, now: datetime, lag_seconds: float | None 
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
         experiment = read_experiment(connection, name)
         changes = history(connection, name)
-        sums = aggregate(engine, connection, experiment)
-    at = min(now, experiment.stopped_at) if experiment.stopped_at else now
+        at = min(now, experiment.stopped_at) if experiment.stopped_at else now
+        sums = aggregate(engine, connection, experiment, now)
     return read(experiment, sums, at).model_copy(update={"history": changes, "lag_seconds": lag_seconds})
 
 
@@ -142,7 +143,7 @@ class _Comparison:
     def __init__(self, experiment: Experiment, sums: Aggregates, group: Group, days: float, at: datetime) -> None:
         self._experiment, self._sums, self._group, self._days, self._at = experiment, sums, group, days, at
         self._sides, self._plan = sums.compared[group], experiment.plan
-        self._scale = readings.Scale(self._plan.rules, group, len(self._plan.compared))
+        self._scale = readings.Scale(self._plan, group)
         self.votes: InterleavingReading | None = None
         self.shadow = readings.shadow(sums.shadow, self._scale) if sums.shadow is not None else None
 
@@ -166,10 +167,10 @@ class _Comparison:
         wanted = [self._plan.rules.primary, *self._plan.watched]
         if why := MODE_WITHOUT_GROUPS.get(self._plan.mode):
             return [readings.unread(metric, why) for metric in wanted], []
-        sides = self._sides
+        sides, together = self._sides, [name for name in wanted if name in SUMMED_TOGETHER]
         return (
             readings.metrics(wanted, sides.totals, sides.days, self._at, self._scale),
-            readings.metrics(wanted, sides.undegraded, {}, self._at, self._scale),
+            readings.metrics(together, sides.undegraded, {}, self._at, self._scale),
         )
 
     def _guardrails(self) -> list[GuardrailReading]:
@@ -213,6 +214,7 @@ class _Comparison:
             least_likers=plan.rules.min_likers,
             least_days=plan.rules.min_days,
             ended=ended,
+            higher_is_better=not self._scale.lower_is_better(plan.rules.primary),
         )
         verdict = decision.decide(evidence)
         reasons = [self._in_words(reason, evidence, rules) for reason in verdict.reasons]
@@ -223,7 +225,7 @@ class _Comparison:
         name = (
             f"{self._group}'s share of the votes less a half"
             if self._plan.mode == "interleave"
-            else f"{METRICS[plan.primary].within}: lift"
+            else f"{metric_name(plan.primary).within}: lift"
         )
         measured = f"{name} {_signed(primary)}" if primary else f"{name} can't be told yet"
         of_rule = next((rule for rule in rules if rule.metric == reason.metric), None)

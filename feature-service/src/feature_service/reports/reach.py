@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from feature_service.database.queries import query
 from feature_service.reports.aggregates import UserSums
+from feature_service.reports.metric_sums import SUMMED_TOGETHER
 
 LIFTS = (0.01, 0.02, 0.05, 0.1, 0.2)
 _REACH = query(__package__, "reach")
@@ -27,6 +28,9 @@ def reach(connection: Connection, plan: Plan, now: datetime) -> Reach:
     """By full days before now. Whoever took part in any experiment counts, as far as the plan enrols."""
     until = now.date()
     days = {"since": until - timedelta(days=plan.rules.days), "until": until}
+    if plan.rules.primary not in SUMMED_TOGETHER:
+        why = f"the platform's past is kept for {', '.join(SUMMED_TOGETHER)} alone"
+        return Reach(metric=plan.rules.primary, rate=None, days=0, why=why)
     row = dict(connection.execute(_REACH, days | {"winsorised": plan.rules.winsorised}).mappings().one())
     came = {each.first: each.users for each in connection.execute(_NEWCOMERS, days)}
     sums = UserSums(row.pop("users"), {name: float(value or 0) for name, value in row.items()})

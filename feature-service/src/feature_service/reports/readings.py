@@ -8,7 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 from contracts.assignment import CONTROL, GROUPS, Group
-from contracts.experiments import Experiment, Guardrail, Metric, Rules
+from contracts.experiments import Experiment, Guardrail, Metric, Plan
 from contracts.reports import (
     Day,
     GuardrailReading,
@@ -27,6 +27,7 @@ from experiments.ratios import RatioSums
 from experiments.shares import wilson
 
 from feature_service.reports.aggregates import Place, Row, UserSums
+from feature_service.reports.metric_sums import SUMMED_TOGETHER
 
 GUARDRAIL_CONFIDENCE = 0.99
 GUARDRAIL_USERS = strata.FEWEST
@@ -41,15 +42,18 @@ class Scale:
     Of several groups each gets its part of alpha, so that all their intervals hold at once (Dunn 1961).
     """
 
-    def __init__(self, rules: Rules, group: Group = "test", of: int = 1) -> None:
-        """of: how many groups are compared with control."""
-        self.group, self.comparisons = group, of
+    def __init__(self, plan: Plan, group: Group = "test") -> None:
+        rules, of = plan.rules, len(plan.compared)
+        self.group, self.comparisons, self._plan = group, of, plan
         self.confidence = corrections.bonferroni_confidence(1 - rules.alpha, of)
         self.guardrail_confidence = corrections.bonferroni_confidence(GUARDRAIL_CONFIDENCE, of)
         self.least_users, self.least_likers = rules.min_users, rules.min_likers
         planned = rules.planned_users
         self.planned_users = max(2, planned * 2 // (of + 1)) if planned else rules.users_by_the_end
         """In the two groups: where the sequential intervals are tightest. They are valid for any number."""
+
+    def lower_is_better(self, metric: Metric) -> bool:
+        return self._plan.metric(metric).better == "lower"
 
     def adjusted(self, p_value: float | None) -> float | None:
         return None if p_value is None else min(1.0, self.comparisons * p_value)
@@ -87,17 +91,23 @@ def _metric(
     *,
     primary: bool,
 ) -> MetricReading:
-    course = _course(metric, days, at, scale)
+    course, lower = _course(metric, days, at, scale), scale.lower_is_better(metric)
     try:
         compared = _Compared(metric, totals)
         fixed, ever = compared.plain.interval(scale.confidence), _sequential(compared.decides, scale)
     except NotEnough as error:
         return MetricReading(
-            metric=metric, control=None, test=None, why=_why(totals, scale.group, str(error)), course=course
+            metric=metric,
+            control=None,
+            test=None,
+            why=_why(metric, totals, scale.group, str(error)),
+            course=course,
+            lower_is_better=lower,
         )
     adjusted, lift = compared.adjusted, _range(ever, compared.control)
     return MetricReading(
         metric=metric,
+        lower_is_better=lower,
         control=compared.control,
         test=compared.test,
         difference=_range(fixed),
@@ -116,7 +126,7 @@ def _primary(ever: Interval, metric: Metric, totals: Mapping[Place, UserSums], s
     """Below the least users and likers nothing reads it."""
     users = min(sum(sums.users for (_, name), sums in totals.items() if name == group) for group in GROUPS)
     few = users < scale.least_users or likers(metric, totals) < scale.least_likers
-    return "unclear" if few else _side(ever)
+    return "unclear" if few else _side(ever, lower_is_better=scale.lower_is_better(metric))
 
 
 class _Compared:
@@ -193,7 +203,7 @@ def _p_value(effect: Effect, scale: Scale) -> float:
     return sequential.p_value(effect, scale.planned_users, confidence=scale.confidence)
 
 
-def _why(totals: Mapping[Place, UserSums], compared: Group, otherwise: str) -> str:
+def _why(metric: Metric, totals: Mapping[Place, UserSums], compared: Group, otherwise: str) -> str:
     """For the reader: what is missing, in the first group that lacks something."""
     for side, group in zip(GROUPS, (CONTROL, compared), strict=True):
         mine = sum((sums for (_, name), sums in totals.items() if name == side), UserSums())
@@ -201,15 +211,15 @@ def _why(totals: Mapping[Place, UserSums], compared: Group, otherwise: str) -> s
             return f"nobody is assigned to {group} yet"
         if not mine.values.get("n"):
             return f"{group} has no exposures yet"
-        if not mine.values.get("l"):
+        if metric in SUMMED_TOGETHER[:3] and not mine.values.get("l"):
             return f"{group} has no likes yet"
     return otherwise
 
 
-def _side(interval: Interval) -> Reading:
-    if interval.low > 0:
-        return "better"
-    return "worse" if interval.high < 0 else "unclear"
+def _side(interval: Interval, *, lower_is_better: bool) -> Reading:
+    if interval.holds(0.0):
+        return "unclear"
+    return "better" if (interval.estimate > 0) != lower_is_better else "worse"
 
 
 def split(experiment: Experiment, assigned: Mapping[Place, int]) -> tuple[SplitReading, srm.SplitCheck | None]:

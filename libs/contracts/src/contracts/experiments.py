@@ -15,14 +15,15 @@ from pydantic import Field, field_validator, model_validator
 
 from contracts.assignment import BUCKETS, CONTROL, GROUPS, MOST_GROUPS, Group, Mode, Salt, bucket, in_order, reweight
 from contracts.clock import REAL, Clock
+from contracts.metrics import BUILT_IN, MetricDefinition, MetricName
 from contracts.rules import DEFAULT, RuleSet, RuleSetName
 from contracts.wire import Message, Time, UserId
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=64)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Reason = Annotated[str, Field(min_length=3, max_length=500)]
-Metric = Literal["hit_rate", "likes_per_exposure", "likes_per_user", "exposures_per_user"]
-"""hit_rate: share of exposures of which a post was liked. All but it are watched beside the primary by default."""
+Metric = MetricName
+"""One of `metrics.BUILT_IN`, or of the plan's own."""
 State = Literal["draft", "running", "stopped", "archived"]
 Outcome = Literal["ship", "keep_control", "roll_back"]
 GuardrailMetric = Literal["slow_share", "error_share", "fallback_share"]
@@ -126,6 +127,8 @@ class Plan(Message):
     rule_sets: dict[Group, RuleSetName] = {}
     """Which rule set holds for a group; `default` for one that is not named."""
     watched: list[Metric] = ["likes_per_exposure", "likes_per_user", "exposures_per_user"]
+    metrics: list[MetricDefinition] = []
+    """The team's own, beside those that every plan knows: named as primary or watched, they are read."""
     guardrails: list[Guardrail] = GUARDRAILS
     rules: Rules = Rules()
 
@@ -166,7 +169,21 @@ class Plan(Message):
             raise ValueError("enrolment_salt and group_salt must differ")
         if self.rules.primary in self.watched:
             raise ValueError(f"{self.rules.primary} is the primary metric and watched too")
+        self._refuse_unknown_metrics()
         return self
+
+    def _refuse_unknown_metrics(self) -> None:
+        own = [each.name for each in self.metrics]
+        if double := next((name for name in own if name in BUILT_IN or own.count(name) > 1), None):
+            raise ValueError(f"metrics defines {double}, which is defined already")
+        wanted = {"rules.primary": [self.rules.primary], "watched": self.watched}
+        for where, names in wanted.items():
+            if unknown := next((name for name in names if name not in BUILT_IN and name not in own), None):
+                raise ValueError(f"{where} names the metric {unknown}; there are {', '.join([*BUILT_IN, *own])}")
+
+    def metric(self, name: Metric) -> MetricDefinition:
+        own = {each.name: each for each in self.metrics}
+        return own.get(name) or BUILT_IN[name]
 
     @property
     def groups(self) -> tuple[Group, ...]:

@@ -31,7 +31,11 @@ METRICS: dict[Metric, MetricName] = {
     "likes_per_exposure": MetricName("Likes per exposure", "are"),
     "likes_per_user": MetricName("Likes per user", "are"),
     "exposures_per_user": MetricName("Exposures per user", "are"),
+    "views_per_user": MetricName("Views per user", "are"),
+    "returned_within_7_days": MetricName("Share who returned within 7 days", "is"),
+    "latency_ms": MetricName("Latency in ms", "is"),
 }
+"""Those that every plan knows: `metric_name` knows a plan's own too."""
 GUARDRAILS: dict[GuardrailMetric, str] = {
     "slow_share": "Slower than",
     "error_share": "Ranker failed",
@@ -77,8 +81,13 @@ COMPARED = "Nothing to decide"
 _ON_WHAT_USERS_SAW: tuple[VerdictKind, ...] = ("hold", "ship", "keep_control")
 
 
+def metric_name(name: Metric) -> MetricName:
+    """A plan's own metric is called by its name: `shares_per_user` is `Shares per user`."""
+    return METRICS.get(name) or MetricName(name.replace("_", " ").capitalize(), "is")
+
+
 def metric(name: Metric) -> str:
-    return METRICS[name].text
+    return metric_name(name).text
 
 
 def guardrail(name: GuardrailMetric, over_ms: float | None) -> str:

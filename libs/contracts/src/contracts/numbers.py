@@ -13,7 +13,7 @@ from contracts.reports import Range
 
 UNKNOWN = "–"
 MINUS = "−"
-_SHARES = {"hit_rate"}
+_SHARES = {"hit_rate", "returned_within_7_days"}
 """Metrics that are shares: their differences are in percentage points, which are never written as percent."""
 
 

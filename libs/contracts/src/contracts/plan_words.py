@@ -8,7 +8,7 @@ from datetime import datetime
 from contracts import numbers
 from contracts.assignment import Group, in_order
 from contracts.experiments import Experiment, Guardrail, Plan, Rules
-from contracts.names import METRICS, MODES, guardrail, metric
+from contracts.names import MODES, guardrail, metric, metric_name
 
 
 def plan_in_words(experiment: Experiment) -> dict[str, str]:
@@ -22,7 +22,7 @@ def plan_in_words(experiment: Experiment) -> dict[str, str]:
         "Enrolled": _enrolled(plan),
         "Starts": _moment(plan.starts_at),
         "Ends": _moment(plan.ends_at),
-        "Primary metric": METRICS[rules.primary].text,
+        "Primary metric": metric_name(rules.primary).text,
         "Watched": ", ".join(metric(name) for name in plan.watched),
         "Decides": _decides(rules),
         "Planned users": "" if rules.planned_users is None else f"{rules.planned_users:,}",

@@ -38,6 +38,7 @@ class Day(Message):
 
 class MetricReading(Message):
     metric: Metric
+    lower_is_better: bool = False
     control: float | None
     test: float | None
     difference: Range | None = None

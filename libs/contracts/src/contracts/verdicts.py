@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from contracts import names, numbers
-from contracts.names import DECIDED, METRICS, guardrail
+from contracts.names import DECIDED, guardrail, metric_name
 from contracts.reports import GuardrailReading, MetricReading, Report, VerdictKind
 from contracts.wire import Message
 
@@ -165,7 +165,7 @@ def _hold(report: Report) -> str:
         if share.low <= 0.5 <= share.high:
             return f"{_keep_running(report)} Test’s share of the votes still holds one half: {numbers.shares(share)}."
     elif primary and primary.always_valid and primary.reading == "unclear":
-        name = METRICS[primary.metric].within
+        name = metric_name(primary.metric).within
         return f"{_keep_running(report)} The interval for {name} still holds zero: {numbers.full_interval(primary.always_valid)}."
     return f"{_keep_running(report)} {_first(report.verdict.reasons)}".strip()
 
@@ -198,7 +198,7 @@ def _effect(report: Report) -> str:
         return f"Test’s share of the votes is {numbers.shares(interleaving.share)}, ties half to each"
     if primary is None or primary.always_valid is None:
         return _first(report.verdict.reasons).rstrip(".") or f"{report.compared} does better"
-    name, lift = METRICS[primary.metric], primary.always_valid
+    name, lift = metric_name(primary.metric), primary.always_valid
     way = "higher" if lift.estimate > 0 else "lower"
     return f"{name.text} {name.is_are} {way} with {report.compared}, by {numbers.size(lift.low, lift.high)}"
 

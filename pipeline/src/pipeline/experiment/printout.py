@@ -98,7 +98,7 @@ def print_reach(reach: Reach, console: Console) -> None:
     if reach.rate is None or reach.smallest_lift is None:
         _line(console, f"Nothing to plan by: {reach.why}")
         return
-    name = names.METRICS[reach.metric].within
+    name = names.metric_name(reach.metric).within
     _line(
         console,
         f"As in the last {reach.days} days, {reach.users[-1]:,} users with {name} "
