@@ -30,6 +30,7 @@ from console.experiment.details import (
     unattributed_of,
     votes_of,
 )
+from console.experiment.health import Health, health_of
 from console.experiment.rows import Forest, Kind, forest_of, kind_of
 from console.experiment.verdict import Words, is_held_back, stale, withheld, words_of
 from console.words import Fact
@@ -62,6 +63,7 @@ class ExperimentView(Message):
     compared: str
     """The group that the verdict, the metrics and the guardrails hold against control."""
     arms: Arms
+    health: Health
     forest: Forest
     selected: str
     metric: Metric | None
@@ -118,6 +120,7 @@ def view_of(
         traffic=traffic_of(report),
         compared=report.compared,
         arms=arms_of(report, held),
+        health=health_of(report),
         forest=forest_of(report, selected, held, failed),
         selected=metric(selected.metric) if selected else "",
         metric=selected.metric if selected else None,

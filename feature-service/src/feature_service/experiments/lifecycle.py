@@ -1,7 +1,8 @@
 """The life of an experiment: draft, running, stopped, archived; and what may change in which state. Pure.
 
-Weights and ramp, forced users, the end, and a wider enrolment may change while it runs; the rest is locked by its
-start, because the decision rests on it. A stopped experiment no longer changes, except that a decision may be recorded.
+Weights and ramp, forced users, those left out, the end, and a wider enrolment may change while it runs; the rest is
+locked by its start, because the decision rests on it. A stopped experiment no longer changes, except that a decision
+may be recorded.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from contracts.experiments import (
 )
 from contracts.layers import conflict
 
-CHANGES_WHILE_RUNNING = {"weights", "ramp", "forced", "ends_at", "enrolment"}
+CHANGES_WHILE_RUNNING = {"weights", "ramp", "forced", "left_out", "ends_at", "enrolment"}
 _NEXT: dict[State, set[State]] = {
     "draft": {"running", "archived"},
     "running": {"stopped"},
@@ -211,6 +212,10 @@ def _said(name: str, plan: Plan) -> str:
             return f"ramp of {len(plan.ramp)} steps"
         case "forced":
             return f"{len(plan.forced)} users forced"
+        case "left_out":
+            heavy = plan.left_out.above_share
+            above = f" and who has more than {_percent(heavy)} of the answers" if heavy else ""
+            return f"left out of the analysis: {len(plan.left_out.users)} users{above}"
         case "enrolment":
             return f"enrolment {_percent(plan.enrolment)}"
         case _:

@@ -16,7 +16,7 @@ is C^2 less that of the user's last day. A like counts on the day of its exposur
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -33,6 +33,7 @@ from sqlalchemy.types import Integer, String
 
 from feature_service.database.engine import naive
 from feature_service.database.queries import query, read_sql
+from feature_service.reports import health
 from feature_service.reports.metric_sums import NAMES, SUMMED_TOGETHER, statement
 from feature_service.reports.metric_sums import values as metric_values
 
@@ -40,8 +41,12 @@ Row = Mapping[str, Any]
 PARTS = 2
 """Of the users, each summed on a connection of its own: as many as the platform has cores."""
 
+_WHOLE = {"bounds", "course", "totals"}
+"""Join all users with all their days. Of an experiment so young that Postgres has not counted its rows yet, it expects
+one, and would read all days anew for each user."""
 _PEOPLE = read_sql(__package__, "people")
 _FORCED = query(__package__, "forced")
+_HEAVY = query(__package__, "heavy")
 
 _NUMERATORS: Mapping[Metric, str] = {
     "hit_rate": "h",
@@ -125,6 +130,10 @@ class Aggregates:
     unattributed: dict[str, int]
     votes: Row | None
     shadow: Row | None
+    health: tuple[Row, Row] | None = None
+    """The last day's answers, and the latest ones: as `health.checks` takes them."""
+    left_out: Sequence[Row] = ()
+    """By group: users and exposures."""
 
 
 def aggregate(engine: Engine, connection: Connection, experiment: Experiment, at: datetime) -> Aggregates:
@@ -132,7 +141,8 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment, at
 
     at: by the platform's clock; feedback that is dated later is left out.
     """
-    forced = _forced(connection, experiment.name)
+    left_out = _left_out(connection, experiment)
+    forced = [*_forced(connection, experiment.name), *left_out]
     values: dict[str, object] = {"name": experiment.name, "forced": forced, "parts": PARTS, "until": naive(at)}
     snapshot = connection.execute(text("SELECT pg_export_snapshot()")).scalar_one()
 
@@ -144,6 +154,8 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment, at
             opened.execute(text(f"SET TRANSACTION SNAPSHOT '{snapshot}'"))
             opened.execute(text("SET LOCAL work_mem = '128MB'"))
             opened.execute(text("SET LOCAL max_parallel_workers_per_gather = 0"))  # the parts run in parallel already
+            if name in _WHOLE:
+                opened.execute(text("SET LOCAL enable_nestloop = off"))
             return _rows(opened, statement, {**values, **(more or {})})
 
     with ThreadPoolExecutor(PARTS) as pool:
@@ -153,6 +165,7 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment, at
         unattributed = pool.submit(ask, "unattributed")
         votes = pool.submit(ask, "votes") if experiment.plan.mode == "interleave" else None
         shadow = pool.submit(ask, "shadow") if experiment.plan.mode == "shadow" else None
+        healthy = pool.submit(health.asked, ask, at)
         return Aggregates(
             compared=compared,
             assigned={(row["weight_period"], row["exp_group"]): row["users"] for row in assigned.result()},
@@ -161,6 +174,8 @@ def aggregate(engine: Engine, connection: Connection, experiment: Experiment, at
             unattributed={row["reason"]: int(row["likes"]) for row in unattributed.result()},
             votes=votes.result()[0] if votes else None,
             shadow=shadow.result()[0] if shadow else None,
+            health=healthy.result(),
+            left_out=ask("left_out", {"left_out": left_out}) if left_out else [],
         )
 
 
@@ -224,6 +239,15 @@ def _read_periods(experiment: Experiment, group: Group) -> list[int]:
     return drafted if experiment.plan.mode == "interleave" else compared_periods(experiment, group)
 
 
+def _left_out(connection: Connection, experiment: Experiment) -> list[int]:
+    """Whom the plan leaves out, by id or by their share of the answers: whatever their group."""
+    wanted = experiment.plan.left_out
+    if wanted.above_share is None:
+        return wanted.users
+    heavy = connection.execute(_HEAVY, {"name": experiment.name, "share": wanted.above_share}).scalars()
+    return sorted({*wanted.users, *(int(user) for user in heavy)})
+
+
 def _forced(connection: Connection, name: str) -> list[int]:
     """Users whom the plan forces into a group, or ever did."""
     return [int(user) for user in connection.execute(_FORCED, {"name": name}).scalars()]
@@ -257,7 +281,12 @@ def _bucket(salt: str) -> str:
 
 def _rows(connection: Connection, statement: str, values: Mapping[str, object]) -> list[Row]:
     made = text(statement)
-    types: dict[str, Any] = {"forced": ARRAY(Integer), "periods": ARRAY(Integer), "stays": ARRAY(String)}
+    types: dict[str, Any] = {
+        "forced": ARRAY(Integer),
+        "left_out": ARRAY(Integer),
+        "periods": ARRAY(Integer),
+        "stays": ARRAY(String),
+    }
     wanted = {name: value for name, value in values.items() if name in made.compile().params}
     made = made.bindparams(*(bindparam(name, type_=types[name]) for name in wanted if name in types))
     return [dict(row) for row in connection.execute(made, wanted).mappings()]

@@ -14,6 +14,7 @@ from contracts.reports import (
     GroupReading,
     GuardrailReading,
     InterleavingReading,
+    LeftOutReading,
     MetricReading,
     Range,
     Report,
@@ -26,7 +27,7 @@ from sqlalchemy import Engine
 
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.definitions import history
-from feature_service.reports import readings
+from feature_service.reports import health, readings
 from feature_service.reports.aggregates import Aggregates, aggregate
 from feature_service.reports.metric_sums import SUMMED_TOGETHER
 
@@ -42,7 +43,7 @@ def analyse(engine: Engine, name: str, now: datetime, lag_seconds: float | None 
         experiment = read_experiment(connection, name)
         changes = history(connection, name)
         at = min(now, experiment.stopped_at) if experiment.stopped_at else now
-        sums = aggregate(engine, connection, experiment, now)
+        sums = aggregate(engine, connection, experiment, at)
     return read(experiment, sums, at).model_copy(update={"history": changes, "lag_seconds": lag_seconds})
 
 
@@ -84,6 +85,11 @@ class _Analysis:
             interleaving=sides[first.group].votes,
             shadow=sides[first.group].shadow,
             verdict=_together(first, [each for each in said.values() if each is not first]),
+            health=health.checks(*self._sums.health, groups, self._sums.unattributed) if self._sums.health else [],
+            left_out=[
+                LeftOutReading(group=row["exp_group"], users=row["users"], exposures=row["exposures"])
+                for row in self._sums.left_out
+            ],
             unattributed=self._sums.unattributed,
             history=[],
         )

@@ -48,6 +48,10 @@ def _lines(report: Report) -> Iterator[Line]:
         yield ("shadow", "p99_ms", None, shadow.p99_ms, None, None, None, None)
         yield ("shadow", "overlap", None, *_range(shadow.overlap), None, None)
         yield ("shadow", "rank_correlation", None, *_range(shadow.rank_correlation), None, None)
+    for check in report.health:
+        yield ("health", check.check, None, check.share, None, None, None, f"{check.state}: {check.what}")
+    for out in report.left_out:
+        yield ("left out", "users", out.group, out.users, None, None, None, f"{out.exposures} exposures")
     for reason, likes in report.unattributed.items():
         yield ("unattributed likes", reason, None, likes, None, None, None, None)
     for change in report.history:

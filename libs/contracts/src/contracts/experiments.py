@@ -95,6 +95,18 @@ class Rules(Message):
         return self
 
 
+class LeftOut(Message):
+    """Who is no user: left out of the analysis, in all groups alike. The report says how many."""
+
+    users: Annotated[list[UserId], Field(max_length=10_000)] = []
+    above_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    """Whoever has more than this share of the experiment's answers."""
+
+    @property
+    def everybody(self) -> bool:
+        return not self.users and self.above_share is None
+
+
 class Plan(Message):
     """What a team decides about an experiment.
 
@@ -120,6 +132,7 @@ class Plan(Message):
     group_salt: Salt | None = None
     """By default the experiment's name and `.group`. One that was ever used is refused: groups would repeat."""
     forced: dict[UserId, Group] = {}
+    left_out: LeftOut = LeftOut()
     starts_at: Time | None = None
     ends_at: Time | None = None
     exploration: Annotated[float, Field(ge=0, le=0.5)] = 0.0

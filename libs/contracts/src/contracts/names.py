@@ -12,7 +12,7 @@ from typing import NamedTuple
 from contracts import numbers
 from contracts.assignment import Group, Mode
 from contracts.experiments import GuardrailMetric, Metric, Outcome, Pause
-from contracts.reports import ExperimentLine, GuardrailState, Reading, VerdictKind
+from contracts.reports import ExperimentLine, GuardrailState, HealthCheck, HealthState, Reading, VerdictKind
 
 
 class MetricName(NamedTuple):
@@ -59,6 +59,21 @@ GUARDRAIL_STATES: dict[GuardrailState, str] = {
     "holds": "Holds",
     "unclear": "Unclear",
     "breached": "Breached",
+    "cannot_tell": "Can’t tell",
+}
+HEALTH: dict[HealthCheck, str] = {
+    "bursts": "Traffic in bursts",
+    "few_ids": "Traffic of few ids",
+    "likes_lost": "Likes fell away",
+    "unseen": "Answers nobody looked at",
+    "unlogged": "Unlogged answers",
+    "degraded": "Degraded answers",
+    "clock": "Likes before their answer",
+}
+HEALTH_STATES: dict[HealthState, str] = {
+    "good": "As usual",
+    "odd": "Odd",
+    "bad": "Not to be trusted",
     "cannot_tell": "Can’t tell",
 }
 VERDICTS: dict[VerdictKind, str] = {

@@ -15,6 +15,8 @@ from contracts.wire import Message, Time
 Reading = Literal["better", "worse", "unclear", "cannot_tell", "watched"]
 """Of test against control, by the interval that may be read every day. `watched`: the metric decides nothing."""
 GuardrailState = Literal["holds", "unclear", "breached", "cannot_tell"]
+HealthCheck = Literal["bursts", "few_ids", "likes_lost", "unseen", "unlogged", "degraded", "clock"]
+HealthState = Literal["good", "odd", "bad", "cannot_tell"]
 VerdictKind = Literal["too_early", "split_failed", "roll_back", "hold", "ship", "keep_control"]
 
 
@@ -133,6 +135,27 @@ class ShadowReading(Message):
     """Kendall's tau over the posts of both lists."""
 
 
+class HealthReading(Message):
+    """Whether what was counted are people who looked at posts. It changes no verdict."""
+
+    check: HealthCheck
+    state: HealthState
+    share: float | None
+    """What is held against the bounds; of several groups the worst one's."""
+    what: str
+    """In words."""
+    groups: dict[Group, float] = {}
+    """The share of each, where it goes by group."""
+
+
+class LeftOutReading(Message):
+    """Whom the plan leaves out, of this group: in all groups by the same rule."""
+
+    group: Group
+    users: int
+    exposures: int
+
+
 class Verdict(Message):
     kind: VerdictKind
     reasons: list[str]
@@ -179,6 +202,8 @@ class Report(Message):
     interleaving: InterleavingReading | None = None
     shadow: ShadowReading | None = None
     verdict: Verdict
+    health: list[HealthReading] = []
+    left_out: list[LeftOutReading] = []
     unattributed: dict[str, int] = {}
     """Likes that belong to no exposure, by reason."""
     lag_seconds: float | None = None

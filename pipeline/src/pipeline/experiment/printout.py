@@ -83,6 +83,10 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     _section(console, "Split", _split(report))
     if report.guardrails:
         _section(console, "Guardrails", _guardrails(report))
+    if report.health:
+        _section(console, "Data health", _health(report))
+    for out in report.left_out:
+        _line(console, f"Left out of {out.group} by the plan: {out.users:,} users with {out.exposures:,} exposures")
     if report.unattributed:
         counts = ", ".join(f"{reason.replace('_', ' ')} {count:,}" for reason, count in report.unattributed.items())
         _line(console, f"\nLikes that belong to no exposure: {escape(counts)}")
@@ -239,6 +243,16 @@ def _guardrails(report: Report) -> Table:
             numbers.points(guard.more) if guard.more else numbers.UNKNOWN,
             words.coloured(names.GUARDRAIL_STATES[guard.state], words.GUARDRAIL_COLOURS.get(guard.state)),
         )
+    return table
+
+
+def _health(report: Report) -> Table:
+    """The worst first."""
+    table = _table("check", "", "what was seen")
+    order = {state: place for place, state in enumerate(words.HEALTH_COLOURS)}
+    for check in sorted(report.health, key=lambda each: order[each.state]):
+        said = words.coloured(names.HEALTH_STATES[check.state], words.HEALTH_COLOURS[check.state])
+        table.add_row(names.HEALTH[check.check], said, escape(check.what))
     return table
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contracts.assignment import Group
 from contracts.experiments import Experiment, State
-from contracts.reports import GuardrailState, Reading, VerdictKind
+from contracts.reports import GuardrailState, HealthState, Reading, VerdictKind
 
 VERDICT_COLOURS: dict[VerdictKind, str] = {
     "too_early": "yellow",
@@ -16,6 +16,8 @@ VERDICT_COLOURS: dict[VerdictKind, str] = {
 }
 READING_COLOURS: dict[Reading, str] = {"better": "green", "worse": "red"}
 GUARDRAIL_COLOURS: dict[GuardrailState, str] = {"holds": "green", "breached": "red"}
+HEALTH_COLOURS: dict[HealthState, str | None] = {"bad": "red", "odd": "yellow", "good": "green", "cannot_tell": None}
+"""The worst first."""
 NEXT: dict[State, str] = {
     "draft": 'lenta experiment start {name} --reason "..."',
     "running": "lenta experiment report {name}",
