@@ -32,6 +32,7 @@ from console.experiment.details import (
 )
 from console.experiment.health import Health, health_of
 from console.experiment.rows import Forest, Kind, forest_of, kind_of
+from console.experiment.segments import Breakdown, breakdown_of
 from console.experiment.verdict import Words, is_held_back, stale, withheld, words_of
 from console.words import Fact
 
@@ -64,6 +65,7 @@ class ExperimentView(Message):
     """The group that the verdict, the metrics and the guardrails hold against control."""
     arms: Arms
     health: Health
+    breakdown: Breakdown
     forest: Forest
     selected: str
     metric: Metric | None
@@ -121,6 +123,7 @@ def view_of(
         compared=report.compared,
         arms=arms_of(report, held),
         health=health_of(report),
+        breakdown=breakdown_of(report, held),
         forest=forest_of(report, selected, held, failed),
         selected=metric(selected.metric) if selected else "",
         metric=selected.metric if selected else None,

@@ -17,7 +17,7 @@ is C^2 less that of the user's last day. A like counts on the day of its exposur
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -29,7 +29,7 @@ from experiments.cuped import CupedSums
 from experiments.ratios import RatioSums
 from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.types import Integer, String
+from sqlalchemy.types import Float, Integer, String
 
 from feature_service.database.engine import naive
 from feature_service.database.queries import query, read_sql
@@ -41,7 +41,7 @@ Row = Mapping[str, Any]
 PARTS = 2
 """Of the users, each summed on a connection of its own: as many as the platform has cores."""
 
-_WHOLE = {"bounds", "course", "totals"}
+_WHOLE = {"bounds", "course", "totals", "segments", "topics", "novelty"}
 """Join all users with all their days. Of an experiment so young that Postgres has not counted its rows yet, it expects
 one, and would read all days anew for each user."""
 _PEOPLE = read_sql(__package__, "people")
@@ -115,6 +115,10 @@ class Sides:
     undegraded: dict[Place, UserSums]
     days: dict[date, dict[Place, UserSums]]
     """What each day added; users on the day of their assignment."""
+    segments: Sequence[Row] = ()
+    novelty: Sequence[Row] = ()
+    latency: Sequence[Row] = ()
+    """Answers by group and bin."""
 
 
 @dataclass(frozen=True)
@@ -196,17 +200,35 @@ def _sides(experiment: Experiment, group: Group, forced: bool, ask: Ask, pool: E
     }
     course = [pool.submit(ask, "course", values | {"part": part}, people) for part in range(PARTS)]
     totals, arrivals = (pool.submit(ask, name, values, people) for name in ("totals", "arrivals"))
+    beside = _beside(experiment, values, ask, people, pool)
     summed = totals.result()
     days = _by_day([*arrivals.result(), *(row for part in course for row in part.result())])
     added = [{**row, "metric": metric} for metric, sums in own.items() for row in sums.result()]
     return Sides(
-        totals=_with_own(_placed(summed, ""), added),
-        undegraded=_placed(summed, "kept_"),
+        totals=_with_own(placed(summed, ""), added),
+        undegraded=placed(summed, "kept_"),
         days={
             day: _with_own(days.get(day, {}), [row for row in added if row["day"] == day])
             for day in sorted({*days, *(row["day"] for row in added)})
         },
+        **{name: [row for part in parts for row in part.result()] for name, parts in beside.items()},
     )
+
+
+def _beside(
+    experiment: Experiment, values: Mapping[str, object], ask: Ask, people: str, pool: Executor
+) -> dict[str, list[Future[list[Row]]]]:
+    """What an interleaved or shadow experiment has no groups for."""
+    if experiment.plan.mode not in ("ab", "ramp"):
+        return {}
+    more = {**values, "bins": latency_bins()}
+    wanted = {"segments": ["segments", "topics"], "novelty": ["novelty"], "latency": ["latency"]}
+    return {kind: [pool.submit(ask, name, more, people) for name in names] for kind, names in wanted.items()}
+
+
+def latency_bins() -> list[float]:
+    """1 ms to 20 s in steps of 5 %."""
+    return [round(1.05**step, 6) for step in range(204)]
 
 
 def _own(plan: Plan) -> dict[Metric, MetricDefinition]:
@@ -286,6 +308,7 @@ def _rows(connection: Connection, statement: str, values: Mapping[str, object]) 
         "left_out": ARRAY(Integer),
         "periods": ARRAY(Integer),
         "stays": ARRAY(String),
+        "bins": ARRAY(Float),
     }
     wanted = {name: value for name, value in values.items() if name in made.compile().params}
     made = made.bindparams(*(bindparam(name, type_=types[name]) for name in wanted if name in types))
@@ -298,7 +321,7 @@ _SUMS = (
 )
 
 
-def _placed(rows: Iterable[Row], prefix: str) -> dict[Place, UserSums]:
+def placed(rows: Iterable[Row], prefix: str = "") -> dict[Place, UserSums]:
     return {
         (row["stratum"], row["exp_group"]): UserSums(
             row["users"], {name: float(row[prefix + name] or 0) for name in _SUMS if prefix + name in row}
@@ -311,6 +334,6 @@ def _by_day(rows: Iterable[Row]) -> dict[date, dict[Place, UserSums]]:
     days: dict[date, dict[Place, UserSums]] = {}
     for row in rows:
         places = days.setdefault(row["day"], {})
-        for place, sums in _placed([row], "").items():
+        for place, sums in placed([row], "").items():
             places[place] = places.get(place, UserSums()) + sums
     return dict(sorted(days.items()))

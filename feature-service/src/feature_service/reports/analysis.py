@@ -27,7 +27,7 @@ from sqlalchemy import Engine
 
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.experiments.definitions import history
-from feature_service.reports import health, readings
+from feature_service.reports import breakdowns, health, readings
 from feature_service.reports.aggregates import Aggregates, aggregate
 from feature_service.reports.metric_sums import SUMMED_TOGETHER
 
@@ -84,6 +84,9 @@ class _Analysis:
             guardrails=first.guardrails,
             interleaving=sides[first.group].votes,
             shadow=sides[first.group].shadow,
+            segments=first.segments,
+            novelty=first.novelty,
+            latency=first.latency,
             verdict=_together(first, [each for each in said.values() if each is not first]),
             health=health.checks(*self._sums.health, groups, self._sums.unattributed) if self._sums.health else [],
             left_out=[
@@ -167,6 +170,11 @@ class _Comparison:
             guardrails=rules,
             likers=self._likers(),
             verdict=self._verdict(users, checked, ever, rules),
+            segments=breakdowns.segments(self._sides.segments, self._plan.rules.primary, self._scale),
+            novelty=breakdowns.novelty(self._sides.novelty, self._plan.rules.primary, self._scale),
+            latency=breakdowns.latency(self._sides.latency, self._sides.totals, self._scale)
+            if self._sides.latency
+            else [],
         )
 
     def _metrics(self) -> tuple[list[MetricReading], list[MetricReading]]:

@@ -65,6 +65,18 @@ def _of_comparison(one: Comparison) -> Iterator[Line]:
     for rule in one.guardrails:
         for name, share in (("control", rule.control), (one.group, rule.test), (f"{one.group} - control", rule.more)):
             yield ("guardrail", rule.metric, name, *_range(share), None, f"{rule.state}, limit {rule.limit:g}")
+    for each in one.segments:
+        note = f"{each.metric}, {each.users} users, {each.reading}"
+        yield ("segment", f"{each.dimension}: {each.value}", one.group, *_range(each.lift), each.p_value, note)
+    for day in one.novelty:
+        yield ("novelty", f"day {day.day}", one.group, *_range(day.lift), None, f"{day.users} users")
+    for took in one.latency:
+        for name, ms in (
+            ("control", took.control),
+            (one.group, took.test),
+            (f"{one.group} - control", took.difference),
+        ):
+            yield ("latency in ms", f"quantile {took.quantile:g}", name, *_range(ms), None, None)
 
 
 def _of_metric(part: str, metric: MetricReading, group: Group) -> Iterator[Line]:

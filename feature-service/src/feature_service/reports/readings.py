@@ -126,7 +126,7 @@ def _primary(ever: Interval, metric: Metric, totals: Mapping[Place, UserSums], s
     """Below the least users and likers nothing reads it."""
     users = min(sum(sums.users for (_, name), sums in totals.items() if name == group) for group in GROUPS)
     few = users < scale.least_users or likers(metric, totals) < scale.least_likers
-    return "unclear" if few else _side(ever, lower_is_better=scale.lower_is_better(metric))
+    return "unclear" if few else side(ever, lower_is_better=scale.lower_is_better(metric))
 
 
 class _Compared:
@@ -216,7 +216,7 @@ def _why(metric: Metric, totals: Mapping[Place, UserSums], compared: Group, othe
     return otherwise
 
 
-def _side(interval: Interval, *, lower_is_better: bool) -> Reading:
+def side(interval: Interval, *, lower_is_better: bool) -> Reading:
     if interval.holds(0.0):
         return "unclear"
     return "better" if (interval.estimate > 0) != lower_is_better else "worse"

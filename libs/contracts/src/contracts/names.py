@@ -12,7 +12,7 @@ from typing import NamedTuple
 from contracts import numbers
 from contracts.assignment import Group, Mode
 from contracts.experiments import GuardrailMetric, Metric, Outcome, Pause
-from contracts.reports import ExperimentLine, GuardrailState, HealthCheck, HealthState, Reading, VerdictKind
+from contracts.reports import Dimension, ExperimentLine, GuardrailState, HealthCheck, HealthState, Reading, VerdictKind
 
 
 class MetricName(NamedTuple):
@@ -60,6 +60,13 @@ GUARDRAIL_STATES: dict[GuardrailState, str] = {
     "unclear": "Unclear",
     "breached": "Breached",
     "cannot_tell": "Can’t tell",
+}
+DIMENSIONS: dict[Dimension, str] = {
+    "age": "Age",
+    "country": "Country",
+    "os": "System",
+    "history": "New or known",
+    "topic": "Likes by topic",
 }
 HEALTH: dict[HealthCheck, str] = {
     "bursts": "Traffic in bursts",

@@ -15,6 +15,8 @@ from contracts.wire import Message, Time
 Reading = Literal["better", "worse", "unclear", "cannot_tell", "watched"]
 """Of test against control, by the interval that may be read every day. `watched`: the metric decides nothing."""
 GuardrailState = Literal["holds", "unclear", "breached", "cannot_tell"]
+Dimension = Literal["age", "country", "os", "history", "topic"]
+"""history: new, or known before. topic: likes of posts of that topic, of all users."""
 HealthCheck = Literal["bursts", "few_ids", "likes_lost", "unseen", "unlogged", "degraded", "clock"]
 HealthState = Literal["good", "odd", "bad", "cannot_tell"]
 VerdictKind = Literal["too_early", "split_failed", "roll_back", "hold", "ship", "keep_control"]
@@ -162,6 +164,36 @@ class Verdict(Message):
     """In words, the decisive one first."""
 
 
+class SegmentReading(Message):
+    """The effect on some of the users. The intervals of all segments hold at once, at every look."""
+
+    dimension: Dimension
+    value: str
+    metric: Metric
+    users: int
+    lift: Range | None
+    p_value: float | None
+    """Always valid, adjusted for all segments (Holm)."""
+    reading: Reading
+
+
+class NoveltyDay(Message):
+    """The effect so many days after a user's first; the intervals of all days hold at once, at every look."""
+
+    day: int
+    users: int
+    lift: Range | None
+
+
+class LatencyReading(Message):
+    """In milliseconds, over the last week's answers; valid at every look. None where the answers don't say."""
+
+    quantile: float
+    control: Range | None = None
+    test: Range | None = None
+    difference: Range | None = None
+
+
 class Comparison(Message):
     """One group against control. In its readings, `test` is this group."""
 
@@ -174,6 +206,9 @@ class Comparison(Message):
     likers: float | None = None
     """On how many users of the smaller group the primary stands, held against the plan's `min_likers`."""
     verdict: Verdict
+    segments: list[SegmentReading] = []
+    novelty: list[NoveltyDay] = []
+    latency: list[LatencyReading] = []
 
 
 class Report(Message):
@@ -202,6 +237,9 @@ class Report(Message):
     interleaving: InterleavingReading | None = None
     shadow: ShadowReading | None = None
     verdict: Verdict
+    segments: list[SegmentReading] = []
+    novelty: list[NoveltyDay] = []
+    latency: list[LatencyReading] = []
     health: list[HealthReading] = []
     left_out: list[LeftOutReading] = []
     unattributed: dict[str, int] = {}
@@ -220,6 +258,9 @@ class Report(Message):
             guardrails=self.guardrails,
             likers=self.likers,
             verdict=self.verdict,
+            segments=self.segments,
+            novelty=self.novelty,
+            latency=self.latency,
         )
         return [first, *self.others]
 

@@ -83,6 +83,12 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     _section(console, "Split", _split(report))
     if report.guardrails:
         _section(console, "Guardrails", _guardrails(report))
+    if any(each.lift for each in report.segments):
+        _section(console, "For whom: all these intervals hold at once", _segments(report))
+    if any(day.lift for day in report.novelty):
+        _section(console, "By day since a user's first", _novelty(report))
+    if any(each.difference for each in report.latency):
+        _section(console, "Latency of the last week's answers", _latency(report))
     if report.health:
         _section(console, "Data health", _health(report))
     for out in report.left_out:
@@ -243,6 +249,37 @@ def _guardrails(report: Report) -> Table:
             numbers.points(guard.more) if guard.more else numbers.UNKNOWN,
             words.coloured(names.GUARDRAIL_STATES[guard.state], words.GUARDRAIL_COLOURS.get(guard.state)),
         )
+    return table
+
+
+def _segments(report: Report) -> Table:
+    table = _table("segment", "", "users", "lift, read any day", "p, Holm", f"{report.compared} is")
+    for each in report.segments:
+        table.add_row(
+            names.DIMENSIONS[each.dimension],
+            escape(each.value),
+            f"{each.users:,}",
+            signed(each.lift, as_share=True),
+            p_value(each.p_value),
+            words.coloured(names.READINGS[each.reading], words.READING_COLOURS.get(each.reading)),
+        )
+    return table
+
+
+def _novelty(report: Report) -> Table:
+    table = _table("day", "users", "lift, read any day")
+    for day in report.novelty:
+        table.add_row(str(day.day), f"{day.users:,}", signed(day.lift, as_share=True) or names.READINGS["cannot_tell"])
+    return table
+
+
+def _latency(report: Report) -> Table:
+    table = _table("quantile", "control", report.compared, "difference")
+    for each in report.latency:
+        ms = ("" if one is None else f"{one.estimate:.1f} ms" for one in (each.control, each.test))
+        more = each.difference
+        said = f"{more.estimate:+.1f} ms ({more.low:+.1f} to {more.high:+.1f})" if more else ""
+        table.add_row(f"p{100 * each.quantile:g}", *ms, said)
     return table
 
 
