@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Experiment, Plan
+from contracts.metrics import BUILT_IN
 from pydantic import ValidationError
 
 from console.editor.form import FREE_WHILE_RUNNING, form_of, guard_rows

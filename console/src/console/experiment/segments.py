@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from contracts import numbers
 from contracts.names import DIMENSIONS, READINGS
+from contracts.numbers import UNKNOWN
 from contracts.reports import Range, Report
 from contracts.wire import Message
 
-from console import numbers
 from console.experiment.rows import Kind
 from console.scales import IntervalBar, bar, reach
-from console.words import UNKNOWN
 
 
 class Slice(Message):

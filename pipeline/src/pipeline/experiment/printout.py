@@ -259,8 +259,8 @@ def _segments(report: Report) -> Table:
             names.DIMENSIONS[each.dimension],
             escape(each.value),
             f"{each.users:,}",
-            signed(each.lift, as_share=True),
-            p_value(each.p_value),
+            numbers.lift(each.lift),
+            numbers.p(each.p_value),
             words.coloured(names.READINGS[each.reading], words.READING_COLOURS.get(each.reading)),
         )
     return table
@@ -269,7 +269,9 @@ def _segments(report: Report) -> Table:
 def _novelty(report: Report) -> Table:
     table = _table("day", "users", "lift, read any day")
     for day in report.novelty:
-        table.add_row(str(day.day), f"{day.users:,}", signed(day.lift, as_share=True) or names.READINGS["cannot_tell"])
+        table.add_row(
+            str(day.day), f"{day.users:,}", numbers.lift(day.lift) if day.lift else names.READINGS["cannot_tell"]
+        )
     return table
 
 
