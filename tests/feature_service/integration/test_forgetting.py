@@ -78,7 +78,7 @@ def _dump(platform: FeaturePlatform, name: str) -> bytes:
 
 def _sums(platform: FeaturePlatform) -> Aggregates:
     with platform.engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
-        return aggregate(platform.engine, connection, read_experiment(connection, "models"))
+        return aggregate(platform.engine, connection, read_experiment(connection, "models"), datetime.now(UTC))
 
 
 def test_nothing_is_left_behind_and_reports_say_what_they_said(platform: FeaturePlatform) -> None:

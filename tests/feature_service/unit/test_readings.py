@@ -27,7 +27,14 @@ Array = NDArray[np.float64]
 START = datetime(2026, 3, 1, tzinfo=UTC)
 AT = START + timedelta(days=9, hours=7)
 RULES = Rules(min_users=200, min_likers=50, min_days=1, days=14, planned_users=1_500)
-SCALE = Scale(RULES)
+PLAN = Plan(rules=RULES)
+
+
+def scale_of(**rules: float) -> Scale:
+    return Scale(PLAN.model_copy(update={"rules": RULES.model_copy(update=rules)}))
+
+
+SCALE = scale_of()
 METRICS: list[Metric] = ["hit_rate", "likes_per_exposure", "likes_per_user", "exposures_per_user"]
 LETTERS = "nhlrabfks"
 """As in UserSums."""
@@ -132,7 +139,7 @@ def test_of_users_who_are_all_new_the_plain_difference_decides() -> None:
     ],
 )
 def test_the_primary_is_read_from_its_least_users_and_likers_on(rules: dict[str, float], reading: str) -> None:
-    (one,) = read(scale=Scale(RULES.model_copy(update=rules)), wanted=["hit_rate"])
+    (one,) = read(scale=scale_of(**rules), wanted=["hit_rate"])
     assert one.reading == reading
     assert one.always_valid is not None
 
@@ -150,7 +157,7 @@ def test_users_are_counted_over_all_periods_of_the_smaller_group() -> None:
         for number in (0, 1)
         for group, users in (("control", CONTROL), ("test", TEST))
     }
-    (one,) = read(halves, scale=Scale(RULES.model_copy(update={"min_users": 400})), wanted=["hit_rate"])
+    (one,) = read(halves, scale=scale_of(min_users=400), wanted=["hit_rate"])
     assert one.reading == "better"
     assert one.control == pytest.approx(rate("hit_rate", CONTROL)[0])
     likers = min(float(users["h"].sum() ** 2 / (users["h"] @ users["h"])) for users in (CONTROL, TEST))

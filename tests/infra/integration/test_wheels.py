@@ -24,9 +24,9 @@ MEMBERS = {
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("wheels")
-    uv = Path(sys.executable).with_name("uv")
+    uv = str(Path(sys.executable).with_name("uv"))
     command = [uv, "build", "-q", "--all-packages", "--wheel", "--no-build-isolation", "--python", sys.executable]
-    subprocess.run([*command, "--out-dir", folder], cwd=ROOT, check=True)
+    subprocess.run([*command, "--out-dir", str(folder)], cwd=ROOT, check=True)
     return folder
 
 
@@ -46,8 +46,19 @@ def test_every_member_is_a_wheel_that_holds_what_is_tracked(wheels: Path) -> Non
 
 
 def test_what_is_installed_of_them_alone_runs(wheels: Path, tmp_path: Path) -> None:
-    uv = Path(sys.executable).with_name("uv")
-    install = [uv, "pip", "install", "-q", "--python", sys.executable, "--no-deps", "--no-index", "--target", tmp_path]
+    uv = str(Path(sys.executable).with_name("uv"))
+    install = [
+        uv,
+        "pip",
+        "install",
+        "-q",
+        "--python",
+        sys.executable,
+        "--no-deps",
+        "--no-index",
+        "--target",
+        str(tmp_path),
+    ]
     subprocess.run([*install, *wheels.glob("*.whl")], check=True)
     look = "import pipeline.home as home, pipeline.stack.servers as servers; from importlib.metadata import version;"
     look += (
