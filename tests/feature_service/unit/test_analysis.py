@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from contracts.experiments import Experiment, Plan, Rules
 from contracts.reports import Report
-from feature_service.reports.aggregates import Aggregates
+from feature_service.reports.aggregates import Aggregates, Sides
 from feature_service.reports.analysis import read
 
 from tests.support.data.simulated_users import START, World, drawn, experiment_of, summed
@@ -35,6 +35,7 @@ def told(
     return read(experiment, replace(sums_of(world), **changes), START + timedelta(days=days))
 
 
+NOBODY = Sides(totals={}, undegraded={}, days={})
 ALIKE = World("alike", "light", 600, rules=RULES)
 BETTER = World("better", "light", 600, lift=1.0, rules=RULES)
 WORSE = World("worse", "light", 1_200, lift=-0.6, rules=RULES)
@@ -89,13 +90,13 @@ def test_a_split_that_failed_says_how_sure_that_is() -> None:
 
 
 def test_before_anybody_came_nothing_is_told() -> None:
-    report = told(ALIKE, totals={}, assigned={}, days=0.0)
+    report = told(ALIKE, compared={"test": NOBODY}, assigned={}, days=0.0)
     assert report.verdict.kind == "too_early"
     assert report.verdict.reasons[0] == "0 users in the smaller group, of 100 at least"
     assert (report.metrics[0].why, report.likers) == ("nobody is assigned to control yet", 0.0)
     assert [one.state for one in report.guardrails] == ["cannot_tell"] * 3
     lenient = {"rules": {"min_users": 2, "min_likers": 0, "min_days": 1, "days": 3}}
-    unread = told(ALIKE, totals={}, assigned={(0, "control"): 2, (0, "test"): 2}, plan=lenient)
+    unread = told(ALIKE, compared={"test": NOBODY}, assigned={(0, "control"): 2, (0, "test"): 2}, plan=lenient)
     assert unread.verdict.reasons[0] == "unclear: hit rate: lift can't be told yet"
     assert "Slower than 200 ms: no answers, too few answers to hold against the limit of 1%" in unread.verdict.reasons
 
