@@ -22,6 +22,7 @@ from sqlalchemy import text
 from tests.support.fuzz import FUZZ
 from tests.support.platforms.feature_platform import POSTS, SHARDS, TOPICS, FeaturePlatform, event, feature_platform
 
+JSON = {"Content-Type": "application/json"}
 EXAMPLES = 6 * FUZZ
 LATE_POSTS = 4
 """Posts of each example that events name before they are published, or after."""
@@ -76,6 +77,18 @@ class AnyOrder(RuleBasedStateMachine):
         self.platform.http.put(f"/users/{self.first_user + user}", json={"age": age}).raise_for_status()
         assert self.platform.row(self.first_user + user).profile.age == age
 
+    @rule(user=st.integers(0, 2))
+    def forget(self, user: int) -> None:
+        self.platform.http.delete(f"/users/{self.first_user + user}", headers=JSON).raise_for_status()
+        self.sent = {(who, number) for who, number in self.sent if who != user}
+        assert not self.platform.row(self.first_user + user).known
+
+    @rule(number=st.integers(0, LATE_POSTS - 1))
+    def take_down(self, number: int) -> None:
+        self.platform.http.delete(f"/posts/{self.first_post + number}", headers=JSON).raise_for_status()
+        assert self.platform.http.get(f"/posts/{self.first_post + number}").status_code == 404
+        assert self.first_post + number in self.platform.row(1).gone
+
     @rule(shard=st.sampled_from(all_shards(SHARDS)))
     def write(self, shard: int) -> None:
         self.platform.writer.write(shard)
@@ -119,6 +132,10 @@ class AnyOrder(RuleBasedStateMachine):
     def check(self, exactly: bool) -> None:
         """exactly: nothing else is hidden, as after a warm-up."""
         assert list_dead_letters(self.platform.client) == []
+        late = {self.first_post + number for number in range(LATE_POSTS)}
+        assert not late & set(self.platform.catalogue().gone.tolist())
+        assert not late & set(self.platform.row(1).gone.tolist())
+        assert all(self.platform.http.get(f"/posts/{post}").status_code == 200 for post in late)
         for user in range(3):
             numbers = [number for who, number in self.sent if who == user]
             wanted = Counter((self.post_of(user, number), self.action_of(number)) for number in numbers)

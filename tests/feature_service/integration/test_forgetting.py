@@ -9,6 +9,7 @@ import pytest
 from contracts.records import UserRow
 from feature_service.experiments.definitions import experiment as read_experiment
 from feature_service.keyspace.keys import log_key, shard_of
+from feature_service.log.dead_letters import list_dead_letters, replay
 from feature_service.reports.aggregates import Aggregates, aggregate
 from feature_service.warm.build import warm
 from sqlalchemy import inspect, text
@@ -146,6 +147,18 @@ def test_an_ingest_that_dies_between_its_two_stores_forgets_all_the_same(platfor
     _forget(platform)
     while platform.writer.write(shard):  # and dies before Redis has any of it
         pass
+    platform.settle()
+    platform.ingest.chores(datetime.now(UTC))
+    assert _traces(platform) == []
+
+
+def test_a_letter_is_not_replayed_behind_its_users_erasure(platform: FeaturePlatform) -> None:
+    platform.send(event("lost", LEAVES, 9_999, "like")).raise_for_status()
+    platform.settle()
+    _forget(platform)
+    (letter,) = list_dead_letters(platform.client)
+    assert replay(platform.client, [letter.id]) == []
+    platform.http.put("/posts/9999", json={"text": "late", "topic": "movie"}).raise_for_status()
     platform.settle()
     platform.ingest.chores(datetime.now(UTC))
     assert _traces(platform) == []

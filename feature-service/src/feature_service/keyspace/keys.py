@@ -30,6 +30,7 @@
 | `log:<shard>` | stream of events; shard 0 holds posts, 1.. users | append and publish scripts |
 | `lock:<shard>` | who owns the shard | ingest |
 | `dead_letters` | hash: `<shard>:<position>` to reason and body; the newest 10,000 | ingest, warm |
+| `forgetting` | set: users whose erasure waits in the log; no letter of theirs is replayed | append script, ingest |
 | `experiments` | `Running` as JSON, without its clock | feature-service (a PUT), ingest, warm |
 | `texts_changed` | how many texts came or went, over all generations | publish and append scripts, ingest |
 | `own_columns` | the newest `OwnColumns`, by which a PUT is packed | warm |
@@ -44,6 +45,7 @@ from __future__ import annotations
 GENERATION = "generation"
 BUILDING = "building"
 DEAD_LETTERS = "dead_letters"
+FORGETTING = "forgetting"
 RETIRED = "retired"
 EXPERIMENTS = "experiments"
 CLOCK = "clock"

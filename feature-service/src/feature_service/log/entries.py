@@ -17,7 +17,7 @@ from contracts.wire import Assigned, Event, Exposure, Message, PostContent, Post
 from pydantic import AwareDatetime, Field, TypeAdapter, ValidationError
 
 from feature_service.keyspace.connection import Client
-from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, POSTS_SHARD, log_key
+from feature_service.keyspace.keys import BEGINNING, DEAD_LETTERS, FORGETTING, POSTS_SHARD, log_key
 from feature_service.keyspace.posts import seconds_of, text_entry
 from feature_service.keyspace.scripts import READ_LOG
 
@@ -169,11 +169,12 @@ class StreamLog:
                 self._client.hdel(DEAD_LETTERS, *oldest[first : first + 1_000])
 
     def forget_user(self, user_id: int) -> None:
-        """Deletes the user's dead letters, readable or not."""
+        """Deletes the user's dead letters, readable or not; what comes from now on is a new user's."""
         names = f'"user_id":\\s*{user_id}(?!\\d)'.encode()
         letters = self._client.hgetall(DEAD_LETTERS)
         if theirs := [name.decode() for name, value in letters.items() if re.search(names, value)]:
             self._client.hdel(DEAD_LETTERS, *theirs)
+        self._client.srem(FORGETTING, user_id)
 
 
 def _entries(positions: bytes, lengths: bytes, bodies: bytes) -> list[Entry]:

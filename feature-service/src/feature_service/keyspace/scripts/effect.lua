@@ -8,6 +8,7 @@ local function take_effect(generations, effect, key, value)
       local u = 'g' .. old .. ':u:' .. key
       redis.call('DEL', u .. ':p', u .. ':c', u .. ':h')
     end
+    redis.call('SADD', 'forgetting', key)
     if generations[2] then redis.call('SADD', generations[2] .. ':forgotten', key) end
   end
   if what == 'text' or what == 'gone' then redis.call('INCR', 'texts_changed') end
