@@ -184,6 +184,19 @@ def test_a_post_comes_before_its_rows_and_one_that_was_taken_down_stays_down(
     assert platform.http.get("/posts/700").status_code == 404
 
 
+def test_own_columns_come_along_and_stay_where_a_row_says_nothing(platform: FeaturePlatform) -> None:
+    with platform.engine.begin() as connection:
+        connection.execute(text("INSERT INTO own_columns VALUES ('user', 0, 'plan', 'categorical')"))
+    paid = json.dumps({"user_id": 5001, "age": 30, "own": {"plan": "paid"}})
+    for line, appended in ((paid, 1), (paid, 0), (json.dumps({"user_id": 5001, "age": 31}), 1)):
+        appending = _again(platform)
+        append_lines([line], appending)
+        assert appending.report.users.appended == appended
+    assert platform.count("user_own", "own->>'plan' = 'paid'") == platform.count("user_data", "age = 31") == 1
+    with pytest.raises(LentaError, match=r"user 5002, column own\.colour: no such column is declared"):
+        append_lines([json.dumps({"user_id": 5002, "own": {"colour": "red"}})], _again(platform))
+
+
 def test_a_log_that_nobody_reads_is_said(postgres_url: str, redis_url: str) -> None:
     with feature_platform(postgres_url, redis_url) as platform:
         appending = Appending(platform.engine, BulkAppender(platform.client, SHARDS, patience_seconds=0.5))

@@ -6,17 +6,20 @@ twice is ingest's promise: a row with a `key` by user and key, any other by user
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from contracts.wire import Event, Key, PostContent, PostId, Strict, Text, Time, User, UserId, UserProfile
+from contracts.own import Entity, OwnValueError, pack
+from contracts.wire import Event, Key, OwnValues, PostContent, PostId, Strict, Text, Time, User, UserId, UserProfile
 from feature_service.database.engine import naive
+from feature_service.database.own import declared
 from feature_service.keyspace.posts import LONG_AGO
 from feature_service.log.bulk import BulkAppender
 from feature_service.log.entries import FeedEvent, Published, Registered
-from pydantic import AliasChoices, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BeforeValidator, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection, Engine, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY, TIMESTAMP
 from sqlalchemy.types import Integer, String
@@ -35,17 +38,28 @@ Append = Callable[[Sequence[Row], Where], None]
 _LINE = ConfigDict(frozen=True, extra="ignore")
 
 
+def _parsed(own: object) -> object:
+    """Files bring own columns as JSON."""
+    return json.loads(own) if isinstance(own, str) else own
+
+
+Own = Annotated[OwnValues | None, BeforeValidator(_parsed)]
+
+
 class UserLine(User):
-    """A row of `user_data`."""
+    """A row of `user_data`. own: where a row says nothing, what is there stays."""
 
     model_config = _LINE
+    own: Own = None
     user_id: Annotated[UserId, Strict]
 
 
 class PostLine(PostContent):
-    """A row of `post_text_df`. `expires`: from when on nobody is shown it."""
+    """A row of `post_text_df`. expires: from when on nobody is shown it. expires, own: what is there stays where a row
+    says nothing."""
 
     model_config = _LINE
+    own: Own = None
     id: Annotated[PostId, Strict] = Field(validation_alias=AliasChoices("id", "post_id"))
     text: Text | None = None  # type: ignore[assignment]
 
@@ -88,10 +102,12 @@ class AppendReport:
 L = TypeVar("L", UserLine, PostLine, FeedLine)
 
 _USERS = text(
-    "SELECT user_id, age, gender, country, city, exp_group, os, source FROM user_data WHERE user_id = ANY(:ids)"
+    "SELECT user_id, age, gender, country, city, exp_group, os, source, own "
+    "FROM user_data LEFT JOIN user_own USING (user_id) WHERE user_id = ANY(:ids)"
 ).bindparams(bindparam("ids", type_=ARRAY(Integer)))
 _POSTS = text(
-    "SELECT id, text, topic, at AS gone FROM post_text_df LEFT JOIN posts_gone ON post_id = id WHERE id = ANY(:ids)"
+    "SELECT id, text, topic, at AS gone, own FROM post_text_df LEFT JOIN posts_gone g ON g.post_id = id "
+    "LEFT JOIN post_own o ON o.post_id = id WHERE id = ANY(:ids)"
 ).bindparams(bindparam("ids", type_=ARRAY(Integer)))
 _FEED = text(
     "SELECT n, NOT EXISTS (SELECT FROM post_text_df WHERE id = p) AS is_absent, CASE WHEN by_row"
@@ -115,6 +131,8 @@ class Appending:
         self._engine, self._log, self.batch = engine, log, batch
         self._latest = (now or datetime.now(UTC)) + AHEAD
         self._posts_wait = False
+        with engine.connect() as connection:
+            self._own = declared(connection)
         self.report = AppendReport()
 
     def of(self, table: TableFormat) -> Append:
@@ -125,8 +143,14 @@ class Appending:
         lines = {line.user_id: line for line in _read(UserLine, rows, where)}
         with self._engine.connect() as connection:
             have = {row["user_id"]: dict(row) for row in _ask(connection, _USERS, {"ids": list(lines)})}
-        new = [line for user, line in lines.items() if have.get(user) != line.model_dump()]
-        self._log.append([Registered(user_id=line.user_id, profile=_profile(line)) for line in new])
+        said = {user: _profile(line, have.get(user)) for user, line in lines.items()}
+        new = [user for user, profile in said.items() if have.get(user) != {"user_id": user, **profile.model_dump()}]
+        self._log.append(
+            [
+                Registered(user_id=user, profile=said[user], own=self._packed("user", user, said[user].own))
+                for user in new
+            ]
+        )
         _count(self.report.users, read=len(rows), appended=len(new))
 
     def posts(self, rows: Sequence[Row], where: Where) -> None:
@@ -136,7 +160,11 @@ class Appending:
             have = {row["id"]: row for row in _ask(connection, _POSTS, {"ids": list(lines)})}
         down = {post for post, row in have.items() if _is_down(row)}
         new = [_content(line, have.get(post)) for post, line in lines.items() if post not in down]
-        changed = [post for post in new if _differs(post, have.get(post.post_id))]
+        changed = [
+            post.model_copy(update={"own": self._packed("post", post.post_id, post.content.own)})
+            for post in new
+            if _differs(post, have.get(post.post_id))
+        ]
         self._log.publish(changed)
         self._posts_wait |= bool(changed)
         _count(self.report.posts, read=len(rows), absent=len(down), appended=len(changed))
@@ -159,6 +187,13 @@ class Appending:
         """Until what was appended is counted, and serves."""
         self._log.settle()
         self._posts_wait = False
+
+    def _packed(self, entity: Entity, number: int, own: OwnValues | None) -> str | None:
+        """Raises LentaError for a column that no import has declared, and for a value of another kind."""
+        try:
+            return pack(self._own.of(entity), own).hex() if own else None
+        except OwnValueError as error:
+            raise LentaError(f"{entity} {number}, column own.{error}") from error
 
     def _new(self, lines: Sequence[FeedLine]) -> tuple[list[FeedLine], int]:
         """Those that are not there yet, each once, and how many have no post."""
@@ -191,8 +226,13 @@ def _read(kind: type[L], rows: Sequence[Row], where: Where) -> list[L]:
     return lines
 
 
-def _profile(line: UserLine) -> UserProfile:
-    return UserProfile.model_construct(**{name: getattr(line, name) for name in UserProfile.model_fields})
+def _profile(line: UserLine, have: Row | None) -> UserProfile:
+    values = {name: getattr(line, name) for name in UserProfile.model_fields}
+    return UserProfile.model_construct(**{**values, "own": _own(line.own, have)})
+
+
+def _own(said: OwnValues | None, have: Row | None) -> OwnValues | None:
+    return have["own"] if said is None and have is not None else said
 
 
 def _content(line: PostLine, have: Row | None) -> Published:
@@ -200,7 +240,8 @@ def _content(line: PostLine, have: Row | None) -> Published:
     expires = line.expires
     if "expires" not in line.model_fields_set and have is not None and have["gone"] is not None:
         expires = have["gone"].replace(tzinfo=UTC)
-    content = PostContent.model_construct(text=line.text or "", topic=line.topic, expires=expires)
+    own = _own(line.own, have)
+    content = PostContent.model_construct(text=line.text or "", topic=line.topic, expires=expires, own=own)
     return Published(post_id=line.id, content=content)
 
 
@@ -213,7 +254,8 @@ def _differs(post: Published, have: Row | None) -> bool:
     if have is None:
         return True
     gone = have["gone"].replace(tzinfo=UTC) if have["gone"] is not None else None
-    return (content.text, content.topic, content.expires) != (have["text"], have["topic"], gone)
+    said = (content.text, content.topic, content.expires, content.own)
+    return said != (have["text"], have["topic"], gone, have["own"])
 
 
 def _event(line: FeedLine) -> FeedEvent:

@@ -17,7 +17,8 @@ from pyarrow import csv, parquet
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import Table as SqlTable
 from sqlalchemy.dialects import postgresql
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.types import JSON
 
 from pipeline.errors import LentaError
 from pipeline.tables.formats import FORMATS
@@ -137,7 +138,7 @@ def _restore(cursor: adbc_driver_postgresql.dbapi.Cursor, table: SqlTable, path:
 
 
 def _query(table: SqlTable, *, as_csv: bool) -> str:
-    as_text = (JSONB, ARRAY) if as_csv else (JSONB,)
+    as_text = (JSON, ARRAY) if as_csv else (JSON,)
     columns = (
         f'"{column.name}"' + (f'::text AS "{column.name}"' if isinstance(column.type, as_text) else "")
         for column in table.columns
