@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
-from contracts.headers import API_KEY, DEGRADED
+from contracts.headers import API_KEY, COLD_START, DEGRADED
 from feature_service.warm.build import warm
 from gateway.app import create
 from gateway.settings import Settings
@@ -144,6 +144,28 @@ def test_events_of_people_who_still_had_it_on_the_screen_are_counted(two: Two) -
     two.http.post("/events", json={"events": [event("late", STRANGER, 8, "view")]}, headers=KEYED).raise_for_status()
     until(lambda: two.features.count("feed_data", f"user_id = {STRANGER} AND post_id = 8") == 1)
     two.publish(8)
+
+
+def test_a_user_who_is_forgotten_is_a_stranger_to_the_very_next_answer(two: Two) -> None:
+    user = STRANGER + 1
+    two.http.put(f"/user/{user}", json={"age": 30}, headers=KEYED).raise_for_status()
+    two.http.post("/events", json={"events": [event("liked", user, 2, "like")]}, headers=KEYED).raise_for_status()
+
+    def ask() -> tuple[set[int], bool]:
+        answer = two.http.get("/post/recommendations/", params={"id": user, "limit": MOST}).raise_for_status()
+        return {post["id"] for post in answer.json()["recommendations"]}, COLD_START in answer.headers
+
+    shown, is_cold = ask()
+    assert 2 not in shown
+    assert not is_cold
+    until(lambda: two.http.get(f"/user/{user}/feed").json() != [])
+    assert two.http.delete(f"/user/{user}").status_code == 401
+    two.http.delete(f"/user/{user}", headers=KEYED).raise_for_status()
+    shown, is_cold = ask()
+    assert 2 in shown
+    assert is_cold
+    until(lambda: two.http.get(f"/user/{user}").status_code == 404)
+    until(lambda: two.http.get(f"/user/{user}/feed").json() == [])
 
 
 def test_no_fallback_shows_it_while_everything_is_down() -> None:
