@@ -14,8 +14,8 @@ import time
 from collections.abc import Callable
 
 FIRST, LEAST = 16, 4
-TOLERANCE = 4.0
-"""So many times the delay of a request alone is no congestion: arrivals at three quarters of the capacity take that."""
+TOLERANCE = 3.0
+"""So many times the delay of a request alone is no congestion: arrivals at two thirds of the capacity take that."""
 SLACK_SECONDS = 0.003
 """Nor is this much more: what timers and garbage collection add to the shortest request."""
 DECREASE = 0.5
