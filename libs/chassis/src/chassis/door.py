@@ -24,7 +24,7 @@ DOOR = "door"
 """Under this name in the state that a service's lifespan yields, where it has one."""
 RETRY_SECONDS = 1.0
 """As `Retry-After` says: who waits as long does not insist."""
-INSISTING_SECONDS, LONGEST_SECONDS = 0.05, 0.25
+INSISTING_SECONDS, LONGEST_SECONDS = 0.1, 0.25
 """So long at least, and at most, a refusal is kept back: the longer, the more connections a proxy needs, and the fewer
 requests a tight loop makes."""
 FOR_AN_ANSWER = 10
