@@ -22,7 +22,7 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from pydantic import BaseModel
 from sklearn.decomposition import PCA
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 USER_COLUMNS = ["age", "gender", "country", "city", "exp_group", "os", "source"]
 CATEGORIES = ["gender", "country", "city", "exp_group", "os", "source", "topic"]
@@ -42,7 +42,7 @@ class Tables:
     """users: by id. posts: with the columns of their texts. likes: one row each."""
 
     def __init__(self, postgres_url: str) -> None:
-        engine = create_engine(postgres_url)
+        engine = _connected(postgres_url)
         self.users = pd.read_sql("SELECT * FROM user_data", engine).set_index("user_id")
         self.posts = pd.read_sql("SELECT id, text, topic FROM post_text_df", engine)
         self.likes = pd.read_sql("SELECT user_id, post_id FROM feed_data WHERE action = 'like'", engine)
@@ -72,6 +72,11 @@ def five(tables: Tables, model: CatBoostClassifier, user_id: int, limit: int = 5
     return [PostGet(id=row.id, text=row.text, topic=row.topic) for row in best.itertuples()]
 
 
+def tables_of(request: Request) -> Tables:
+    held: Tables = request.app.state.tables
+    return held
+
+
 def create() -> FastAPI:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -81,18 +86,14 @@ def create() -> FastAPI:
 
     app = FastAPI(lifespan=lifespan)
 
-    def tables(request: Request) -> Tables:
-        held: Tables = request.app.state.tables
-        return held
-
     @app.get("/post/recommendations/", response_model=list[PostGet])
-    def recommendations(id: int, request: Request, held: Annotated[Tables, Depends(tables)]) -> list[PostGet]:
+    def recommendations(id: int, request: Request, held: Annotated[Tables, Depends(tables_of)]) -> list[PostGet]:
         if id not in held.users.index:
             raise HTTPException(404, "user not found")
         return five(held, request.app.state.model, id)
 
     @app.get("/bytes")
-    def held_bytes(held: Annotated[Tables, Depends(tables)]) -> float:
+    def held_bytes(held: Annotated[Tables, Depends(tables_of)]) -> float:
         return held.bytes_a_user
 
     return app
@@ -102,11 +103,15 @@ def fit(postgres_url: str, path: Path) -> None:
     """On a sample of the views, with the columns that serving has."""
     tables = Tables(postgres_url)
     query = f"SELECT user_id, post_id, target FROM feed_data WHERE action = 'view' ORDER BY md5(user_id || timestamp::text) LIMIT {SAMPLE}"
-    views = pd.read_sql(query, create_engine(postgres_url))
+    views = pd.read_sql(query, _connected(postgres_url))
     rows = views.join(tables.users, on="user_id").merge(tables.posts, left_on="post_id", right_on="id")
     model = CatBoostClassifier(iterations=TREES, depth=DEPTH, cat_features=CATEGORIES, random_seed=0, verbose=False)
     model.fit(rows[tables.columns], rows.target)
     model.save_model(path)
+
+
+def _connected(postgres_url: str) -> Engine:
+    return create_engine(postgres_url.replace("postgresql://", "postgresql+psycopg2://", 1))
 
 
 if __name__ == "__main__":
