@@ -104,7 +104,7 @@ class Traffic:
 
     async def _ask(self, http: aiohttp.ClientSession, due: float, user: int) -> Answer:
         try:
-            async with http.get("/post/recommendations/", params={"id": str(user)}) as answer:
+            async with http.get("/post/recommendations/", params={"id": str(user)}, headers=self._headers) as answer:
                 body, headers, status = await answer.json(), answer.headers, answer.status
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             return Answer(due, time.monotonic(), FAILED, type(error).__name__)
