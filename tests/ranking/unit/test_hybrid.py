@@ -39,7 +39,7 @@ VECTORS = ENCODER.vectors(np.array([1, 2, 3]), TEXTS, ["news"] * 3)
 
 
 def test_a_vector_is_as_long_as_the_encoder_says() -> None:
-    assert VECTORS.shape == (3, ENCODER.dimensions) == (3, 2 + 1 + 1 + len(MARKS))
+    assert VECTORS.shape == (3, ENCODER.dimensions) == (3, 2 + 1 + 1 + MARKS)
 
 
 def test_marks_make_no_posts_alike() -> None:

@@ -35,9 +35,19 @@ def test_who_liked_nothing_liked_no_copy() -> None:
 
 
 def test_marks_are_whole_numbers_that_a_float_holds() -> None:
-    many = marks(np.arange(20_000), [f"word{number}" for number in range(20_000)])
+    many = marks(np.arange(5_000), [f"word{number}" for number in range(5_000)])
     assert (many == many.astype(np.int64)).all()
-    assert len(np.unique(many[:, SAID])) > 19_950
+    assert len(np.unique(many[:, SAID])) > 4_980
+
+
+def test_a_copy_with_a_word_more_mostly_shares_a_mark_and_another_text_hardly_ever() -> None:
+    rng = np.random.default_rng(0)
+    ids = np.arange(200)
+    texts = [" ".join(f"word{word}" for word in rng.choice(100, 50, replace=False)) for _ in ids]
+    first, longer = (marks(ids, some)[:, SAID:] for some in (texts, [f"{text} via somebody" for text in texts]))
+    assert (first == longer).any(axis=1).mean() > 0.85
+    apart = first[:, None, :] == first[None, :, :]
+    assert apart.any(axis=2)[~np.eye(len(ids), dtype=bool)].mean() < 0.001
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=12), st.data())

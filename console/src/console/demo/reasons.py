@@ -98,7 +98,7 @@ WORDS = {
     "mood": "like what the user has just liked",
     "text_quality": "what its text promises",
     "liked_before": "the user liked it before",
-    "liked_copy": "the user liked another post with the same words",
+    "liked_copy": "the user liked another post that says the same",
 }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ranking.artefact import ArtefactError
-from ranking.copies import MARKS, marks
+from ranking.copies import COPIES, MARKS, marks
 from ranking.encoder import Matrix, UserState, dots
 from ranking.examples import topic_places
 from ranking.factors import Factors
@@ -23,7 +23,7 @@ FILE = "factors.npz"
 TASTES = ("collaborative_taste", "recent_taste", "mood")
 """Of all likes, of the last ones, and of the last few while they are fresh."""
 TOLD = "text_quality"
-COLUMNS = (*TASTES, TOLD, *MARKS)
+COLUMNS = (*TASTES, TOLD, *COPIES)
 RECENT_LIKES, MOOD_LIKES = 10.0, 1.0
 """How many more likes halve what one says of a taste that moves, and of a mood."""
 MOOD_SECONDS = 1_800.0
@@ -81,7 +81,7 @@ class HybridEncoder:
 
     @property
     def dimensions(self) -> int:
-        return self.content.dimensions + self.factors.dimensions + 1 + len(MARKS)
+        return self.content.dimensions + self.factors.dimensions + 1 + MARKS
 
     def vectors(self, ids: npt.NDArray[np.integer], texts: Sequence[str], topics: Sequence[str]) -> Matrix:
         embedded = self.content.embed(texts)
@@ -100,9 +100,9 @@ class HybridEncoder:
         content = replace(user, liked_sum=user.liked_sum[:, :size])
         self.content.write(content, vectors[:, :size], topic, out[:, : -len(COLUMNS)])
         self._write_tastes(user, vectors, out[:, -len(COLUMNS) :])
-        out[:, -3] = vectors[:, -3]
-        before, same = (user.liked_posts.have(vectors[:, place], place) for place in (-2, -1))
-        out[:, -2], out[:, -1] = before, same & ~before
+        out[:, -3] = vectors[:, size + self.factors.dimensions]
+        before, *same = (user.liked_posts.have(vectors[:, place], place) for place in range(-MARKS, 0))
+        out[:, -2], out[:, -1] = before, np.logical_or(*same) & ~before
 
     def _write_tastes(self, user: UserState, vectors: Matrix, out: Matrix) -> None:
         own = slice(self.content.dimensions, self.content.dimensions + self.factors.dimensions)
