@@ -57,7 +57,7 @@ def checks_of(report: Report, held: bool) -> list[Check]:
     long_enough = report.days >= rules.min_days
     ran = Check(
         mark="good" if long_enough else "wait",
-        title="Ran long enough" if long_enough else "Runs on",
+        title="Ran long enough" if long_enough else "Not long enough yet",
         text=f"{numbers.days(report.days)}, at least {rules.min_days}{' days' if report.days < 1 else ''}",
     )
     checks = [_split_check(report), ran, _primary_check(report, held), _guard_check(report, held)]
