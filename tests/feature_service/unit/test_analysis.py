@@ -76,6 +76,7 @@ def test_few_users_and_few_likers_are_counted_in_words() -> None:
     assert few == f"{least} users in the smaller group, of 400 at least"
     assert report.likers is not None
     assert likers.startswith(f"the primary stands on {report.likers:.0f} users in the smaller group, of 390 at least: ")
+    assert likers.endswith("too few like, or a few like far more than all others")
     assert 30 < report.likers < least
 
 

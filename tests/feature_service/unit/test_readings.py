@@ -465,3 +465,19 @@ def test_a_share_lies_between_nothing_and_all() -> None:
     assert reading.test is not None
     assert reading.control.low == 0.0
     assert reading.test.high == 1.0
+
+
+def test_a_guardrail_weighs_a_ramp_s_periods_by_where_there_is_most_to_compare() -> None:
+    rule = Guardrail(metric="slow_share", limit=0.05, over_ms=200.0)
+    early = troubled(0.02, 900, seed=11), troubled(0.30, 100, seed=12)
+    late = troubled(0.02, 500, seed=13), troubled(0.02, 500, seed=14)
+    totals = {
+        (number, group): sums
+        for number, pair in enumerate((early, late))
+        for group, sums in zip(("control", "test"), pair, strict=True)
+    }
+    more = [test.trouble("slow_share").ratio - control.trouble("slow_share").ratio for control, test in (early, late)]
+    overlap = [900 * 100 / 1_000, 500 * 500 / 1_000]
+    reading = readings.guardrail(rule, totals, SCALE)
+    assert reading.more is not None
+    assert reading.more.estimate == pytest.approx(np.average(more, weights=overlap))
