@@ -39,6 +39,7 @@ STATES = {
     "degraded": f"{DEMO}?user={FALLBACK}",
     "silent": f"{DEMO}?user={SLOW}",
     "refused": f"{DEMO}?user=abc",
+    "rules": "/console/rules",
     "absent": "/console/nothing",
 }
 MOST_REQUESTS = 6
@@ -96,13 +97,13 @@ def test_the_text_is_the_same_without_scripts(opened: Opener) -> None:
 def test_the_keyboard_goes_through_the_page_in_reading_order(opened: Opener) -> None:
     page = opened(STATES["feeds"]).page
     order = []
-    for _ in range(16):
+    for _ in range(17):
         page.keyboard.press("Tab")
         order.append(page.evaluate("(document.activeElement.id || document.activeElement.innerText).trim()"))
-    assert order[:7] == ["Skip to the content", "lenta", "Demo", "Experiments", "System", "Theme: system", "user"]
-    assert order[7:9] == ["k", "Show feeds"]
-    assert [re.sub(r"\s+", " ", stop) for stop in order[9:15]] == [f"user {number}" for number in range(200, 206)]
-    assert order[15] == "test: 3"
+    assert order[:7] == ["Skip to the content", "lenta", "Demo", "Experiments", "Rules", "System", "Theme: system"]
+    assert order[7:10] == ["user", "k", "Show feeds"]
+    assert [re.sub(r"\s+", " ", stop) for stop in order[10:16]] == [f"user {number}" for number in range(200, 206)]
+    assert order[16] == "test: 3"
 
 
 def test_the_skip_link_leads_to_the_content(opened: Opener) -> None:

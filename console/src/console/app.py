@@ -26,11 +26,12 @@ from console.experiment import routes as experiment
 from console.frame import STATIC, PageHeaders, static_path
 from console.gateway import Gateway
 from console.reading import PagesBehindKey
+from console.rules import routes as rules
 from console.settings import ConsoleSettings
 from console.system import routes as system
 from console.system.watch import Watch
 
-ROUTERS = [routes.router, demo.router, editor.router, experiment.router, system.router, routes.absent]
+ROUTERS = [routes.router, demo.router, editor.router, experiment.router, rules.router, system.router, routes.absent]
 """The editor comes before the pages whose addresses could match its own; what matches nothing comes last."""
 
 

@@ -36,8 +36,13 @@ class NavigationEntry:
     path: str
 
 
-DEMO, EXPERIMENTS, SYSTEM = "/console/demo", "/console/experiments", "/console/system"
-PAGES = (NavigationEntry("Demo", DEMO), NavigationEntry("Experiments", EXPERIMENTS), NavigationEntry("System", SYSTEM))
+DEMO, EXPERIMENTS, RULES, SYSTEM = "/console/demo", "/console/experiments", "/console/rules", "/console/system"
+PAGES = (
+    NavigationEntry("Demo", DEMO),
+    NavigationEntry("Experiments", EXPERIMENTS),
+    NavigationEntry("Rules", RULES),
+    NavigationEntry("System", SYSTEM),
+)
 
 
 @cache

@@ -23,6 +23,7 @@ from contracts.clock import REAL, Clock
 from contracts.experiments import Edit, ExperimentPage, RunningExperiments
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
+from contracts.rules import RulesEdit, RuleSet, RulesPage
 from contracts.wire import Explanation, FeedRow, Post, Problem, User
 from pydantic import TypeAdapter, ValidationError
 
@@ -39,6 +40,7 @@ _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
 _EXPLANATIONS = TypeAdapter(list[Explanation])
 _LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
 _RUNNING = TypeAdapter(RunningExperiments)
+_RULE_SETS, _RULES = TypeAdapter(list[RuleSet]), TypeAdapter(RulesPage)
 _REACH = TypeAdapter(Reach)
 _REPORT, _EXPERIMENT = TypeAdapter(Report), TypeAdapter(ExperimentPage)
 
@@ -159,9 +161,24 @@ class Gateway:
         response = await self._get(f"/experiments/{name}/runs", {}, self._read_timeout)
         return [] if response.status_code == 404 else _read(response, _RUNS)
 
+    async def rule_sets(self) -> list[RuleSet]:
+        return _read(await self._get("/rules", {}, self._read_timeout), _RULE_SETS)
+
+    async def rules_page(self, name: str) -> RulesPage | None:
+        """None for a set that nobody has saved."""
+        response = await self._get(f"/rules/{name}", {}, self._read_timeout)
+        return None if response.status_code == 404 else _read(response, _RULES)
+
+    async def change_rules(self, name: str, edit: RulesEdit, admin_key: str) -> RulesPage:
+        """Raises KeyRefused, ChangeRefused."""
+        response = await self._put(f"/rules/{name}", edit.model_dump_json(), admin_key)
+        if response.status_code in (409, 422):
+            raise _refusal(response)
+        return _read(response, _RULES)
+
     async def change(self, name: str, edit: Edit, admin_key: str) -> ExperimentPage:
         """Raises KeyRefused, ChangeRefused."""
-        response = await self._put(name, edit.model_dump_json(exclude_unset=True), admin_key)
+        response = await self._put(f"/experiments/{name}", edit.model_dump_json(exclude_unset=True), admin_key)
         if response.status_code in (409, 422):
             raise _refusal(response)
         return _read(response, _EXPERIMENT)
@@ -169,16 +186,16 @@ class Gateway:
     async def is_admin(self, key: str) -> bool:
         """Whether the key may change experiments. Asked by an empty change, which can never be applied."""
         try:
-            response = await self._put("none", "{}", key)
+            response = await self._put("/experiments/none", "{}", key)
         except KeyRefused:
             return False
         if response.status_code not in (404, 409, 422):
             raise UnreadableAnswer("gave an answer that the console cannot read")
         return True
 
-    async def _put(self, name: str, body: str, key: str) -> httpx.Response:
+    async def _put(self, path: str, body: str, key: str) -> httpx.Response:
         headers = {API_KEY: key, "Content-Type": "application/json"}
-        return await self._asked("PUT", f"/experiments/{name}", {}, self._read_timeout, headers, body)
+        return await self._asked("PUT", path, {}, self._read_timeout, headers, body)
 
     @asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from console.editor import impact
-from console.editor.draft import DraftError, plan_of
+from console.editor.draft import DraftError, field_of, plan_of
 from console.editor.form import MOST_GUARDRAILS, beside_of, blocks_of, default_form, form_of, guard_rows
 from console.editor.review import acts, review_act, review_plan
 from console.editor.sessions import LIFETIME_SECONDS, MOST_DRAFTS, MOST_SESSIONS, Sessions
@@ -287,3 +287,10 @@ def test_sessions_are_bounded() -> None:
     for _ in range(MOST_SESSIONS):
         sessions.open("key")
     assert sessions.find(first) is None
+
+
+def test_a_plans_rule_sets_are_typed_and_kept() -> None:
+    plan = Plan(rule_sets={"test": "varied"})
+    assert plan_of(form_of(plan), None).rule_sets == {"test": "varied"}
+    assert plan_of(form_of(Plan()), None).rule_sets == {}
+    assert field_of(["plan", "rule_sets", "test"]) == "rule_set_test"

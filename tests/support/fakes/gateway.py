@@ -21,6 +21,7 @@ from contracts.clock import REAL, Clock
 from contracts.experiments import Change, Edit, Experiment, ExperimentPage, Plan, RunningExperiments
 from contracts.headers import API_KEY
 from contracts.reports import ExperimentLine, LiftPlan, Reach, Report
+from contracts.rules import RulesChange, RulesEdit, RuleSet, RulesPage
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -120,6 +121,9 @@ class FakeGateway:
     edits: list[tuple[str, Edit]] = field(default_factory=list)
     """Every change that was accepted."""
     clock: Clock = REAL
+    rule_pages: dict[str, RulesPage] = field(
+        default_factory=lambda: {"default": RulesPage(rule_set=RuleSet(), history=[])}
+    )
     down: bool = False
     """Whether the experiments cannot be read."""
     previews_now: int = 0
@@ -134,6 +138,8 @@ class FakeGateway:
                 Route("/{group}/post/recommendations/", self.preview),
                 Route("/{group}/post/explanations/", self.explanations),
                 Route("/running", self.running),
+                Route("/rules", self.rules),
+                Route("/rules/{name}", self.rules_of, methods=["GET", "PUT"]),
                 Route("/experiments", self.experiments),
                 Route("/experiments/{name}", self.experiment, methods=["GET", "PUT"]),
                 Route("/experiments/{name}/report", self.report),
@@ -203,6 +209,39 @@ class FakeGateway:
             return refused
         experiments = [one.experiment for one in self.reports.values() if one.experiment.state == "running"]
         return Response(RunningExperiments(experiments=experiments, clock=self.clock).model_dump_json())
+
+    async def rules(self, request: Request) -> Response:
+        if refused := self._refused(request):
+            return refused
+        return JSONResponse([each.rule_set.model_dump(mode="json") for each in self.rule_pages.values()])
+
+    async def rules_of(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        known = self.rule_pages.get(name)
+        if request.method == "PUT":
+            return await self._change_rules(request, name, known)
+        if refused := self._refused(request):
+            return refused
+        return _problem(404, "not_found", "no such set") if known is None else _json(known.model_dump_json())
+
+    async def _change_rules(self, request: Request, name: str, known: RulesPage | None) -> Response:
+        if request.headers.get(API_KEY) != ADMIN_KEY:
+            return _problem(401, "unauthorized", "this call needs an admin key")
+        edit, before = (
+            RulesEdit.model_validate_json(await request.body()),
+            known.rule_set if known else RuleSet(name=name),
+        )
+        if edit.revision != before.revision:
+            return _problem(409, "conflict", f"revision: {name} is at revision {before.revision}", "revision")
+        if 999 in edit.rules.pins.values():
+            return _problem(422, "invalid_parameter", "rules.pins.1: there is no post 999", "rules.pins.1")
+        after = RuleSet(name=name, revision=before.revision + 1, rules=edit.rules)
+        line = RulesChange(
+            at=NOW, by=edit.by, reason=edit.reason, what="all of it", revision=after.revision, rules=edit.rules
+        )
+        history = [*(known.history if known else []), line]
+        self.rule_pages[name] = RulesPage(rule_set=after, history=history)
+        return _json(self.rule_pages[name].model_dump_json())
 
     async def experiments(self, request: Request) -> Response:
         if refused := self._refused(request):

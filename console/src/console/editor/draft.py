@@ -73,7 +73,8 @@ def _fault(error: Mapping[str, object]) -> Fault:
 
 
 _BY_WORD = {
-    "weights": "weight_test", "ramp": "ramp", "forced": "forced", "ends_at": "ends_at", "enrolment_from": "enrolment",
+    "weights": "weight_test",
+    "rule_sets": "rule_set_test", "ramp": "ramp", "forced": "forced", "ends_at": "ends_at", "enrolment_from": "enrolment",
     "enrolment_salt": "enrolment_salt", "min_days": "min_days", "primary": "primary", "slow_share": "guard_0_over_ms",
 }  # fmt: skip
 
@@ -83,7 +84,7 @@ def field_of(place: Sequence[str], message: str = "") -> str:
     parts = [part for part in place if part not in ("plan", "rules")]
     if parts and parts[0] == "guardrails" and len(parts) > 1:
         return f"guard_{parts[1]}_{parts[2] if len(parts) > 2 else 'over_ms'}"
-    if parts and parts[0] in ("rankers", "weights"):
+    if parts and parts[0] in ("rankers", "rule_sets", "weights"):
         return f"{parts[0].removesuffix('s')}_{parts[1] if len(parts) > 1 else 'test'}"
     if parts:
         return parts[0]
@@ -114,6 +115,7 @@ class _Typed:
             "starts_at": self._time("starts_at"),
             "ends_at": self._time("ends_at"),
             "exploration": self._share("exploration"),
+            "rule_sets": {group: name for group in GROUPS if (name := self._text(f"rule_set_{group}"))},
             "watched": [
                 name
                 for name in BUILT_IN

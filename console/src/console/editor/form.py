@@ -71,6 +71,7 @@ def form_of(plan: Plan) -> dict[str, str]:
             for step in plan.ramp
         ),
         "exploration": _points(plan.exploration),
+        **{f"rule_set_{group}": plan.rule_sets.get(group, "") for group in GROUPS},
         "layer": plan.layer,
         "enrolment_from": _points(plan.enrolment_from),
         "enrolment": _points(plan.enrolment),
@@ -126,6 +127,8 @@ def blocks_of(form: Mapping[str, str], running: bool) -> list[Block]:
         field("ranker_control", "Control’s ranker", "select", options=choice("ranker_control", rankers)),
         field("ranker_test", "Test’s ranker", "select", "The same twice makes an A/A.", choice("ranker_test", rankers)),
         field("exploration", "Exploration, %", "number", "Of answers, whose last slot holds a random candidate."),
+        field("rule_set_control", "Control’s rule set", hint="Empty: default."),
+        field("rule_set_test", "Test’s rule set", hint="Empty: default."),
         field("ramp", "Ramp", "area", "Only for a ramp; one step a line: 2026-03-15T10:00 80 20 (control, test)."),
         field("starts_at", "Starts at, UTC", "moment", "Empty: when it is started."),
         field("ends_at", "Ends at, UTC", "moment", "Empty: when it is stopped."),

@@ -52,16 +52,16 @@ async def sign_in(
 ) -> Response:  # fmt: skip
     to = back if back.startswith("/console/") and "\\" not in back else EXPERIMENTS
     if not _is_ours(request):
-        return _ask_key(request, to, "This form came from elsewhere. Enter the key here.", 403)
+        return ask_key(request, to, "This form came from elsewhere. Enter the key here.", 403)
     if not key.strip().isascii() or not key.strip().isprintable():
-        return _ask_key(request, to, "This key does not open the editor.", 403)
+        return ask_key(request, to, "This key does not open the editor.", 403)
     try:
         known = bool(key.strip()) and await gateway.is_admin(key.strip())
     except GatewayError as error:
-        return _ask_key(request, to, f"The key cannot be checked now: the gateway {error}.", 503)
+        return ask_key(request, to, f"The key cannot be checked now: the gateway {error}.", 503)
     if not known:
         log.warning("editor_key_refused")
-        return _ask_key(request, to, "This key does not open the editor.", 403)
+        return ask_key(request, to, "This key does not open the editor.", 403)
     log.info("editor_opened")
     response = RedirectResponse(to, 303)
     response.set_cookie(
@@ -74,7 +74,7 @@ async def sign_in(
 @router.post(SIGN_OUT)
 async def sign_out(request: Request, sessions: SessionsDep, settings: SettingsDep) -> Response:
     try:
-        await _posted(request, sessions)
+        await posted(request, sessions)
     except FormRefused as error:
         return error.page
     sessions.close(request.cookies.get(COOKIE))
@@ -88,7 +88,7 @@ async def sign_out(request: Request, sessions: SessionsDep, settings: SettingsDe
 async def new_page(request: Request, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
-        return _ask_key(request, request.url.path)
+        return ask_key(request, request.url.path)
     running = await _running(gateway)
     like = next((one.name for one in running.experiments), None)
     reach = await or_error(gateway.reach(like)) if like else None
@@ -104,7 +104,7 @@ async def new_page(request: Request, gateway: GatewayDep, sessions: SessionsDep,
 async def edit_page(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
-        return _ask_key(request, request.url.path)
+        return ask_key(request, request.url.path)
     try:
         seen = await _seen(gateway, name, now)
     except GatewayError as error:
@@ -121,7 +121,7 @@ async def edit_page(request: Request, name: str, gateway: GatewayDep, sessions: 
 @router.post(f"{EXPERIMENTS}/{NEW}")
 async def send_new(request: Request, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     try:
-        session, form = await _posted(request, sessions)
+        session, form = await posted(request, sessions)
         faulty = await _faults_of_new(gateway, form, now)
     except FormRefused as error:
         return error.page
@@ -133,7 +133,7 @@ async def send_new(request: Request, gateway: GatewayDep, sessions: SessionsDep,
 @router.post(f"{EXPERIMENTS}/{{name}}/edit")
 async def send_edit(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep, now: NowDep) -> Response:
     try:
-        session, form = await _posted(request, sessions)
+        session, form = await posted(request, sessions)
         seen = await _seen(gateway, name, now)
     except FormRefused as error:
         return error.page
@@ -151,7 +151,7 @@ async def review_page(request: Request, name: str, gateway: GatewayDep, sessions
     """An address of its own, so that one can go back to the draft and forth again."""
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
-        return _ask_key(request, f"{EXPERIMENTS}/{name}/edit")
+        return ask_key(request, f"{EXPERIMENTS}/{name}/edit")
     if (form := _kept(request, session)) is None or not is_name(name):
         return RedirectResponse(EXPERIMENTS, 303)
     try:
@@ -172,7 +172,7 @@ async def review_page(request: Request, name: str, gateway: GatewayDep, sessions
 @router.post(f"{EXPERIMENTS}/{{name}}/apply")
 async def apply(request: Request, name: str, gateway: GatewayDep, sessions: SessionsDep) -> Response:
     try:
-        session, form = await _posted(request, sessions)
+        session, form = await posted(request, sessions)
     except FormRefused as error:
         return error.page
     try:
@@ -192,7 +192,7 @@ async def apply(request: Request, name: str, gateway: GatewayDep, sessions: Sess
         await gateway.change(name, edit, session.key)
     except KeyRefused:
         sessions.close(request.cookies.get(COOKIE))
-        return _ask_key(request, f"{EXPERIMENTS}/{name}/edit", "The key does not open the editor any more.", 403)
+        return ask_key(request, f"{EXPERIMENTS}/{name}/edit", "The key does not open the editor any more.", 403)
     except ChangeRefused as refused:
         return await _refused(request, gateway, session, name, edit, refused)
     except GatewayError as error:
@@ -221,7 +221,7 @@ async def _refused(
     return _draft(request, session, known.experiment if known else None, form, [fault], status=status)
 
 
-async def _posted(request: Request, sessions: Sessions) -> tuple[EditorSession, dict[str, str]]:
+async def posted(request: Request, sessions: Sessions) -> tuple[EditorSession, dict[str, str]]:
     """The session and the form. Raises FormRefused without a session, its token, or from another origin."""
     if int(request.headers.get("content-length") or 0) > MOST_BYTES:
         raise FormRefused(page(request, "absent.html", {"said": "The form is too large."}, status=413))
@@ -230,10 +230,10 @@ async def _posted(request: Request, sessions: Sessions) -> tuple[EditorSession, 
     back = EXPERIMENTS if back == SIGN_OUT else back
     session = sessions.find(request.cookies.get(COOKIE))
     if session is None:
-        raise FormRefused(_ask_key(request, back, "The editor’s session is over. Nothing was changed.", 403))
+        raise FormRefused(ask_key(request, back, "The editor’s session is over. Nothing was changed.", 403))
     form = {name: value for name, value in (await request.form()).items() if isinstance(value, str)}
     if not _is_ours(request) or not session.owns(form.get("csrf", "")):
-        raise FormRefused(_ask_key(request, back, "This form came from elsewhere. Nothing was changed.", 403))
+        raise FormRefused(ask_key(request, back, "This form came from elsewhere. Nothing was changed.", 403))
     return session, form
 
 
@@ -340,7 +340,7 @@ def _unknown(request: Request, name: str) -> Response:
     return page(request, "absent.html", {"said": f"There is no experiment {name[:64]}."}, status=404)
 
 
-def _ask_key(request: Request, back: str, fault: str | None = None, status: int = 200) -> Response:
+def ask_key(request: Request, back: str, fault: str | None = None, status: int = 200) -> Response:
     return page(request, "key.html", {"back": back, "fault": fault, "action": SIGN_IN}, status=status)
 
 

@@ -1,0 +1,1 @@
+"""The page of the rules of the business, and its editor."""
