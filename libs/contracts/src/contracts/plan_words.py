@@ -30,7 +30,7 @@ def plan_in_words(experiment: Experiment) -> dict[str, str]:
         "Likes": f"count for {rules.join_hours:g} hours after their exposure",
         "Heaviest users": _heaviest(rules),
         "Exploration": f"the last slot of {numbers.limit(plan.exploration)} of the answers" if plan.exploration else "",
-        "Rule sets": ", ".join(f"{group} {plan.rule_set(group)}" for group in GROUPS if plan.rule_sets),
+        "Rule sets": ", ".join(f"{group} {plan.rule_set(group)}" for group in plan.rankers if plan.rule_sets),
         "Forced users": ", ".join(f"{user}: {group}" for user, group in plan.forced.items()),
         "Salts": f"{experiment.enrolment_salt}, {experiment.group_salt}",
     }
