@@ -138,7 +138,7 @@ class BoundScorer:
         )
         own_stage = replace(choice, allowed=may_be_shown, fresh=None, limits=None, pins=choice.pins[:0])
         kept, coarse = max(kept, limit + explored), self._coarse(matrix, bonus)
-        chosen = np.union1d(choice.kept(coarse + boost, kept), own_stage.kept(coarse, OWN_KEPT))
+        chosen = np.flatnonzero(choice.kept(coarse + boost, kept) | own_stage.kept(coarse, OWN_KEPT))
         scores = np.full(len(catalogue), -np.inf)
         scores[chosen] = self.scorer.scores(np.asfortranarray(matrix[chosen]))
         own = _in_order(chosen, catalogue.post_id, scores)[:limit]
