@@ -22,6 +22,12 @@ def test_a_recommendation_its_reasons_and_a_like_go_through_all_services(
             listed = platform.http.get(f"/{group}/post/recommendations/", params={"id": 200}).json()
             reasons = platform.http.get(f"/{group}/post/explanations/", params={"id": 200}).raise_for_status().json()
             assert [post["post_id"] for post in reasons] == [post["id"] for post in listed] == posts
+            alike = platform.http.get(f"/{group}/post/{posts[0]}/similar", headers={"X-API-Key": ADMIN})
+            near = alike.raise_for_status().json()["posts"]
+            assert len(near) == 5
+            assert posts[0] not in [post["post_id"] for post in near]
+            missing = platform.http.get(f"/{group}/post/99999/similar", headers={"X-API-Key": ADMIN})
+            assert missing.status_code == 404
         like = {"key": "a", "user_id": 200, "post_id": posts[0], "action": "like"}
         sent = platform.http.post("/events", json={"events": [like]}, headers={"X-API-Key": KEY})
         assert sent.status_code == 202

@@ -24,7 +24,7 @@ from contracts.experiments import Edit, ExperimentPage, RunningExperiments
 from contracts.headers import API_KEY, COLD_START, DEGRADED, MODEL
 from contracts.reports import ExperimentLine, Reach, Report, RunLine
 from contracts.rules import RulesEdit, RuleSet, RulesPage
-from contracts.wire import Explanation, FeedRow, Post, Problem, User
+from contracts.wire import AlikePosts, Explanation, FeedRow, Post, Problem, User
 from pydantic import TypeAdapter, ValidationError
 
 from console.words import duration
@@ -39,6 +39,7 @@ _USER, _POST = TypeAdapter(User), TypeAdapter(Post)
 _POSTS, _ROWS = TypeAdapter(list[Post]), TypeAdapter(list[FeedRow])
 _EXPLANATIONS = TypeAdapter(list[Explanation])
 _LINES, _RUNS = TypeAdapter(list[ExperimentLine]), TypeAdapter(list[RunLine])
+_ALIKE = TypeAdapter(AlikePosts)
 _RUNNING = TypeAdapter(RunningExperiments)
 _RULE_SETS, _RULES = TypeAdapter(list[RuleSet]), TypeAdapter(RulesPage)
 _REACH = TypeAdapter(Reach)
@@ -134,6 +135,16 @@ class Gateway:
             path = f"/{group}/post/explanations/"
             response = await self._get(path, _asked_for(user_id, k, liked), self._preview_timeout)
         return [] if response.status_code == 404 else _read(response, _EXPLANATIONS)
+
+    async def alike(self, group: Group, post_id: int, k: int) -> AlikePosts | None:
+        """None for a post that the group's model does not know."""
+        response = await self._get(f"/{group}/post/{post_id}/similar", {"limit": k}, self._preview_timeout)
+        return None if response.status_code == 404 else _read(response, _ALIKE)
+
+    async def readers(self, post_id: int) -> list[FeedRow]:
+        """The latest views and likes of the post, newest first, at most HISTORY_ROWS."""
+        response = await self._get(f"/post/{post_id}/feed", {"limit": HISTORY_ROWS}, self._read_timeout)
+        return _read(response, _ROWS)
 
     async def running(self) -> RunningExperiments:
         """What users are split by now, and the platform's clock."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from catboost import CatBoost
+from chassis.errors import NotFound
 from contracts.features import SCHEMA
 from contracts.records import UserRow, pack_row
-from ranking.explanations import explain
+from ranking.explanations import alike, explain
 from ranking.scorer import MODEL, BoundScorer, Scorer
 from ranking.vectors import PostVectors
 
@@ -110,3 +112,19 @@ def test_the_liked_post_that_is_named_is_nearer_than_nearly_all_posts_are(tmp_pa
 def test_nobody_has_liked_nothing(bound: BoundScorer) -> None:
     (one,) = explain(bound, UserRow.unpack(STRANGER), NOW, [3])
     assert one.like is None
+
+
+def test_alike_posts_come_by_likeness_without_the_post_itself_and_what_is_gone(tmp_path: Path) -> None:
+    catalogue = toy_catalogue(200)
+    toy_artefact(tmp_path, catalogue)
+    vectors = np.random.default_rng(0).normal(size=(200, 8)).astype(np.float32)
+    vectors[7], vectors[9] = 3 * vectors[3], 2 * vectors[3]
+    gone = replace(catalogue, gone=catalogue.post_id[[9]])
+    bound = Scorer.open(tmp_path, LengthEncoder.load).bind(gone, PostVectors.of(catalogue.post_id, vectors))
+    result = alike(bound, int(catalogue.post_id[3]), 4)
+    assert result[0].post_id == int(catalogue.post_id[7])
+    assert result[0].likeness == pytest.approx(1.0, abs=1e-6)
+    assert [one.likeness for one in result] == sorted((one.likeness for one in result), reverse=True)
+    assert not {int(catalogue.post_id[3]), int(catalogue.post_id[9])} & {one.post_id for one in result}
+    with pytest.raises(NotFound, match="no post 99999"):
+        alike(bound, 99_999, 4)

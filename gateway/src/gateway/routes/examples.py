@@ -24,6 +24,8 @@ from contracts.reports import (
 from contracts.rules import Freshness, RulesChange, RulesEdit, RuleSet, RulesPage, SlateRules
 from contracts.wire import (
     Accepted,
+    AlikePost,
+    AlikePosts,
     Event,
     EventBatch,
     Explanation,
@@ -128,6 +130,9 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("get", "/post/recommendations/"): Example(Recommendations(exp_group="test", recommendations=_POSTS)),
     ("get", "/{group}/post/recommendations/"): Example(_POSTS),
     ("get", "/{group}/post/explanations/"): Example([_EXPLANATION]),
+    ("get", "/{group}/post/{id}/similar"): Example(
+        AlikePosts(model="test", version="20261124T030000Z", posts=[AlikePost(post_id=54, likeness=0.82)])
+    ),
     ("get", "/user/{id}"): Example(User(user_id=200, **_PROFILE.model_dump())),
     ("get", "/post/{id}"): Example(_POSTS[0]),
     ("get", "/user/{id}/feed"): Example(_FEED),

@@ -9,17 +9,17 @@ from chassis.errors import Unavailable
 from contracts.assignment import Group
 from contracts.headers import COLD_START, MODEL, REQUEST_ID, RULES
 from contracts.rules import DEFAULT
-from contracts.wire import Explanation, Explanations, Rule
+from contracts.wire import AlikePosts, Explanation, Explanations, PostId, Rule
 from fastapi import APIRouter, Query
 from pydantic import TypeAdapter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from gateway.access import admit
-from gateway.forward import forward
+from gateway.forward import forward, respond
 from gateway.rankers import rank, slate_of
 from gateway.request import RecommendationRequest
-from gateway.routes.openapi import EXPLAINED, At, ByRules, Id, InGroup, Liked
+from gateway.routes.openapi import EXPLAINED, ONE, At, ByRules, Id, InGroup, Liked
 from gateway.routes.recommendations import preview
 from gateway.row import Row
 from gateway.state import RequestState, StateDep
@@ -57,6 +57,14 @@ async def explanations(
     if not row.known:
         headers[COLD_START] = "1"
     return Response(_explanations.dump_json(explained.posts), headers=headers, media_type=JSON)
+
+
+@router.get("/{group}/post/{id}/similar", response_model=AlikePosts, responses=ONE)
+async def similar(request: Request, state: StateDep, group: InGroup, id: PostId, limit: Limit = 5) -> Response:
+    """The posts that one model sees as most like this one: those that may be shown, the most alike first."""
+    admit(request, "read", ())
+    explainer = state["upstreams"].explainers[group]
+    return respond(await forward(request, explainer, "GET", f"/similar/{id}", params={"limit": limit}))
 
 
 async def _explained(state: RequestState, group: Group, row: Row, wanted: RecommendationRequest) -> Explanations:

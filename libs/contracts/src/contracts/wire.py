@@ -293,6 +293,21 @@ class Explanations(Message):
     posts: list[Explanation]
 
 
+class AlikePost(Message):
+    """likeness: the cosine of the two posts' vectors, as one model sees them."""
+
+    post_id: PostId
+    likeness: float
+
+
+class AlikePosts(Message):
+    """A ranker's answer to `/similar/{post}`, the most alike first."""
+
+    model: str
+    version: str
+    posts: list[AlikePost]
+
+
 class Problem(Message):
     """The one shape of every error."""
 

@@ -12,16 +12,18 @@ import asyncio
 import math
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from chassis.deadline import Deadline
-from chassis.errors import Unavailable
+from chassis.errors import NotFound, Unavailable
 from contracts.records import UserRow
-from contracts.wire import Explanation, Explanations, Reason
+from contracts.wire import AlikePost, AlikePosts, Explanation, Explanations, Reason
 
 from ranking.scorer import BoundScorer
 
@@ -31,6 +33,7 @@ LIKES, SAMPLED, NEAR = 100, 2_000, 0.05
 """The last likes that a post is compared with; posts that say what is usual; the share of them that is "much alike"."""
 TINY = 1e-9
 WAITING = 4
+T = TypeVar("T")
 NICE = 10
 
 
@@ -91,6 +94,18 @@ def like_liked(bound: BoundScorer, row: UserRow, places: npt.NDArray[np.intp]) -
     return [ids[j] if likeness[i, j] > usual[j] else None for i, j in enumerate(best.tolist())]
 
 
+def alike(bound: BoundScorer, post: int, limit: int) -> list[AlikePost]:
+    """Other posts that may be shown, the most like it first; ties go to the lower id. Raises NotFound."""
+    catalogue, directions = bound.catalogue, _unit(bound.candidates.vectors)
+    (place,) = catalogue.index_of(np.array([post], np.int64)).tolist()
+    if place < 0:
+        raise NotFound(f"the model knows no post {post}")
+    likeness = (directions @ directions[place]).astype(np.float64)
+    others = np.flatnonzero(catalogue.shown & (np.arange(len(catalogue)) != place))
+    best = others[np.lexsort((catalogue.post_id[others], -likeness[others]))[:limit]]
+    return [AlikePost(post_id=int(catalogue.post_id[each]), likeness=float(likeness[each])) for each in best]
+
+
 def _unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), TINY), np.float32)
 
@@ -119,29 +134,41 @@ class Explainer:
 
         Raises Unavailable when others wait, or the caller's time is up.
         """
+        return await self._in_turn(partial(_explanations, bound, row, now, limit, posts), deadline)
+
+    async def alike(self, bound: BoundScorer, post: int, limit: int, deadline: Deadline) -> AlikePosts:
+        """Raises NotFound, and Unavailable as `explain`."""
+        return await self._in_turn(partial(_alike, bound, post, limit), deadline)
+
+    async def _in_turn(self, work: Callable[[], T], deadline: Deadline) -> T:
         if self._waiting >= WAITING:
             raise Unavailable("too many explanations are asked for")
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(
-                self._thread, self._explain, bound, row, now, limit, deadline, posts
-            )
+            return await asyncio.get_running_loop().run_in_executor(self._thread, _before, deadline, work)
         finally:
             self._waiting -= 1
 
-    @staticmethod
-    def _explain(
-        bound: BoundScorer, row: UserRow, now: int, limit: int, deadline: Deadline, posts: Sequence[int] | None
-    ) -> Explanations:
-        if deadline.remaining() <= 0:
-            raise Unavailable("the deadline passed before explaining began")
-        chosen = bound.rank(row, now, limit)[0].tolist() if posts is None else posts
-        manifest = bound.scorer.manifest
-        explained = explain(bound, row, now, chosen)
-        return Explanations(model=manifest.name, version=manifest.version, posts=explained)
-
     def close(self) -> None:
         self._thread.shutdown()
+
+
+def _before(deadline: Deadline, work: Callable[[], T]) -> T:
+    """Raises Unavailable where nobody waits for it any more."""
+    if deadline.remaining() <= 0:
+        raise Unavailable("the deadline passed before explaining began")
+    return work()
+
+
+def _explanations(bound: BoundScorer, row: UserRow, now: int, limit: int, posts: Sequence[int] | None) -> Explanations:
+    chosen = bound.rank(row, now, limit)[0].tolist() if posts is None else posts
+    manifest = bound.scorer.manifest
+    return Explanations(model=manifest.name, version=manifest.version, posts=explain(bound, row, now, chosen))
+
+
+def _alike(bound: BoundScorer, post: int, limit: int) -> AlikePosts:
+    manifest = bound.scorer.manifest
+    return AlikePosts(model=manifest.name, version=manifest.version, posts=alike(bound, post, limit))
 
 
 def _give_way() -> None:

@@ -18,7 +18,7 @@ from chassis.logs import configure_logs
 from chassis.service import create_service
 from contracts.experiments import EXPLORED
 from contracts.records import BadRecordError, UserRow
-from contracts.wire import Message
+from contracts.wire import POST_ID_MAX, Message
 from fastapi import APIRouter, FastAPI
 from pydantic import Field, ValidationError
 from starlette.requests import Request
@@ -73,7 +73,11 @@ class ExplainQuery(Query):
     limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
 
 
-AnyQuery = TypeVar("AnyQuery", bound=Query)
+class SimilarQuery(Message):
+    limit: Annotated[int, Field(ge=1, le=EXPLAINED_AT_ONCE)] = 5
+
+
+AnyQuery = TypeVar("AnyQuery", bound=Message)
 
 
 def create_ranker(name: str, load_encoder: LoadEncoder, settings: RankerSettings | None = None) -> FastAPI:
@@ -144,6 +148,16 @@ async def explain(request: Request) -> Response:
     return Response(explanations.model_dump_json(), media_type="application/json")
 
 
+async def similar(request: Request) -> Response:
+    """Query: `SimilarQuery`. Answers the posts that the model sees as most like the one of the path."""
+    query, number = _query(request, SimilarQuery), request.path_params["post"]
+    if number > POST_ID_MAX:
+        raise InvalidParameter(f"post: a whole number from 0 to {POST_ID_MAX}", field="post")
+    deadline = Deadline.of(request.headers, DEFAULT_DEADLINE_SECONDS)
+    alike = await state_of(request)["explainer"].alike(_bound(state_of(request)), number, query.limit, deadline)
+    return Response(alike.model_dump_json(), media_type="application/json")
+
+
 def _query(request: Request, kind: type[AnyQuery]) -> AnyQuery:
     try:
         return kind.model_validate(dict(request.query_params))
@@ -186,6 +200,7 @@ def _moment(query: Query) -> int:
 
 router.add_route("/rank", rank, ["POST"])
 router.add_route("/explain", explain, ["POST"])
+router.add_route("/similar/{post:int}", similar, ["GET"])
 
 
 @router.get("/model", response_class=Response)
