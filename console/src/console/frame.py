@@ -36,6 +36,7 @@ class NavigationEntry:
     path: str
 
 
+POSTS = "/console/posts"
 DEMO, EXPERIMENTS, RULES, SYSTEM = "/console/demo", "/console/experiments", "/console/rules", "/console/system"
 PAGES = (
     NavigationEntry("Demo", DEMO),

@@ -95,6 +95,9 @@ REACH = Reach(
 LONG_CITY = "Новоалександровск-на-Большой-Северной-Двине"
 
 
+GONE_POST = 4_040
+
+
 def text_of(post_id: int) -> str:
     """30 to 120 words of readable English."""
     topic = post_id % len(TOPICS)
@@ -135,6 +138,8 @@ class FakeGateway:
                 Route("/user/{id:int}", self.user),
                 Route("/user/{id:int}/feed", self.feed),
                 Route("/post/{id:int}", self.one_post),
+                Route("/post/{id:int}/feed", self.readers),
+                Route("/{group}/post/{id:int}/similar", self.similar),
                 Route("/{group}/post/recommendations/", self.preview),
                 Route("/{group}/post/explanations/", self.explanations),
                 Route("/running", self.running),
@@ -168,7 +173,23 @@ class FakeGateway:
         return JSONResponse(rows)
 
     async def one_post(self, request: Request) -> Response:
-        return JSONResponse(post(self._heard(request)))
+        if (post_id := self._heard(request)) == GONE_POST:
+            return _problem(404, "not_found", "there is no such post")
+        return JSONResponse(post(post_id))
+
+    async def readers(self, request: Request) -> Response:
+        self._heard(request)
+        return JSONResponse([_row(READER, place) for place in range(10)])
+
+    async def similar(self, request: Request) -> Response:
+        """The test model knows no post from 900 on."""
+        post_id = self._heard(request)
+        group = request.path_params["group"]
+        if group == "test" and post_id >= 900:
+            return _problem(404, "not_found", "the model knows no such post")
+        ids = _slate(group, int(request.query_params["limit"]), [post_id])
+        posts = [{"post_id": each, "likeness": 0.9 - 0.1 * place} for place, each in enumerate(ids)]
+        return JSONResponse({"model": group, "version": "2026-03-14.1", "posts": posts})
 
     async def preview(self, request: Request) -> Response:
         self._heard(request)

@@ -1,18 +1,20 @@
-"""The addresses of the demo page."""
+"""The addresses of the demo page and of a post's."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from chassis.errors import InvalidParameter
+from chassis.errors import InvalidParameter, NotFound, Unavailable
+from contracts.wire import POST_ID_MAX
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from console.demo.answers import ask
+from console.demo.posts import Asked, ask_post, post_page_of
 from console.demo.view import K_MAX, Demo, Query, demo_of
-from console.frame import DEMO, page
-from console.gateway import Gateway
+from console.frame import DEMO, POSTS, page
+from console.gateway import Gateway, GatewayError, unreadable
 from console.state import GatewayDep, NowDep, SettingsDep
 
 router = APIRouter(include_in_schema=False)
@@ -35,6 +37,36 @@ async def demo_json(request: Request, gateway: GatewayDep, now: NowDep) -> Respo
     demo = await _demo(gateway, Query.of(request.query_params), now)
     headers = {"Cache-Control": "no-store"}
     return Response(demo.model_dump_json(), _status(demo), headers, media_type="application/json")
+
+
+@router.get(f"{POSTS}/{{post_id}}.json")
+async def post_json(post_id: str, gateway: GatewayDep, now: NowDep) -> Response:
+    """Raises NotFound, Unavailable."""
+    try:
+        asked = await _post(gateway, post_id)
+    except GatewayError as error:
+        raise Unavailable(unreadable(error)) from error
+    if asked is None:
+        raise NotFound(f"there is no post {post_id[:40]!r}")
+    headers = {"Cache-Control": "no-store"}
+    return Response(post_page_of(asked, now).model_dump_json(), headers=headers, media_type="application/json")
+
+
+@router.get(f"{POSTS}/{{post_id}}")
+async def post_page(request: Request, post_id: str, gateway: GatewayDep, now: NowDep) -> Response:
+    try:
+        asked = await _post(gateway, post_id)
+    except GatewayError as error:
+        return page(request, "unreadable.html", {"said": unreadable(error)}, status=503)
+    if asked is None:
+        return page(request, "absent.html", {"said": f"There is no post {post_id[:40]!r}."}, status=404)
+    return page(request, "post.html", {"one": post_page_of(asked, now)})
+
+
+async def _post(gateway: Gateway, post_id: str) -> Asked | None:
+    """None for what is no id, too. Raises GatewayError."""
+    is_id = post_id.isascii() and post_id.isdigit() and len(post_id) <= 10 and int(post_id) <= POST_ID_MAX
+    return await ask_post(gateway, int(post_id)) if is_id else None
 
 
 async def _demo(gateway: Gateway, query: Query, now: datetime) -> Demo:
