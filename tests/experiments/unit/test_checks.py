@@ -7,6 +7,7 @@ import pytest
 import scipy.stats
 from experiments.checks import resplit, uniformity
 from experiments.effects import NotEnough
+from experiments.ratios import RatioSums
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,7 +32,10 @@ def test_halvings_of_the_same_users_are_uniform_and_requests_taken_for_users_are
     rng = np.random.default_rng(11)
     x = rng.poisson(8, 2_000) + 1
     y = rng.binomial(x, rng.beta(1, 4, 2_000))
-    assert uniformity(resplit(y.tolist(), x.tolist(), rng, times=1_000)).p > 0.01
+    cells = [RatioSums.of([a], [b]) for a, b in zip(y.tolist(), x.tolist(), strict=True)]
+    pairs = [one + other for one, other in zip(cells[::2], cells[1::2], strict=True)]
+    assert uniformity(resplit(pairs, rng, times=1_000)).p > 0.01
+    assert uniformity(resplit(cells, rng, times=1_000)).p > 0.01
     wrong = []
     for _ in range(500):
         test = rng.random(2_000) < 0.5
@@ -50,7 +54,7 @@ def test_nothing_says_nothing_and_what_is_no_p_value_is_refused() -> None:
         with pytest.raises(ValueError, match="between 0 and 1"):
             uniformity(wrong)
     with pytest.raises(NotEnough):
-        resplit([0, 0, 0, 0], [1, 1, 1, 1], np.random.default_rng(1), times=2)
+        resplit([RatioSums.of([0], [1])] * 4, np.random.default_rng(1), times=2)
 
 
 def test_a_p_value_of_one_is_a_p_value() -> None:

@@ -229,7 +229,7 @@ def test_a_fall_of_what_should_fall_is_better(engine: Engine) -> None:
     assert report.metrics[0].lower_is_better
     assert report.metrics[0].reading == "better"
     assert report.verdict.kind == "ship"
-    assert report.verdict.reasons[0].startswith("better: latency in ms: lift -")
+    assert report.verdict.reasons[0].startswith("better: latency in ms: lift −")
 
 
 @pytest.mark.parametrize(

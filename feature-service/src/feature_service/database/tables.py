@@ -272,6 +272,15 @@ class SyncWatermark(Table):
     watermark: Mapped[datetime]
 
 
+class SanityCheckRecord(Table):
+    """`contracts.reports.SanityCheck` as JSON, one a day."""
+
+    __tablename__ = "sanity_checks"
+
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    result: Mapped[dict[str, Any]]
+
+
 class ExperimentRecord(Table):
     __tablename__ = "experiments"
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 import structlog
 from chassis.errors import NotFound
@@ -27,6 +27,7 @@ from feature_service.keyspace.connection import Client
 from feature_service.keyspace.keys import BEGINNING, all_shards
 from feature_service.log.entries import EventLog, order
 from feature_service.reports.analysis import analyse
+from feature_service.reports.sanity import BROKEN, nightly
 
 KEPT = 200
 """The newest; of older ones each day's last."""
@@ -100,15 +101,26 @@ class Analyst:
         self._engine, self._client, self._log, self._shards = engine, client, event_log, all_shards(shards)
         self._seen: dict[str, object] = {}
         self._next: dict[str, float] = {}
+        self._sane: date | None = None
         self._ends: dict[str, tuple[float, dict[int, str]]] = {}
 
     def round(self) -> list[str]:
-        """The names of those that were analysed."""
+        """The names of those that were analysed. Once a day of the platform's clock an A/A beside."""
         with self._engine.begin() as connection:
             if not connection.execute(_TRY_LOCK).scalar_one():
                 return []
+            self._sanity()
             due = connection.execute(_DUE).all()
             return [row.name for row in due if self._analyse(row.name)]
+
+    def _sanity(self) -> None:
+        now = read_clock(self._client).at(datetime.now(UTC))
+        if self._sane == now.date():
+            return
+        if (made := nightly(self._engine, now)) is not None:
+            words = {"p": made.p, "users": made.users, "why": made.why}
+            (log.warning if made.p is not None and made.p < BROKEN else log.info)("sanity_check", **words)
+        self._sane = now.date()
 
     def _analyse(self, name: str) -> bool:
         clock, real = read_clock(self._client), time.time()

@@ -59,7 +59,7 @@ def create(settings: Settings | None = None) -> FastAPI:
         "Lenta feature-service",
         version=version("lenta-feature-service"),
         lifespan=lifespan,
-        routers=[routes.router, experiment_routes.router, rule_routes.router],
+        routers=[routes.router, experiment_routes.router, experiment_routes.nights, rule_routes.router],
         checks={"redis": _redis_ready},
         internal_key=settings.internal_key,
         metrics_address=settings.metrics_address,

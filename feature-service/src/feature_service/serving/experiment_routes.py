@@ -8,7 +8,7 @@ from typing import Annotated
 import anyio.to_thread
 from chassis.errors import InvalidParameter
 from contracts.experiments import Edit, ExperimentPage, Name, Plan
-from contracts.reports import ExperimentLine, Reach, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine, SanityCheck
 from fastapi import APIRouter, Query
 from pydantic import ValidationError
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from feature_service.reports.export import as_csv
 from feature_service.serving.state import Now, RegistryDep
 
 router = APIRouter(prefix="/experiments")
+nights = APIRouter()
 RunId = Annotated[int | None, Query(ge=1)]
 
 
@@ -60,6 +61,11 @@ async def report_csv(registry: RegistryDep, now: Now, name: str, run: RunId = No
     report = await anyio.to_thread.run_sync(registry.report, name, run, now)
     headers = {"Content-Disposition": f'attachment; filename="{report.experiment.name}-{report.at:%Y-%m-%d}.csv"'}
     return Response(as_csv(report), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+@nights.get("/sanity")
+async def sanity(registry: RegistryDep) -> list[SanityCheck]:
+    return await anyio.to_thread.run_sync(registry.sanity)
 
 
 def invalid_edit(error: ValidationError) -> InvalidParameter:

@@ -12,7 +12,7 @@ import redis.exceptions
 import structlog
 from chassis.errors import Unavailable
 from contracts.experiments import Edit, Experiment, ExperimentPage
-from contracts.reports import ExperimentLine, Reach, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine, SanityCheck
 from contracts.rules import RulesEdit, RuleSet, RulesPage
 from sqlalchemy import Connection, Engine, Row, text
 from sqlalchemy.exc import DBAPIError, TimeoutError
@@ -24,7 +24,7 @@ from feature_service.experiments.lifecycle import changed, created
 from feature_service.experiments.published import LOCK_EXPERIMENTS, publish
 from feature_service.experiments.rule_sets import refuse_unknown_sets
 from feature_service.keyspace.connection import Client
-from feature_service.reports import runs
+from feature_service.reports import runs, sanity
 from feature_service.reports.analysis import analyse
 from feature_service.reports.reach import reach
 
@@ -102,6 +102,11 @@ class Registry:
                 return analyse(self._engine, name, now)
         except (DBAPIError, TimeoutError) as error:
             raise Unavailable("the report can't be made now") from error
+
+    def sanity(self) -> list[SanityCheck]:
+        """Each night's A/A of the platform's own traffic, newest first."""
+        with self._transaction() as connection:
+            return sanity.stored(connection)
 
     def reach(self, name: str, now: datetime) -> Reach:
         """Raises NotFound."""

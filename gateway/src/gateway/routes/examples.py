@@ -18,6 +18,7 @@ from contracts.reports import (
     Reach,
     Report,
     RunLine,
+    SanityCheck,
     SplitReading,
     Verdict,
 )
@@ -120,6 +121,11 @@ _LINE = ExperimentLine(
 )
 
 
+_SANITY = SanityCheck(
+    at=_NOW, users=1_960, p_values=500, deciles=[48, 52, 55, 47, 50, 49, 46, 53, 51, 49], distance=0.02, p=0.94
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     answer: Message | Sequence[Message] | dict[str, str] | str
@@ -150,6 +156,7 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ("get", "/experiments/{name}/runs"): Example([RunLine(run=12, at=_NOW, verdict="hold")]),
     ("get", "/experiments/{name}/report"): Example(_REPORT),
     ("get", "/experiments/{name}/report.csv"): Example(_CSV),
+    ("get", "/sanity"): Example([_SANITY]),
     ("get", "/exposures/{key}"): Example(_EXPOSURE),
     ("get", "/rules"): Example([_RULE_SET]),
     ("get", "/rules/{name}"): Example(RulesPage(rule_set=_RULE_SET, history=[_RULES_CHANGE])),

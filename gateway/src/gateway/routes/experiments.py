@@ -6,7 +6,7 @@ from typing import Annotated
 
 from chassis.errors import InvalidParameter
 from contracts.experiments import SHIPPED, Edit, ExperimentPage, Name, Plan, RunningExperiments
-from contracts.reports import ExperimentLine, Reach, Report, RunLine
+from contracts.reports import ExperimentLine, Reach, Report, RunLine, SanityCheck
 from contracts.wire import Exposure
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.requests import Request
@@ -72,6 +72,12 @@ async def report_csv(request: Request, upstreams: UpstreamsDep, name: Named, run
     answer = await _read(request, upstreams, f"/experiments/{name}/report.csv", run)
     answer.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
     return answer
+
+
+@read.get("/sanity", response_model=list[SanityCheck], responses=OURS)
+async def sanity(request: Request, upstreams: UpstreamsDep) -> Response:
+    """Each night's A/A of the platform's own traffic, newest first: random halves of the same users must not differ."""
+    return await _read(request, upstreams, "/sanity")
 
 
 @read.get("/exposures/{key}", response_model=Exposure, responses=ONE_OF_OURS)

@@ -265,6 +265,22 @@ class Report(Message):
         return [first, *self.others]
 
 
+class SanityCheck(Message):
+    """A night's A/A of the platform's own traffic: random halves of the same users, whose p-values must be uniform."""
+
+    at: Time
+    """The day that it looks back from."""
+    users: int
+    p_values: int = 0
+    deciles: list[int] = []
+    """How many p-values lie in each tenth from 0 to 1: about as many in each."""
+    distance: float | None = None
+    """Of their distribution from the uniform one, at most."""
+    p: float | None = None
+    """Of Kolmogorov and Smirnov's test: below .001 no A/B of these statistics may be trusted."""
+    why: str | None = None
+
+
 class Notice(Message):
     """What a webhook is told: another verdict or state of a guardrail, or traffic that the switch moved."""
 

@@ -44,23 +44,28 @@ def uniformity(p_values: Sequence[float]) -> Uniformity:
     return Uniformity(distance, _exact(distance, n) if n <= _EXACT else _limit(sqrt(n) * distance), n)
 
 
-def resplit(y: Sequence[float], x: Sequence[float], rng: np.random.Generator, times: int = 1_000) -> list[float]:
-    """The p-values of so many random halvings of the same users, one entry a user (as RatioSums.of).
+def resplit(cells: Sequence[RatioSums], rng: np.random.Generator, times: int = 1_000) -> list[float]:
+    """The p-values of so many random halvings of the same users, who stand in cells: single users, or sums of some.
 
-    Raises NotEnough where a half doesn't say; ValueError for unequal lengths.
+    A half holds whole cells, so of a few hundred or more the halves are as random as of single users. Raises NotEnough
+    where a half doesn't say.
     """
-    users = RatioSums.of(y, x).users
-    columns = np.column_stack([y, x, np.square(y), np.square(x), np.multiply(y, x)]).astype(float)
+    columns = np.array([(c.users, c.y, c.x, c.yy, c.xx, c.xy) for c in cells], float).reshape(len(cells), 6)
     whole, p_values = columns.sum(0), list[float]()
-    for start in range(0, times, max(1, _CHUNK // max(users, 1))):
-        rows = min(times - start, max(1, _CHUNK // max(users, 1)))
-        mask = rng.random((rows, users)) < 0.5
-        p_values += [_p_value(int(n), users, part, whole) for n, part in zip(mask.sum(1), mask @ columns, strict=True)]
+    at_once = max(1, _CHUNK // max(len(cells), 1))
+    for start in range(0, times, at_once):
+        mask = rng.random((min(times - start, at_once), len(cells))) < 0.5
+        p_values += [_p_value(part, whole) for part in mask @ columns]
     return p_values
 
 
-def _p_value(n: int, users: int, part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
-    return effect(RatioSums(users - n, *(whole - part).tolist()), RatioSums(n, *part.tolist())).p_value()
+def _p_value(part: NDArray[np.float64], whole: NDArray[np.float64]) -> float:
+    return effect(_sums(whole - part), _sums(part)).p_value()
+
+
+def _sums(columns: NDArray[np.float64]) -> RatioSums:
+    users, *rest = columns.tolist()
+    return RatioSums(round(users), *rest)
 
 
 def _limit(scaled: float) -> float:
