@@ -51,7 +51,8 @@ def test_the_page_its_json_and_the_command_line_call_a_verdict_the_same(report: 
     assert words.sentence in out
     assert view_of(report, report.at).words.model_dump(exclude={"tone"}) == words.model_dump()
     assert json.loads(json_of(report, report.at))["words"]["sentence"] == words.sentence
-    decision, name = report.experiment.decision, names.verdict(report.verdict.kind, report.experiment.plan.mode)
+    mode, decision = report.experiment.plan.mode, report.experiment.decision
+    name = names.verdict(report.verdict.kind, mode, report.compared)
     assert words.headline.startswith(names.DECIDED[decision.outcome] if decision else name)
 
 

@@ -180,7 +180,7 @@ def test_what_the_data_do_not_say_is_no_number(
     report = analyse(engine, "silent", LATER)
     primary = report.metrics[0]
     assert (primary.reading, primary.why) == ("cannot_tell", why)
-    told = primary.model_dump(exclude={"metric", "reading", "why", "course", "adjusted_p_value"})
+    told = primary.model_dump(exclude={"metric", "lower_is_better", "reading", "why", "course", "adjusted_p_value"})
     assert set(told.values()) == {None}
     assert all(day.lift is None and day.p_value is None for day in primary.course)
     assert report.verdict.kind == "too_early"

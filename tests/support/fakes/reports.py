@@ -18,16 +18,22 @@ from contracts.experiments import (
     periods,
 )
 from contracts.reports import (
+    Comparison,
     Day,
     GroupReading,
     GuardrailReading,
+    HealthReading,
     InterleavingReading,
+    LatencyReading,
+    LeftOutReading,
     MetricReading,
+    NoveltyDay,
     PeriodSplit,
     Range,
     Reading,
     Report,
     RunLine,
+    SegmentReading,
     ShadowReading,
     SplitReading,
     Verdict,
@@ -349,6 +355,65 @@ def first_hours() -> Report:
     )  # fmt: skip
 
 
+def three_groups() -> Report:
+    """With all that may stand beside a verdict: other groups, segments, days, quantiles, health, users left out."""
+    three = {"control": "control", "challenger": "challenger", "test": "test"}
+    plan = Plan(rankers=three, weights={"control": 0.4, "challenger": 0.3, "test": 0.3})
+    mine, other = groups(20_011, 14_977), metrics(lift=-0.012, half=0.031, reading="unclear", p=0.7)
+    third = mine[1].model_copy(update={"group": "challenger", "ranker": "challenger", "models": ["test@3.0.0"]})
+    periods = [
+        PeriodSplit(
+            weight_period=0, starts_at=START, expected=dict(plan.weights),
+            assigned={"control": 20_011, "challenger": 14_977, "test": 14_977},
+        )
+    ]  # fmt: skip
+    values = {
+        "age": ["18 to 24", "25 to 34", "unknown"], "country": ["Russia", "others"], "os": ["Android", "iOS"],
+        "history": ["known before", "new"], "topic": ["movie", "sport"],
+    }  # fmt: skip
+    segments = [
+        _segment(dimension, value, 0.05 - 0.02 * place, place) for dimension, many in values.items()
+        for place, value in enumerate(many)
+    ]  # fmt: skip
+    return report(
+        experiment=experiment(plan=plan),
+        groups=[mine[0], third, mine[1]],
+        split=split().model_copy(update={"periods": periods}),
+        compared="challenger",
+        others=[
+            Comparison(
+                group="test", metrics=other, per_protocol=other, guardrails=GUARDRAILS,
+                verdict=Verdict(kind="hold", reasons=["unclear: hit rate"]),
+            )
+        ],
+        segments=segments,
+        novelty=[NoveltyDay(day=day, users=9_000 - 900 * day, lift=_around(0.07 - 0.006 * day, 0.05)) for day in range(6)],
+        latency=[
+            LatencyReading(quantile=q, control=_around(ms, 2), test=_around(ms + 3, 2), difference=_around(3, 3))
+            for q, ms in ((0.5, 9.0), (0.95, 31.0), (0.99, 72.0))
+        ],
+        health=[
+            HealthReading(check="bursts", state="bad", share=0.61, what="40,000 of the last day's 65,204 answers came in 2 minutes"),
+            HealthReading(check="degraded", state="odd", share=0.06, what="degraded answers: control 1.7 %, test 6.0 %"),
+            HealthReading(check="unseen", state="good", share=0.02, what="40 of the latest 2,000 answers were followed by no view"),
+            HealthReading(check="clock", state="cannot_tell", share=None, what="0 of the latest 0 likes are dated before their answer"),
+        ],
+        left_out=[LeftOutReading(group="control", users=2, exposures=1_312), LeftOutReading(group="test", users=1, exposures=870)],
+    )  # fmt: skip
+
+
+def _segment(dimension: Any, value: str, lift: float, place: int) -> SegmentReading:
+    reading: Reading = "better" if not place else "unclear"
+    return SegmentReading(
+        dimension=dimension, value=value, metric="hit_rate", users=9_000 - 1_000 * place, lift=_around(lift, 0.04),
+        p_value=0.02 + 0.1 * place, reading=reading,
+    )  # fmt: skip
+
+
+def _around(value: float, half: float) -> Range:
+    return Range(estimate=value, low=value - half, high=value + half)
+
+
 def named(name: str, report: Report) -> Report:
     return report.model_copy(update={"experiment": report.experiment.model_copy(update={"name": name})})
 
@@ -371,6 +436,7 @@ _STATES: dict[str, Report] = {
     "interleave": interleaved(),
     "shadow": shadowed(),
     "ramp": ramped(),
+    "three-groups": three_groups(),
     LONG_NAME: crowded(),
 }
 STATES = {name: named(name, report) for name, report in _STATES.items()}
