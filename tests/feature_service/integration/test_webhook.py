@@ -14,7 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from contracts.experiments import Pause
-from contracts.reports import Report, Verdict, VerdictKind
+from contracts.reports import Comparison, Report, Verdict, VerdictKind
 from feature_service.experiments.definitions import experiment, record
 from feature_service.experiments.lifecycle import put_on_pause
 from feature_service.reports import webhook
@@ -66,10 +66,15 @@ def platform(postgres_url: str, redis_url: str) -> Iterator[FeaturePlatform]:
         yield running
 
 
-def _analysed(platform: FeaturePlatform, kind: VerdictKind) -> None:
+def _analysed(platform: FeaturePlatform, kind: VerdictKind, other: VerdictKind | None = None) -> None:
+    """other: the verdict on another group beside test."""
     report = Report.model_validate_json(platform.http.get("/experiments/models/report").content)
     verdict = Verdict(kind=kind, reasons=["a test"])
-    store(platform.engine, report.model_copy(update={"verdict": verdict, "at": NOW}), final=False)
+    beside = Comparison(
+        group="challenger", metrics=[], per_protocol=[], guardrails=[], verdict=Verdict(kind=other or kind, reasons=[])
+    )
+    update = {"verdict": verdict, "at": NOW, "others": [beside] if other else []}
+    store(platform.engine, report.model_copy(update=update), final=False)
 
 
 def _paused(platform: FeaturePlatform) -> None:
@@ -98,6 +103,16 @@ def test_what_changes_is_told_once_in_order_and_signed(platform: FeaturePlatform
     assert set(told["guardrails"]) == {"slow_share", "error_share", "fallback_share"}
     signed = hmac.new(SECRET.encode(), headers["X-Lenta-Timestamp"].encode() + b"." + second, hashlib.sha256)
     assert headers["X-Lenta-Signature"] == f"sha256={signed.hexdigest()}"
+
+
+def test_harm_of_a_group_that_does_not_decide_is_told_too(platform: FeaturePlatform) -> None:
+    hook = Webhook(platform.engine, platform.client)
+    _analysed(platform, "hold", "hold")
+    assert hook.round() == []
+    for other in ("hold", "roll_back", "roll_back"):
+        _analysed(platform, "hold", other)
+    (told,) = hook.round()
+    assert (told.before, told.groups) == ("hold", {"test": "hold", "challenger": "roll_back"})
 
 
 def test_a_receiver_that_fails_hears_it_again_and_misses_nothing(

@@ -291,6 +291,8 @@ class Notice(Message):
     verdict: Verdict | None = None
     before: VerdictKind | None = None
     """The verdict of the run before."""
+    groups: dict[Group, VerdictKind] = {}
+    """That on each, where several are compared with control."""
     guardrails: dict[GuardrailMetric, GuardrailState] = {}
     change: str | None = None
     """In words: `paused for 4 minutes: weights control 100 %, test 0 %`."""
