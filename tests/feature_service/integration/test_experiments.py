@@ -159,7 +159,7 @@ def test_what_the_decision_stands_on_is_locked_after_the_start(
         ({"enrolment_salt": "mine"}, "plan.enrolment_salt", "layer models has models.enrolment"),
         ({"layer": "texts", "enrolment_salt": "models.enrolment"}, "plan.enrolment_salt", "used by models"),
         ({"layer": "texts"}, "plan.layer", "decides what users see already"),
-        ({"enrolment_from": 0.5, "enrolment": 0.5}, "plan.enrolment_from", "overlap those of models"),
+        ({"enrolment_from": 0.5, "enrolment": 0.5}, "plan.enrolment_from", "overlap 0% to 100%, which models has"),
     ],
 )
 def test_a_bad_start_is_refused_with_its_field_and_reason(

@@ -50,13 +50,16 @@ moments = st.datetimes(timezones=st.just(UTC) | st.none()).map(datetime.isoforma
 )
 
 
+groups = st.sampled_from(["control", "test"])
+
+
 def _of(model: type[BaseModel]) -> st.SearchStrategy[dict[str, Any]]:
     """Its fields, each of them right or wild."""
     right: dict[str, st.SearchStrategy[Any]] = {
         "action": st.sampled_from(["view", "like"]),
-        "group": st.sampled_from(["control", "test"]),
+        "group": groups,
     }
-    right |= {"ranker": right["group"], "model": words, "posts": st.lists(numbers, max_size=5)}
+    right |= {"ranker": groups, "model": words, "posts": st.lists(numbers, max_size=5)}
     right |= dict.fromkeys(("timestamp", "at", "asked_for", "served_at"), moments)
     right |= dict.fromkeys(("user_id", "post_id", "weight_period", "age", "gender", "exp_group"), numbers)
     right |= {"took_ms": reals, "scores": st.lists(reals, max_size=3), "propensities": st.none()}
@@ -84,11 +87,18 @@ valid: st.SearchStrategy[Body] = st.one_of(
     st.builds(
         Exposed,
         exposure=st.builds(
-            Exposure, key=names, user_id=ids, posts=st.lists(ids, max_size=5), asked_for=times, served_at=times
+            Exposure,
+            key=names,
+            user_id=ids,
+            group=groups,
+            ranker=groups,
+            posts=st.lists(ids, max_size=5),
+            asked_for=times,
+            served_at=times,
         ),
     ),
-    st.builds(UserAssigned, assigned=st.builds(Assigned, user_id=ids, at=times)),
-    st.builds(ShadowAnswered, shadow=st.builds(Shadowed, key=names, user_id=ids)),
+    st.builds(UserAssigned, assigned=st.builds(Assigned, user_id=ids, group=groups, at=times)),
+    st.builds(ShadowAnswered, shadow=st.builds(Shadowed, key=names, user_id=ids, ranker=groups)),
 )
 entries = st.tuples(
     st.sampled_from(all_shards(SHARDS)), bodies | valid.map(lambda body: body.model_dump_json().encode())
