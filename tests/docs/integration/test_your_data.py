@@ -157,7 +157,7 @@ def test_the_columns_of_ones_own_on_the_page_are_declared_and_loaded(tmp_path: P
 
 def _dump(url: str, folder: Path) -> None:
     """Types the page's lines into a shell, with the test's server's own psql."""
-    (script,) = [script for script in scripts(PAGE) if DUMPING in script]
+    (script,) = [script for script in scripts(PAGE) if DUMPING in script and "COPY" in script]
     path = f"{postgres_programs().folder}:{os.environ['PATH']}"
     environ = {**os.environ, "PATH": path, DUMPING: url}
     subprocess.run(["bash", "-euc", script], cwd=folder, env=environ, check=True, timeout=60)
