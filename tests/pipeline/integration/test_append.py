@@ -11,13 +11,17 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
+from contracts.own import pack
+from contracts.records import code
 from feature_service.log.bulk import BulkAppender, BulkError
 from pipeline.commands.import_tables import register
 from pipeline.errors import LentaError
 from pipeline.tables.append import Appending
 from pipeline.tables.append_files import append_folder, append_lines
+from pipeline.tables.mapping import TableMapping
 from sqlalchemy import text
 from typer.testing import CliRunner
 
@@ -88,6 +92,31 @@ def test_a_folder_that_comes_twice_changes_nothing(platform: FeaturePlatform, fo
     report = second.report
     assert (report.users.appended, report.posts.appended, report.feed.appended) == (0, 0, 0)
     assert (platform.count("feed_data"), platform.count("event_ledger"), platform.state()) == (rows, entries, state)
+
+
+def test_own_columns_that_a_mapping_declares_are_added_once_and_serve_after_a_warm_up(
+    platform: FeaturePlatform, folder: Path
+) -> None:
+    for name, head, value in (("user_data", ",plan,logins", ",pro,"), ("post_text_df", ",author", ",staff")):
+        first, *rows = (folder / f"{name}.csv").read_text().splitlines()
+        (folder / f"{name}.csv").write_text("\n".join([first + head, *(row + value for row in rows), ""]))
+    path = folder / "mapping.yaml"
+    path.write_text(
+        "user_data: {own: {plan: categorical, logins: numeric}}\npost_text_df: {own: {author: categorical}}\n"
+    )
+    mapping = TableMapping.read(path)
+    for appended in (1, 0):
+        appending = _again(platform)
+        append_folder(folder, appending, mapping)
+        assert (appending.report.users.appended, appending.report.posts.appended) == (appended, appended)
+    platform.warm()
+    assert platform.row(5000).profile.own == pack(mapping.own.user, {"plan": "pro"})
+    catalogue = platform.catalogue()
+    (place,) = np.flatnonzero(catalogue.post_id == 600)
+    assert catalogue.own_values[place].tolist() == [code("staff")]
+    path.write_text("user_data: {own: {plan: {kind: numeric, column: age}}}\n")
+    with pytest.raises(LentaError, match=r"mapping\.yaml, key own: user\.plan was declared categorical"):
+        append_folder(folder, _again(platform), TableMapping.read(path))
 
 
 def test_rows_that_an_import_or_the_api_brought_are_not_added_once_more(

@@ -10,9 +10,21 @@ from sqlalchemy import Connection, text
 DECLARED = "SELECT entity, name, kind FROM own_columns ORDER BY entity, place"
 DECLARE = "INSERT INTO own_columns (entity, place, name, kind) VALUES ($1, $2, $3, $4)"
 
+_DECLARE = text("INSERT INTO own_columns (entity, place, name, kind) VALUES (:entity, :place, :name, :kind)")
+
 
 def declared(connection: Connection) -> OwnColumns:
     return declaration_of(tuple(row) for row in connection.execute(text(DECLARED)))
+
+
+def declare(connection: Connection, wanted: OwnColumns) -> OwnColumns:
+    """All that is declared then: what was, and behind it what is new. Raises ValueError for one of another kind."""
+    before = declared(connection)
+    after = before.with_more(wanted)
+    for entity, place, name, kind in added(before, after):
+        values = {"entity": entity, "place": place, "name": name, "kind": kind}
+        connection.execute(_DECLARE, values)
+    return after
 
 
 def declaration_of(rows: Iterable[Sequence[object]]) -> OwnColumns:

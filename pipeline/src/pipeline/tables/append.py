@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from contracts.own import Entity, OwnValueError, pack
+from contracts.own import Entity, OwnColumns, OwnValueError, pack
 from contracts.wire import Event, Key, OwnValues, PostContent, PostId, Strict, Text, Time, User, UserId, UserProfile
 from feature_service.database.engine import naive
-from feature_service.database.own import declared
+from feature_service.database.own import declare, declared
 from feature_service.keyspace.posts import LONG_AGO
 from feature_service.log.bulk import BulkAppender
 from feature_service.log.entries import FeedEvent, Published, Registered
@@ -135,6 +135,12 @@ class Appending:
             self._own = declared(connection)
         self.report = AppendReport()
 
+    def declare(self, columns: OwnColumns) -> None:
+        """Own columns that the rows have: new ones are kept from now on, and serve after a warm-up. Raises ValueError
+        for one of another kind."""
+        with self._engine.begin() as connection:
+            self._own = declare(connection, columns)
+
     def of(self, table: TableFormat) -> Append:
         return {USERS.name: self.users, POSTS.name: self.posts, FEED.name: self.feed}[table.name]
 
@@ -232,7 +238,8 @@ def _profile(line: UserLine, have: Row | None) -> UserProfile:
 
 
 def _own(said: OwnValues | None, have: Row | None) -> OwnValues | None:
-    return have["own"] if said is None and have is not None else said
+    """None for nothing."""
+    return have["own"] if said is None and have is not None else said or None
 
 
 def _content(line: PostLine, have: Row | None) -> Published:

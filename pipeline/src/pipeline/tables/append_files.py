@@ -31,6 +31,10 @@ def append_folder(
         if not tables:
             raise LentaError(f"{folder} holds none of {', '.join(table.name for table in FORMATS)}")
         total, done = sum(files.check() for files in tables), 0
+        try:
+            appending.declare(mapping.own)
+        except ValueError as error:
+            raise mapping.fault("own", str(error)) from error
         for files in tables:
             for rows in _batches(database, files, appending.batch):
                 appending.of(files.table)(rows, _in(files.shown))
