@@ -91,8 +91,14 @@ def _bare(name: str, port: int, told: Mapping[str, str]) -> Service:
 
 @contextmanager
 def running(service: Service) -> Iterator[int]:
-    """Until it is left; entered once the service is ready, with its process' id."""
-    process = subprocess.Popen(service.command, env=service.environment, stdout=subprocess.DEVNULL)
+    """Until it is left; entered once the service is ready, with its process' id.
+
+    In a session of its own, as a service of `lenta up`: Linux shares the processor out by sessions first, so that on a
+    busy machine services within the client's session would be served at once, and Lenta's each in its turn.
+    """
+    process = subprocess.Popen(
+        service.command, env=service.environment, stdout=subprocess.DEVNULL, start_new_session=True
+    )
     try:
         _await_ready(service, process)
         yield process.pid
