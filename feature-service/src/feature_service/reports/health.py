@@ -55,7 +55,7 @@ def checks(
     return [
         _bursts(day),
         _few_ids(day),
-        _likes_lost(day),
+        _likes_lost(day, groups),
         _unseen(latest),
         _by_group("unlogged", groups, "answered while the log was dead"),
         _by_group("degraded", groups, "degraded answers"),
@@ -89,8 +89,11 @@ def _few_ids(day: Row) -> HealthReading:
     )
 
 
-def _likes_lost(day: Row) -> HealthReading:
-    expected = day["lately"] * day["likes_before"] / day["before"] if day["before"] else 0
+def _likes_lost(day: Row, groups: Sequence[GroupReading]) -> HealthReading:
+    """By the rate of all answers but the last hour's."""
+    before = sum(group.exposures for group in groups) - day["lately"]
+    likes_before = sum(group.likes for group in groups) - day["likes_lately"]
+    expected = day["lately"] * likes_before / before if before > 0 else 0
     if expected < FEWEST_LIKES:
         return _reading("likes_lost", None, "too few likes to expect any number of them")
     lost = max(0.0, 1 - float(day["likes_lately"]) / float(expected))

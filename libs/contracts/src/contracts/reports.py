@@ -186,7 +186,7 @@ class NoveltyDay(Message):
 
 
 class LatencyReading(Message):
-    """In milliseconds, over the last week's answers; valid at every look. None where the answers don't say."""
+    """In milliseconds, over the last day's answers; valid at every look. None where the answers don't say."""
 
     quantile: float
     control: Range | None = None

@@ -88,7 +88,7 @@ def print_report(report: Report, runs: Sequence[RunLine], console: Console) -> N
     if any(day.lift for day in report.novelty):
         _section(console, "By day since a user's first", _novelty(report))
     if any(each.difference for each in report.latency):
-        _section(console, "Latency of the last week's answers", _latency(report))
+        _section(console, "Latency of the last day's answers", _latency(report))
     if report.health:
         _section(console, "Data health", _health(report))
     for out in report.left_out:

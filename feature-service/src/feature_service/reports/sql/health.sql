@@ -18,14 +18,10 @@ WITH answers AS MATERIALIZED (
   SELECT coalesce(sum(n), 0) AS n, coalesce(sum(likes), 0) AS likes
   FROM minutes
   WHERE minute > :lately AND minute <= :joined
-), before AS (
-  SELECT coalesce(sum(exposures), 0) AS n, coalesce(sum(likes), 0) AS likes
-  FROM exposure_days
-  WHERE experiment = :name AND user_id <> ALL (:forced)
 )
 SELECT (SELECT coalesce(sum(n), 0) FROM minutes) AS answers, (SELECT count(*) FROM ids) AS ids,
   (SELECT array_agg(user_id ORDER BY place) FROM ids WHERE place <= 5) AS heaviest,
   (SELECT coalesce(max(n), 0) FROM ids) AS of_one, (SELECT coalesce(sum(n), 0) FROM ids WHERE place <= 10) AS of_ten,
   bursts.answers AS in_bursts, bursts.likes AS likes_in_bursts, bursts.minutes AS burst_minutes, bursts.since AS burst_since,
-  lately.n AS lately, lately.likes AS likes_lately, before.n - lately.n AS before, before.likes - lately.likes AS likes_before
-FROM bursts, lately, before
+  lately.n AS lately, lately.likes AS likes_lately
+FROM bursts, lately

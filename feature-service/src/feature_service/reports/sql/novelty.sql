@@ -1,11 +1,10 @@
 -- Sums over the users who came on a day, by how many days it was after their first. people: people.sql.
 WITH people AS MATERIALIZED (
   /*people*/
-), came AS (
-  SELECT user_id, day, sum(exposures)::float8 AS n, sum(hits)::float8 AS h, sum(likes)::float8 AS l
+), came AS ( -- a day on which the weights changed is two
+  SELECT user_id, day, exposures::float8 AS n, hits::float8 AS h, likes::float8 AS l
   FROM exposure_days
   WHERE experiment = :name AND weight_period = ANY (:periods)
-  GROUP BY 1, 2
 ), weighed AS (
   SELECT stratum, exp_group, came.day - people.day AS since, n * w AS n, h * w AS h, l * w AS l,
     least(l, CAST(:bound_l AS float8)) AS r
