@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import TIMESTAMP
 
-revision = "0006_sync_watermarks"
-down_revision = "0006_own_columns"
+revision = "0008_sync_watermarks"
+down_revision = "0007_own_columns"
 branch_labels = None
 depends_on = None
 

@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
 
-revision = "0007_sanity"
-down_revision = "0006_sync_watermarks"
+revision = "0009_sanity"
+down_revision = "0008_sync_watermarks"
 branch_labels = None
 depends_on = None
 

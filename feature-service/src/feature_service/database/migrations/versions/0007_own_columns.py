@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006_own_columns"
+revision = "0007_own_columns"
 down_revision = "0006_rules"
 branch_labels = None
 depends_on = None
