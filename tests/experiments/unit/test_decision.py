@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from experiments.decision import Evidence, Kind, decide
+from experiments.decision import Evidence, Kind, decide, decisive
 from experiments.effects import Interval
 from experiments.srm import SplitCheck
 
@@ -64,3 +64,21 @@ def test_the_first_rule_that_speaks_decides(evidence: Evidence, kind: Kind, reas
 def test_negative_users_are_refused() -> None:
     with pytest.raises(ValueError, match="not negative"):
         replace(GOOD, users=-1)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "lifts", "group"),
+    [
+        ({"b": "hold", "c": "ship"}, {"b": 0.3, "c": 0.1}, "c"),
+        ({"b": "ship", "c": "ship"}, {"b": 0.1, "c": 0.2}, "c"),
+        ({"b": "roll_back", "c": "too_early"}, {"b": 0.0, "c": 0.0}, "c"),
+        ({"b": "roll_back", "c": "keep_control"}, {"b": 0.0, "c": -0.1}, "c"),
+        ({"b": "too_early", "c": "hold"}, {"b": 0.0, "c": 0.5}, "b"),
+        ({"b": "roll_back", "c": "roll_back"}, {"b": -0.2, "c": -0.1}, "c"),
+        ({"b": "split_failed", "c": "split_failed"}, {"b": 0.0, "c": 0.0}, "b"),
+    ],
+)
+def test_of_several_groups_what_may_ship_decides_and_harm_alone_comes_last(
+    kinds: dict[str, Kind], lifts: dict[str, float], group: str
+) -> None:
+    assert decisive(kinds, lifts) == group

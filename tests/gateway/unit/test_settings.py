@@ -44,3 +44,19 @@ def test_on_loopback_it_is_taken(monkeypatch: pytest.MonkeyPatch, listen: str) -
     monkeypatch.setenv("GATEWAY_LISTEN", listen)
     monkeypatch.setenv("GATEWAY_API_KEYS", "development")
     assert Settings.read().api_keys == "development"
+
+
+def test_more_rankers_stand_beside_the_two(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_MORE_RANKERS", " challenger=http://third:8003 ,old_one=https://old ")
+    rankers = Settings.read().rankers
+    assert list(rankers) == ["control", "test", "challenger", "old_one"]
+    assert (rankers["challenger"], rankers["old_one"]) == ("http://third:8003", "https://old")
+
+
+@pytest.mark.parametrize(
+    "given", ["challenger", "test=http://x", "shipped=http://x", "Big=http://x", "a=ftp://x", "=http://x"]
+)
+def test_what_is_no_ranker_is_refused_by_the_variables_name(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    monkeypatch.setenv("GATEWAY_MORE_RANKERS", given)
+    with pytest.raises(SettingsError, match=r"^GATEWAY_MORE_RANKERS.* is no ranker beside control, test: write"):
+        Settings.read()
