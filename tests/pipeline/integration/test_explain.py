@@ -14,7 +14,7 @@ from contracts.catalogue import Catalogue
 from contracts.experiments import EXPLORED, Experiment, Plan
 from contracts.exploration import explore
 from contracts.interleaving import team_draft
-from contracts.wire import Exposure
+from contracts.wire import Exposure, Move
 from pipeline.dataset import Tables, opened
 from pipeline.explanations.explanation import ExposureExplanation, ReplayedRanking, explained
 from pipeline.explanations.printout import as_json, print_explanation
@@ -201,6 +201,20 @@ def test_an_interleaved_list_is_drafted_again(serving: Serving) -> None:
 
 def _draws_otherwise(lists: list[tuple[list[int], list[float]]], key: str, teams: str) -> bool:
     return team_draft(lists[0][0], lists[1][0], 5, key).teams != teams
+
+
+def test_under_rules_the_scores_of_what_was_shown_are_computed_again(serving: Serving) -> None:
+    posts, scores = serving.ranked(serving.experiment.assign(USER, MOMENT).group, USER, 9)
+    shown = [8, 0, 3, 1, 2]
+    exposure = serving.serve(
+        posts=[posts[place] for place in shown],
+        scores=[scores[place] for place in shown],
+        rules="default@2",
+        moves=[Move(post=posts[8], rule="pinned", slot=1)],
+    )
+    assert serving.ranking(exposure).is_equal
+    wrong = exposure.model_copy(update={"scores": [score + 0.1 for score in exposure.scores]})
+    assert not serving.ranking(wrong).is_equal
 
 
 def test_an_explored_slot_is_drawn_again(serving: Serving) -> None:

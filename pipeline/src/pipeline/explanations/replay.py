@@ -117,8 +117,21 @@ class Ranker:
 
 
 def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Ranker]) -> Answer:
-    """By the exposure's mode: one ranker's list, or the draft of both; draft and explored slot go by the key."""
+    """By the exposure's mode: one ranker's list, or the draft of both; draft and explored slot go by the key.
+
+    Where rules held, which posts stand where is theirs, and told by the exposure's moves: the scores of the posts are
+    computed again, each by the ranker that it came from.
+    """
     limit = len(exposure.posts)
+
+    def ruled(lag: Lag) -> List:
+        lists = [ranker.at(lag).everything() for ranker in rankers]
+        scores = {team: dict(zip(one.posts, one.scores, strict=True)) for team, one in zip(TEAMS, lists, strict=False)}
+        teams = exposure.teams or CONTROL * limit
+        if any(post not in scores[team] for post, team in zip(exposure.posts, teams, strict=True)):
+            return List([], [])
+        again = [scores[team][post] for post, team in zip(exposure.posts, teams, strict=True)]
+        return List(list(exposure.posts), again)
 
     def drafted(lag: Lag) -> List:
         lists = [ranker.at(lag).best(limit) for ranker in rankers]
@@ -135,6 +148,8 @@ def answer_of(exposure: Exposure, experiment: Experiment, rankers: Sequence[Rank
             return List([], [])
         return List([ranked.posts[place] for place in places], [ranked.scores[place] for place in places])
 
+    if exposure.rules is not None:
+        return ruled
     if exposure.teams is not None:
         return drafted
     return explored if exposure.propensities is not None else lambda lag: rankers[0].at(lag).best(limit)
