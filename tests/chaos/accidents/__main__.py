@@ -29,7 +29,7 @@ from pipeline.home import Home
 from pipeline.stack.servers import free_port
 from rich.console import Console
 
-from tests.chaos.accidents.breaking import ACCIDENTS, NOTHING, SLOW, Accident, Measured, Trial
+from tests.chaos.accidents.breaking import ACCIDENTS, NOTHING, NOTHING_BY_PROXIES, SLOW, Accident, Measured, Trial
 from tests.chaos.accidents.ledger import Ledger
 from tests.chaos.accidents.proxy import Proxy
 from tests.chaos.accidents.results import Results, faults, markdown, table
@@ -66,7 +66,8 @@ def main() -> None:
     wirings = {
         False: [(NAMES[0], NOTHING)]
         + [(part, accident) for part in told.parts for accident in wanted if accident is not SLOW],
-        True: [(part, SLOW) for part in told.parts if SLOW in wanted],
+        True: [(NAMES[0], NOTHING_BY_PROXIES)] * (SLOW in wanted)
+        + [(part, SLOW) for part in told.parts if SLOW in wanted],
     }
     for by_proxies, cells in wirings.items():
         missing = [(part, accident) for part, accident in cells if not results.has(part, accident.name)]

@@ -48,6 +48,8 @@ def _slow(doors: Iterable[Proxy], seconds: float) -> None:
 
 
 NOTHING = Accident("nothing", lambda part, doors: None)
+NOTHING_BY_PROXIES = Accident("nothing, by proxies", lambda part, doors: None)
+"""What the proxies themselves cost: beside it stands what they make slow."""
 SLOW = Accident("slow", lambda _, doors: _slow(doors, SLOW_SECONDS), lambda _, doors: _slow(doors, 0.0), lasts=True)
 FULL = Accident(
     "full disk", lambda part, _: disk.fill(part.folder), lambda part, _: disk.empty(part.folder), lasts=True

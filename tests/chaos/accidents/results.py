@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.table import Table
 
-from tests.chaos.accidents.breaking import NOTHING, Measured
+from tests.chaos.accidents.breaking import NOTHING, NOTHING_BY_PROXIES, Measured
 
 BACK_SECONDS = 5.0
 COLUMNS: tuple[str, ...] = (
@@ -75,7 +75,7 @@ def markdown(measured: Sequence[Measured]) -> str:
 
 
 def _cells(one: Measured) -> tuple[str, ...]:
-    part = "" if one.accident == NOTHING.name else one.part
+    part = "" if one.accident in (NOTHING.name, NOTHING_BY_PROXIES.name) else one.part
     if one.skipped:
         return (part, one.accident, *[""] * (len(COLUMNS) - 3), one.skipped)
     failed = f"{one.failed} ({one.open} open)" if one.open else str(one.failed)
