@@ -72,7 +72,7 @@ def _measure(told: argparse.Namespace, record: Record) -> None:
         for side in sides.all:
             _measure_round(side, 1, 0.5)  # and throw it away: it warms up
         for number in range(record.done, told.rounds):
-            order = sides.all if number % 2 else sides.all[::-1]
+            order = sides.all[::-1] if number % 2 else sides.all
             record.add([one for side in order for count in CONNECTIONS for one in _measured(side, count, told, number)])
         facts = [
             Facts(side.name, side.start_seconds, side.megabytes(), side.bytes_a_user, side.rows, side.note)

@@ -69,7 +69,7 @@ def _comparison(record: Record, task: str) -> str:
         left,
         sides,
         [rate * record.rows(side) for rate, side in zip(best, sides, strict=True)],
-        "rows a second, at most",
+        "answers a second, at most; of 100 rows and more, rows",
     )
     _bars(right, sides, [record.median(task, side, 1, "p50") for side in sides], "p50 at one connection, ms")
     drawn = io.StringIO()
