@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from contracts.assignment import GROUPS, Group
 from contracts.experiments import Edit, Plan
 from pydantic import ValidationError
 
 from pipeline.errors import LentaError
+from pipeline.experiment.documents import first_fault, read_document
 
 
 def read_plan(path: Path) -> Plan:
     """A TOML file (by its suffix) or JSON. Raises LentaError that names the field."""
-    try:
-        text = path.read_text("utf-8")
-        document: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise LentaError(f"--plan {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise LentaError(f"--plan {path}: {error}") from error
-    return plan_of(document, f"--plan {path}")
+    return plan_of(read_document(path, "--plan"), f"--plan {path}")
 
 
 def plan_of(document: object, what: str) -> Plan:
@@ -32,7 +23,7 @@ def plan_of(document: object, what: str) -> Plan:
     try:
         return Plan.model_validate(document)
     except ValidationError as error:
-        raise LentaError(f"{what}: {_first(error)}") from error
+        raise LentaError(f"{what}: {first_fault(error)}") from error
 
 
 def edit_of(**values: object) -> Edit:
@@ -40,14 +31,7 @@ def edit_of(**values: object) -> Edit:
     try:
         return Edit.model_validate(values)
     except ValidationError as error:
-        raise LentaError(f"--{_first(error)}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(map(str, first["loc"]))
-    message = first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+        raise LentaError(f"--{first_fault(error)}") from error
 
 
 def changed(plan: Plan, what: str, **values: object) -> Plan:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from contracts.rules import RulesEdit, RuleSet, RulesPage, SlateRules
 from pydantic import ValidationError
@@ -15,18 +13,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.errors import LentaError
+from pipeline.experiment.documents import first_fault, read_document
 
 
 def read_rules(path: Path) -> SlateRules:
     """A TOML file (by its suffix) or JSON. Raises LentaError that names the rule."""
-    try:
-        text = path.read_text("utf-8")
-        document: Any = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except OSError as error:
-        raise LentaError(f"--file {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise LentaError(f"--file {path}: {error}") from error
-    return _rules(document, f"--file {path}")
+    return _rules(read_document(path, "--file"), f"--file {path}")
 
 
 def edit_of(rules: SlateRules, reason: str, by: str, revision: int) -> RulesEdit:
@@ -34,7 +26,7 @@ def edit_of(rules: SlateRules, reason: str, by: str, revision: int) -> RulesEdit
     try:
         return RulesEdit(rules=rules, reason=reason, by=by, revision=revision)
     except ValidationError as error:
-        raise LentaError(f"--{_first(error)}") from error
+        raise LentaError(f"--{first_fault(error)}") from error
 
 
 def blocked(rules: SlateRules, posts: Sequence[int], topics: Sequence[str]) -> SlateRules:
@@ -100,13 +92,7 @@ def _rules(document: object, what: str) -> SlateRules:
     try:
         return SlateRules.model_validate(document)
     except ValidationError as error:
-        raise LentaError(f"{what}: {_first(error)}") from error
-
-
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where, message = ".".join(map(str, first["loc"])), first["msg"].removeprefix("Value error, ")
-    return f"{where}: {message}" if where else message
+        raise LentaError(f"{what}: {first_fault(error)}") from error
 
 
 def _need_some(posts: Sequence[int], topics: Sequence[str]) -> None:
