@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from contracts.experiments import Plan
+from contracts.reports import Report
+from feature_service.reports.runs import store
 from gateway.app import create
 from gateway.settings import Settings
 from pipeline.cli import app
@@ -104,10 +106,14 @@ def test_new_weights_are_a_new_period_and_the_rest_of_the_plan_stays(lenta: Comm
 
 
 def test_a_decision_ends_it_and_is_recorded(lenta: Commands) -> None:
+    before = Report.model_validate_json(lenta.platform.http.get("/experiments/models/report").content)
+    store(lenta.platform.engine, before, final=False)
     said = lenta.said("decide", "models", "ship", "--reason", "hit rate up, guardrails hold")
     assert "models, stopped: shipped test on" in said
     assert "hit rate up, guardrails hold" in said
     assert "Next: lenta experiment report models, then lenta experiment archive models" in said
+    assert lenta.said("report", "models").startswith("Shipped test on ")
+    assert lenta.said("list").splitlines()[1].rstrip().endswith("Shipped test")
 
 
 def test_a_shown_plan_can_be_edited_and_given_back(lenta: Commands, tmp_path: Path) -> None:

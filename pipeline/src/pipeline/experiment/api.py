@@ -50,7 +50,11 @@ class Experiments:
         return self._read(f"/experiments/{name}/runs", _runs.validate_json)
 
     def report(self, name: str, run: int | None) -> Report:
-        return self._read(f"/experiments/{name}/report", Report.model_validate_json, _of_run(run))
+        """The newest with what was changed or decided since it was made; one run alone stays as it was."""
+        report = self._read(f"/experiments/{name}/report", Report.model_validate_json, _of_run(run))
+        if run is not None or (page := self.page(name)).experiment.revision <= report.experiment.revision:
+            return report
+        return report.model_copy(update={"experiment": page.experiment, "history": page.history})
 
     def report_csv(self, name: str, run: int | None) -> str:
         return self._call("GET", f"/experiments/{name}/report.csv", params=_of_run(run)).text
