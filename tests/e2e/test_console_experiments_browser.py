@@ -320,11 +320,11 @@ def test_a_frozen_page_and_a_form_ask_for_nothing(opened: Opener) -> None:
 def test_the_keyboard_goes_through_the_page_in_reading_order(opened: Opener) -> None:
     page = opened(PAGES["ship"]).page
     order = []
-    for _ in range(15):
+    for _ in range(16):
         page.keyboard.press("Tab")
         order.append(re.sub(r"\s+", " ", page.evaluate("document.activeElement.innerText")).strip())
     assert order == [
-        "Skip to the verdict", "lenta", "Demo", "Experiments", "System", "Pause", "Theme: system",
+        "Skip to the verdict", "lenta", "Demo", "Experiments", "Rules", "System", "Pause", "Theme: system",
         "Record the decision", "Edit", "How this is decided", "Hit rate", "Likes per exposure", "Likes per user",
         "Exposures per user", "Show finer numbers",
     ]  # fmt: skip

@@ -64,7 +64,7 @@ def test_the_report_counts_all_that_was_played(platform: RunningPlatform, said: 
     assert not counted.split.failed
     assert sum(group.likes for group in counted.groups) > 0
     shown = platform.lenta("experiment", "report", "models").stdout
-    assert shown.startswith("Roll back test: " if breached else "Too early: ")
+    assert shown.startswith("Roll back test: " if breached else "Too early to ")
 
 
 def test_an_answer_is_explained_and_comes_out_again(platform: RunningPlatform, said: str) -> None:

@@ -219,7 +219,8 @@ def test_under_rules_the_scores_of_what_was_shown_are_computed_again(serving: Se
 
 def test_an_explored_slot_is_drawn_again(serving: Serving) -> None:
     serving.experiment = Experiment.started("models", Plan(exploration=0.5), START)
-    posts, scores = serving.ranked(serving.experiment.assign(USER, MOMENT).group, USER, 5, explored=EXPLORED)
+    group = serving.experiment.assign(USER, MOMENT).group
+    posts, scores = serving.ranked(group, USER, 5, explored=EXPLORED)
     key = next(key for key in map(str, range(99)) if explore(len(posts), 5, 0.5, key).places[-1] > 4)
     places, propensities = explore(len(posts), 5, 0.5, key)
     exposure = serving.serve(
@@ -230,7 +231,8 @@ def test_an_explored_slot_is_drawn_again(serving: Serving) -> None:
     )
     result = serving.ranking(exposure)
     assert result.is_equal
-    assert result.places[-1].rank == places[-1] + 1
+    by_score, _ = serving.ranked(group, USER, len(serving.live.catalogue()))
+    assert result.places[-1].rank == by_score.index(posts[places[-1]]) + 1
     assert not serving.ranking(exposure.model_copy(update={"propensities": [1.0] * 5})).is_equal
 
 

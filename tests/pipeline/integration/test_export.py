@@ -54,6 +54,7 @@ def _live(platform: FeaturePlatform) -> None:
         connection.execute(text("INSERT INTO rule_sets VALUES ('default', '{}', 1) ON CONFLICT DO NOTHING"))
         history = "INSERT INTO rule_history (name, at, by, reason, what, revision, rules) VALUES"
         connection.execute(text(f"{history} ('default', now(), 'somebody', 'a test', 'created', 1, '{{}}')"))
+        connection.execute(text("INSERT INTO sanity_checks VALUES ('2021-12-03', '{}')"))
         connection.execute(text("INSERT INTO own_columns VALUES ('user', 0, 'plan', 'categorical')"))
         connection.execute(text('INSERT INTO user_own VALUES (990, \'{"plan": "paid"}\')'))
         connection.execute(text("INSERT INTO post_own VALUES (500, '{\"length\": 3.5}')"))
