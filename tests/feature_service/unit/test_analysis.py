@@ -197,3 +197,42 @@ def test_a_shadow_is_held_or_rolled_back_and_never_shipped(failed: int, kind: st
     assert report.shadow is not None
     assert report.shadow.failed == failed
     assert report.metrics[0].why == "shadow: every user sees control's posts; nothing of test was seen"
+
+
+THREE = {
+    "rankers": {"control": "control", "challenger": "test", "test": "test"},
+    "weights": {"control": 0.4, "challenger": 0.3, "test": 0.3},
+}
+
+
+def of_three(**worlds: World) -> Report:
+    compared = {group: sums_of(world).compared["test"] for group, world in worlds.items()}
+    assigned = {(0, "control"): 400, (0, "challenger"): 300, (0, "test"): 300}
+    made = Experiment.started("simulated", Plan.model_validate(experiment_of(BETTER).plan.model_dump() | THREE), START)
+    return read(made, replace(sums_of(BETTER), compared=compared, assigned=assigned), START + timedelta(days=2.5))
+
+
+def test_of_several_groups_the_one_that_decides_is_told_first_and_the_others_behind_it() -> None:
+    report = of_three(challenger=ALIKE, test=BETTER)
+    assert (report.compared, [other.group for other in report.others]) == ("test", ["challenger"])
+    assert report.verdict.kind == "ship"
+    better, guardrails, other = report.verdict.reasons
+    assert re.fullmatch(r"test: better: hit rate: lift .*%\)", better)
+    assert guardrails == "test: all guardrails hold"
+    assert re.fullmatch(r"challenger: hold, unclear: hit rate: lift .*%\)", other)
+    assert report.metrics == of_three(challenger=WORSE, test=BETTER).metrics
+    assert report.others[0].metrics != report.metrics
+
+
+def test_the_best_of_several_ships_whatever_its_name() -> None:
+    report = of_three(challenger=BETTER, test=ALIKE)
+    assert (report.compared, report.verdict.kind) == ("challenger", "ship")
+    assert report.verdict.reasons[-1].startswith("test: hold, unclear: ")
+    assert [group.ranker for group in report.groups] == ["control", "test", "test"]
+
+
+def test_each_of_several_groups_gets_its_part_of_alpha() -> None:
+    alone, three = told(BETTER).metrics[0].always_valid, of_three(challenger=ALIKE, test=BETTER).metrics[0].always_valid
+    assert alone is not None
+    assert three is not None
+    assert three.low < alone.low < alone.estimate == three.estimate < alone.high < three.high
