@@ -23,6 +23,8 @@ from gateway.settings import Settings
 from gateway.tokens import Tokens
 
 BEARER = "Bearer "
+OF_REQUEST = "caller"
+"""In the state of a request, once anybody has asked who calls."""
 _header = APIKeyHeader(name=API_KEY, auto_error=False)
 
 
@@ -45,8 +47,18 @@ class Access:
         self._tokens = Tokens(settings.token_secrets, settings.token_secrets_file)
         self._open: Collection[str] = () if settings.is_closed else ("recommend", "read")
 
-    def caller(self, headers: Headers) -> Caller | None:
-        """None for a request that shows nothing. Raises Unauthorized for a key or a token that is not valid."""
+    def caller(self, scope: Scope) -> Caller | None:
+        """None for a request that shows nothing. Raises Unauthorized for a key or a token that is not valid.
+
+        Looked at once a request, though its body, its rate and its route all ask.
+        """
+        state = scope["state"]
+        if OF_REQUEST not in state:
+            state[OF_REQUEST] = self._shown(Headers(scope=scope))
+        caller: Caller | None = state[OF_REQUEST]
+        return caller
+
+    def _shown(self, headers: Headers) -> Caller | None:
         token = _token(headers)
         if token is not None:
             user = self._tokens.user(token)
@@ -59,18 +71,16 @@ class Access:
             raise Unauthorized(f"the key in {API_KEY} is none of GATEWAY_API_KEYS or GATEWAY_ADMIN_KEYS")
         return Caller(sha256(key.encode()).hexdigest(), may)
 
-    def admit(
-        self, headers: Headers, need: Need, users: Collection[object] | None = None, *, may_be_open: bool
-    ) -> None:
+    def admit(self, scope: Scope, need: Need, users: Collection[object] | None = None, *, may_be_open: bool) -> None:
         """users: whom alone the call is about; a token opens it where they are its own; None: all users.
 
         may_be_open: whether the settings may open it to those who show no key. Raises Unauthorized or Forbidden.
         """
-        if may_be_open and need in self._open and _token(headers) is None:
+        if may_be_open and need in self._open and _token(Headers(scope=scope)) is None:
             return
         if need == "administer" and not self._admin_keys:
             raise Forbidden("administration is closed: GATEWAY_ADMIN_KEYS names no key")
-        caller = self.caller(headers)
+        caller = self.caller(scope)
         variable = "GATEWAY_ADMIN_KEYS" if need == "administer" else "GATEWAY_API_KEYS"
         if caller is None:
             raise Unauthorized(f"this call needs one of {variable} in the {API_KEY} header")
@@ -83,7 +93,7 @@ class Access:
 def admit(request: Request, need: Need, users: Collection[object] | None = None) -> None:
     """For a route that tells whom it is about, or that the settings may open. Raises Unauthorized or Forbidden."""
     access: Access = request.state.access
-    access.admit(request.headers, need, users, may_be_open=True)
+    access.admit(request.scope, need, users, may_be_open=True)
 
 
 def needs(need: Need, users: Collection[object] | None = None) -> Callable[..., Awaitable[None]]:
@@ -91,7 +101,7 @@ def needs(need: Need, users: Collection[object] | None = None) -> Callable[..., 
 
     async def dependency(request: Request, _: str | None = Security(_header)) -> None:
         access: Access = request.state.access
-        access.admit(request.headers, need, users, may_be_open=False)
+        access.admit(request.scope, need, users, may_be_open=False)
 
     return dependency
 
@@ -105,6 +115,6 @@ def shows_something_valid(scope: Scope) -> bool:
     """Asked before a body is read; what a route needs it says itself."""
     access: Access = scope["state"]["access"]
     try:
-        return access.caller(Headers(scope=scope)) is not None
+        return access.caller(scope) is not None
     except ServiceError:
         return False

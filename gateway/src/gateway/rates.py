@@ -7,7 +7,6 @@ from collections.abc import Callable
 from time import monotonic
 
 from chassis.errors import TooMany, Unauthorized, refusal
-from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.access import Access
@@ -60,7 +59,7 @@ class Rates:
         access: Access = scope["state"]["access"]
         address = (scope["client"] or ("", 0))[0]
         try:
-            caller = access.caller(Headers(scope=scope))
+            caller = access.caller(scope)
         except Unauthorized:
             return self._guesses.take(address)
         return self._calls is None or self._calls.take(address if caller is None else caller.name)

@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import structlog
 from chassis.deadline import Deadline
@@ -197,14 +197,5 @@ class Absent(Upstream):
     def __init__(self, name: str) -> None:
         self.name, self.seconds = name, CALL_SECONDS
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        deadline: Deadline | None = None,
-        content: bytes | None = None,
-        params: Mapping[str, str | int] | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Reply:
+    async def call(self, *_: Any, **__: Any) -> Reply:
         raise Down(self.name, "refused")
